@@ -1,0 +1,1 @@
+"""What the tracker decides: frozen values and pure functions, no I/O, no clock."""

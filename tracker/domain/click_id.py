@@ -1,0 +1,169 @@
+"""
+The click id: 20 bytes that name a click and prove that we made it.
+
+    bits  40  milliseconds since 2024-01-01 UTC
+           8  shard
+          24  counter of the process, started at random
+           2  format version, 0
+           3  number of the signing key
+           3  class
+          20  number of the partner
+          20  number of the offer
+          40  MAC over all of the above: keyed BLAKE2b, truncated
+
+Written as 32 characters of base32 (`tracker.domain.base32`), so ids sort by time,
+survive being lower- or upper-cased, and fit a column made for an MD5.
+"""
+
+import hmac
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import IntEnum
+from hashlib import blake2b
+from typing import NewType
+
+from tracker.domain import base32
+from tracker.domain.errors import ForgedClickIdError, UnknownClickIdError
+from tracker.domain.identity import milliseconds, moment
+
+ClickId = NewType("ClickId", str)
+
+LENGTH = 32
+MAX_NUMBER = (1 << 20) - 1
+"""The largest number a partner or an offer can have."""
+
+_VERSION = 0
+_MAC_BYTES = 5
+_BODY_BYTES = 15
+_COUNTER_MASK = (1 << 24) - 1
+
+
+class ClickClass(IntEnum):
+    """What kind of visit a click is; only `VISIT` counts before a conversion."""
+
+    VISIT = 0
+    HEAD = 1
+    PREFETCH = 2
+    REFUSED = 3
+    TEST = 4
+
+
+@dataclass(frozen=True, slots=True)
+class ClickFacts:
+    """What a click id says by itself, with no store asked."""
+
+    id: ClickId
+    clicked_at: datetime
+    shard: int
+    counter: int
+    click_class: ClickClass
+    partner_number: int
+    offer_number: int
+
+    @property
+    def day(self) -> date:
+        """The UTC day of the click, and so the partition it is kept in."""
+        return self.clicked_at.date()
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKeys:
+    """Secrets by number (0 to 7): one signs, all of them verify."""
+
+    signing: int
+    secrets: Mapping[int, bytes]
+
+    def derive(self, purpose: bytes) -> "SigningKeys":
+        """Keys for one purpose, so that no proof serves for another."""
+        derived = {
+            number: blake2b(secret, person=purpose).digest()
+            for number, secret in self.secrets.items()
+        }
+        return SigningKeys(self.signing, derived)
+
+
+class ClickIdMint:
+    """
+    Makes and reads click ids.
+
+    The counter distinguishes the clicks that one process mints in a millisecond;
+    it starts at random, so two processes are unlikely to meet, and the store
+    decides when they do.
+    """
+
+    def __init__(self, keys: SigningKeys) -> None:
+        self._keys = keys.derive(b"click-id")
+        self._signing_key = self._keys.secrets[keys.signing]
+        self._counter = secrets.randbits(24)
+
+    def mint(
+        self,
+        *,
+        now: datetime,
+        shard: int,
+        click_class: ClickClass,
+        partner_number: int,
+        offer_number: int,
+    ) -> ClickId:
+        """A fresh, signed id; every number must fit the bits above."""
+        self._counter = (self._counter + 1) & _COUNTER_MASK
+        number = milliseconds(now)
+        number = number << 8 | shard
+        number = number << 24 | self._counter
+        number = number << 2 | _VERSION
+        number = number << 3 | self._keys.signing
+        number = number << 3 | click_class
+        number = number << 20 | partner_number
+        number = number << 20 | offer_number
+        body = number.to_bytes(_BODY_BYTES, "big")
+        return ClickId(base32.encode(body + _mac(body, self._signing_key)))
+
+    def read(self, text: str) -> ClickFacts:
+        """
+        The facts in a click id that we made.
+
+        Raises UnknownClickIdError for another format or a retired key, and
+        ForgedClickIdError for our format with a wrong MAC.
+        """
+        body, mac = _split(text)
+        number = int.from_bytes(body, "big")
+        if number >> 46 & 3 != _VERSION:
+            raise UnknownClickIdError("the id has a format of another version")
+        key = self._keys.secrets.get(number >> 43 & 7)
+        if key is None:
+            raise UnknownClickIdError("the id was signed with a key that is retired")
+        if not hmac.compare_digest(mac, _mac(body, key)):
+            raise ForgedClickIdError("the id was not signed by us")
+        return _facts(ClickId(base32.normalise(text)), number)
+
+
+def _split(text: str) -> tuple[bytes, bytes]:
+    if len(text) != LENGTH:
+        raise UnknownClickIdError(f"a click id has {LENGTH} characters")
+    try:
+        data = base32.decode(text)
+    except ValueError as error:
+        raise UnknownClickIdError(str(error)) from error
+    return data[:_BODY_BYTES], data[_BODY_BYTES:]
+
+
+def _mac(body: bytes, key: bytes) -> bytes:
+    return blake2b(body, key=key, digest_size=_MAC_BYTES).digest()
+
+
+def _facts(click_id: ClickId, number: int) -> ClickFacts:
+    try:
+        click_class = ClickClass(number >> 40 & 7)
+    except ValueError as error:
+        raise UnknownClickIdError("the id has a class of another version") from error
+    return ClickFacts(
+        id=click_id,
+        clicked_at=moment(number >> 80),
+        shard=number >> 72 & 0xFF,
+        counter=number >> 48 & _COUNTER_MASK,
+        click_class=click_class,
+        partner_number=number >> 20 & MAX_NUMBER,
+        offer_number=number & MAX_NUMBER,
+    )

@@ -1,0 +1,70 @@
+"""
+The errors of the tracker.
+
+    TrackerError
+    ├── CatalogError            partners.yaml cannot be believed
+    ├── TemplateError           a template in it cannot be read
+    ├── SettingsError           the environment cannot be believed
+    ├── NotFoundError           a name or an id that nothing answers to
+    │   ├── UnknownClickIdError     not one of our click ids, or its key is retired
+    │   └── UnknownLinkError        no such partner, offer, or pairing of the two
+    ├── ForgedClickIdError      our format, but not our signature
+    ├── RefusedChangeError      an operator's change that the rules do not allow
+    ├── ForbiddenAddressError   an outbound call to an address that is not public
+    ├── StoreUnavailableError   a store did not answer
+    └── OverloadedError         a queue is at its bound
+
+A repeated postback is not an error, and neither is a partner's bad answer.
+"""
+
+
+class TrackerError(Exception):
+    """Anything the tracker itself has to say about what went wrong."""
+
+
+class CatalogError(TrackerError):
+    """The catalog cannot be believed; the message names every fault by line."""
+
+
+class TemplateError(TrackerError):
+    """A template cannot be read; `position` counts characters from 0."""
+
+    def __init__(self, message: str, position: int = 0) -> None:
+        super().__init__(message)
+        self.position = position
+
+
+class SettingsError(TrackerError):
+    """The settings cannot be believed; the message names every fault."""
+
+
+class NotFoundError(TrackerError):
+    """A name or an id that nothing answers to."""
+
+
+class UnknownClickIdError(NotFoundError):
+    """Not one of our click ids, or signed with a key that was retired."""
+
+
+class UnknownLinkError(NotFoundError):
+    """No such partner, no such offer, or the partner may not promote it."""
+
+
+class ForgedClickIdError(TrackerError):
+    """A click id in our format that we did not sign."""
+
+
+class RefusedChangeError(TrackerError):
+    """An operator's change that the rules do not allow."""
+
+
+class ForbiddenAddressError(TrackerError, OSError):
+    """An outbound call to an address that is not public, nor allowed by setting."""
+
+
+class StoreUnavailableError(TrackerError):
+    """A store did not answer, or not in time."""
+
+
+class OverloadedError(TrackerError):
+    """A queue is at its bound; nothing was taken in."""

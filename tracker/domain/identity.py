@@ -1,0 +1,65 @@
+"""The ids of everything but a click: a kind, an underscore, and base32 text."""
+
+import secrets
+from datetime import UTC, date, datetime, timedelta
+from hashlib import blake2b
+from typing import NewType
+
+from tracker.domain import base32
+
+PostbackId = NewType("PostbackId", str)
+ConversionId = NewType("ConversionId", str)
+ChangeId = NewType("ChangeId", str)
+DeliveryId = NewType("DeliveryId", str)
+
+EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
+"""Times inside ids are milliseconds since then, in 40 bits: enough until 2058."""
+
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def new_postback_id(now: datetime) -> PostbackId:
+    """`pb_` and 24 characters: 40 bits of time, 80 of chance."""
+    return PostbackId("pb_" + _timed(now))
+
+
+def new_conversion_id(now: datetime) -> ConversionId:
+    """`cv_` and 24 characters: 40 bits of time, 80 of chance."""
+    return ConversionId("cv_" + _timed(now))
+
+
+def new_change_id(now: datetime) -> ChangeId:
+    """`ch_` and 24 characters: 40 bits of time, 80 of chance."""
+    return ChangeId("ch_" + _timed(now))
+
+
+def delivery_id(change: ChangeId, partner: str, postback: str) -> DeliveryId:
+    """The same for the same change and partner postback, so it survives retries."""
+    digest = blake2b(f"{change}\n{partner}\n{postback}".encode(), digest_size=15)
+    return DeliveryId("dl_" + base32.encode(digest.digest()))
+
+
+def postback_day(postback: str) -> date:
+    """
+    The UTC day a postback arrived, and so the partition it is kept in.
+
+    Anything that is not a postback's id raises ValueError.
+    """
+    kind, _, text = postback.partition("_")
+    if kind != "pb" or len(text) != 24:
+        raise ValueError(f"{postback!r} is not the id of a postback")
+    return moment(int.from_bytes(base32.decode(text)[:5], "big")).date()
+
+
+def milliseconds(now: datetime) -> int:
+    """Milliseconds since `EPOCH`; an aware time before it counts as 0."""
+    return max(0, (now - EPOCH) // _MILLISECOND)
+
+
+def moment(milliseconds: int) -> datetime:
+    """The UTC time so many milliseconds after `EPOCH`."""
+    return EPOCH + milliseconds * _MILLISECOND
+
+
+def _timed(now: datetime) -> str:
+    return base32.encode(milliseconds(now).to_bytes(5, "big") + secrets.token_bytes(10))
