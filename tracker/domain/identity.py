@@ -16,6 +16,7 @@ EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
 """Times inside ids are milliseconds since then, in 40 bits: enough until 2058."""
 
 _MILLISECOND = timedelta(milliseconds=1)
+_LENGTH = 24
 
 
 def new_postback_id(now: datetime) -> PostbackId:
@@ -46,7 +47,7 @@ def postback_day(postback: str) -> date:
     Anything that is not a postback's id raises ValueError.
     """
     kind, _, text = postback.partition("_")
-    if kind != "pb" or len(text) != 24:
+    if kind != "pb" or len(text) != _LENGTH:
         raise ValueError(f"{postback!r} is not the id of a postback")
     return moment(int.from_bytes(base32.decode(text)[:5], "big")).date()
 

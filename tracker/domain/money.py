@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 
 # ISO 4217 gives a minor unit of two decimals unless listed here.
+_WITHOUT_DECIMALS = (
+    "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
+)
+_WITH_THREE_DECIMALS = "BHD IQD JOD KWD LYD OMR TND"
 _MINOR_UNITS = {
-    **dict.fromkeys(
-        "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0
-    ),
-    **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
+    **dict.fromkeys(_WITHOUT_DECIMALS.split(" "), 0),
+    **dict.fromkeys(_WITH_THREE_DECIMALS.split(" "), 3),
 }
 
 _AMOUNT = re.compile(r"\+?\d{1,12}(\.\d{1,6})?", re.ASCII)
