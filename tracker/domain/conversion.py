@@ -1,13 +1,34 @@
-"""A conversion, and the changes that made it what it is."""
+"""A conversion, the changes that made it what it is, and what may change it next."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Literal
 
-from tracker.domain.catalog import Status
-from tracker.domain.click_id import ClickClass, ClickId
-from tracker.domain.identity import ChangeId, ConversionId, PostbackId
+from tracker.domain.catalog import Catalog, Goal, Offer, Status
+from tracker.domain.click_id import ClickClass, ClickFacts, ClickId
+from tracker.domain.errors import QuarantinedError, RefusedChangeError
+from tracker.domain.identity import (
+    ChangeId,
+    ConversionId,
+    PostbackId,
+    new_change_id,
+    new_conversion_id,
+)
+from tracker.domain.judgement import Proposal, Rules
+from tracker.domain.money import to_minor_unit
+from tracker.domain.outcome import Outcome, Reason, Verdict
+
+_SIX_DECIMALS = Decimal("0.000001")
+_TWELVE_DECIMALS = Decimal("0.000000000001")
+
+_MOVES = {
+    Status.PENDING: {Status.APPROVED, Status.REJECTED},
+    Status.APPROVED: {Status.REJECTED},
+    Status.REJECTED: frozenset[Status](),
+}
+"""Where an advertiser may move a conversion; an operator may move it anywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +76,24 @@ class Conversion:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class Cause:
     """
-    One thing that happened to a conversion, made by one postback or one operator.
+    Who made a change, when, and under which catalog: one postback or one operator.
 
-    `number` counts from 1. `fingerprint` is a hash of what the postback said.
+    `fingerprint` is a hash of what the postback said.
     """
+
+    at: datetime
+    catalog_version: int
+    postback_id: PostbackId | None = None
+    fingerprint: bytes | None = None
+    operator: str | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that happened to a conversion; `number` counts from 1."""
 
     id: ChangeId
     conversion_id: ConversionId
@@ -69,9 +102,326 @@ class Change:
     old_status: Status | None
     status: Status
     money: Money
-    changed_at: datetime
-    catalog_version: int
-    postback_id: PostbackId | None = None
-    fingerprint: bytes | None = None
-    operator: str | None = None
-    note: str | None = None
+    cause: Cause
+
+    @property
+    def changed_at(self) -> datetime:
+        """When what made it arrived."""
+        return self.cause.at
+
+
+class Ledger:
+    """
+    The conversions that a batch of postbacks concerns, while it is decided.
+
+    Postbacks are decided in the order of their arrival, and what one has changed
+    the next one sees. `keys` says which conversion holds a key of an advertiser.
+    Afterwards `created`, `updated`, `changes` and `claimed` are what is to be
+    written.
+    """
+
+    def __init__(
+        self,
+        keys: Mapping[tuple[str, str], ConversionId],
+        conversions: Iterable[Conversion],
+        applied: Iterable[tuple[ConversionId, bytes | None]] = (),
+    ) -> None:
+        self._keys = dict(keys)
+        self._conversions = {one.id: one for one in conversions}
+        self._applied = set(applied)
+        self.changes: list[Change] = []
+        self.claimed: dict[tuple[str, str], ConversionId] = {}
+
+    @property
+    def created(self) -> list[Conversion]:
+        """Conversions that did not exist before, as they stand in the end."""
+        return [
+            self._conversions[change.conversion_id]
+            for change in self.changes
+            if change.kind == "created"
+        ]
+
+    @property
+    def updated(self) -> list[Conversion]:
+        """Conversions that existed and have changed, as they stand in the end."""
+        created = {conversion.id for conversion in self.created}
+        changed = {change.conversion_id for change in self.changes} - created
+        return [self._conversions[one] for one in sorted(changed)]
+
+    def get(self, conversion_id: ConversionId) -> Conversion:
+        """A conversion as it stands."""
+        return self._conversions[conversion_id]
+
+    def decide(self, proposal: Proposal, rules: Rules) -> Outcome:
+        """
+        What becomes of a proposal.
+
+        Raises QuarantinedError where it conflicts with another conversion, or may
+        not make a new one.
+        """
+        conversion = self._find(proposal)
+        if conversion is None:
+            return self._create(proposal, rules)
+        objection = self._objection(conversion, proposal, rules.catalog)
+        if objection is not Reason.OTHER_TRANSACTION:
+            self._claim(proposal, conversion.id)
+        if objection:
+            return _outcome(proposal, Verdict.DUPLICATE, conversion, objection)
+        return self._update(conversion, proposal, rules)
+
+    def set_status(
+        self, conversion_id: ConversionId, status: Status, cause: Cause
+    ) -> Change:
+        """An operator's decision: any other status may follow."""
+        conversion = self._conversions[conversion_id]
+        if conversion.status is status:
+            raise RefusedChangeError(f"{conversion_id} is {status} already")
+        return self._change(conversion, cause, status=status)
+
+    def set_amount(
+        self,
+        conversion_id: ConversionId,
+        amount: Decimal,
+        cause: Cause,
+        catalog: Catalog,
+    ) -> Change:
+        """An operator's correction of the amount, in the offer's currency."""
+        conversion = self._conversions[conversion_id]
+        money = _priced(conversion, amount, None, catalog)
+        if money == conversion.money:
+            raise RefusedChangeError(f"{conversion_id} has this amount already")
+        return self._change(conversion, cause, money=money)
+
+    def _find(self, proposal: Proposal) -> Conversion | None:
+        found = [
+            self._conversions[self._keys[key]]
+            for key in scoped_keys(proposal)
+            if key in self._keys
+        ]
+        click = proposal.click
+        if any(click and conversion.click_id != click.id for conversion in found):
+            raise QuarantinedError(Reason.TRANSACTION_CONFLICT)
+        return found[0] if found else None
+
+    def _create(self, proposal: Proposal, rules: Rules) -> Outcome:
+        conversion = _new_conversion(proposal, rules)
+        self._claim(proposal, conversion.id)
+        self._record(conversion, "created", None, _cause(proposal, rules))
+        return _outcome(proposal, Verdict.ACCEPTED, conversion)
+
+    def _objection(
+        self, conversion: Conversion, proposal: Proposal, catalog: Catalog
+    ) -> Reason:
+        """Why a further postback changes nothing; `Reason.NONE` if it may."""
+        if (conversion.id, proposal.fingerprint) in self._applied:
+            return Reason.REPEATED
+        on_repeat = _goal(conversion, catalog).on_repeat
+        if on_repeat != "add" and _is_other_transaction(conversion, proposal):
+            return Reason.OTHER_TRANSACTION
+        if _is_stale(conversion, proposal):
+            return Reason.STALE_STATUS
+        return Reason.NONE
+
+    def _update(
+        self, conversion: Conversion, proposal: Proposal, rules: Rules
+    ) -> Outcome:
+        money = _money_after(conversion, proposal, rules.catalog)
+        if (proposal.status, money) == (conversion.status, conversion.money):
+            return _outcome(proposal, Verdict.DUPLICATE, conversion, Reason.REPEATED)
+        cause = _cause(proposal, rules)
+        self._change(conversion, cause, status=proposal.status, money=money)
+        return _outcome(proposal, Verdict.UPDATED, conversion)
+
+    def _change(
+        self,
+        conversion: Conversion,
+        cause: Cause,
+        *,
+        status: Status | None = None,
+        money: Money | None = None,
+    ) -> Change:
+        changed = replace(
+            conversion,
+            status=status or conversion.status,
+            money=money or conversion.money,
+            changed_at=max(cause.at, conversion.changed_at),
+            changes=conversion.changes + 1,
+        )
+        kind = "amount" if changed.status is conversion.status else "status"
+        return self._record(changed, kind, conversion.status, cause)
+
+    def _record(
+        self,
+        conversion: Conversion,
+        kind: Literal["created", "status", "amount"],
+        old_status: Status | None,
+        cause: Cause,
+    ) -> Change:
+        change = Change(
+            id=new_change_id(cause.at),
+            conversion_id=conversion.id,
+            number=conversion.changes,
+            kind=kind,
+            old_status=old_status,
+            status=conversion.status,
+            money=conversion.money,
+            cause=cause,
+        )
+        self._conversions[conversion.id] = conversion
+        self._applied.add((conversion.id, cause.fingerprint))
+        self.changes.append(change)
+        return change
+
+    def _claim(self, proposal: Proposal, conversion_id: ConversionId) -> None:
+        """The keys of the proposal now belong to this conversion."""
+        for key in scoped_keys(proposal):
+            if key not in self._keys:
+                self._keys[key] = self.claimed[key] = conversion_id
+
+
+def scoped_keys(proposal: Proposal) -> list[tuple[str, str]]:
+    """The keys of a proposal, each with the advertiser it is unique for."""
+    return [(proposal.advertiser.key, key) for key in proposal.keys]
+
+
+def _cause(proposal: Proposal, rules: Rules) -> Cause:
+    return Cause(
+        at=proposal.postback.received_at,
+        catalog_version=rules.catalog.version,
+        postback_id=proposal.postback.id,
+        fingerprint=proposal.fingerprint,
+    )
+
+
+def _outcome(
+    proposal: Proposal,
+    verdict: Verdict,
+    conversion: Conversion,
+    reason: Reason = Reason.NONE,
+) -> Outcome:
+    return Outcome(proposal.postback.id, verdict, reason, conversion.id)
+
+
+def _is_other_transaction(conversion: Conversion, proposal: Proposal) -> bool:
+    both = (conversion.transaction_id, proposal.transaction_id)
+    return None not in both and both[0] != both[1]
+
+
+def _is_stale(conversion: Conversion, proposal: Proposal) -> bool:
+    """
+    Whether the status is behind the conversion's.
+
+    Postbacks overtake each other: one that arrived before the last change cannot
+    undo it, whenever it is judged.
+    """
+    if proposal.status is conversion.status:
+        return False
+    if proposal.postback.received_at < conversion.changed_at:
+        return True
+    may_reopen = proposal.advertiser.reopen and conversion.status is Status.REJECTED
+    return not may_reopen and proposal.status not in _MOVES[conversion.status]
+
+
+def _new_conversion(proposal: Proposal, rules: Rules) -> Conversion:
+    click, offer, partner = proposal.click, proposal.offer, proposal.partner
+    if click is None or offer is None or partner is None:
+        raise QuarantinedError(Reason.MISSING_CLICK_ID)
+    now = proposal.postback.received_at
+    _refuse_untimely(click, offer, now, rules)
+    conversion = Conversion(
+        id=new_conversion_id(now),
+        advertiser=proposal.advertiser.key,
+        offer=offer.key,
+        partner=partner.key,
+        goal=proposal.goal,
+        click_id=click.id,
+        click_class=click.click_class,
+        clicked_at=click.clicked_at,
+        transaction_id=proposal.transaction_id,
+        status=proposal.status,
+        money=Money(offer.currency, Decimal(0), Decimal(0)),
+        converted_at=now,
+        changed_at=now,
+        changes=1,
+        catalog_version=rules.catalog.version,
+    )
+    money = _priced(conversion, proposal.sent_amount, proposal, rules.catalog)
+    _refuse_excess(money, offer, rules)
+    return replace(conversion, money=money)
+
+
+def _refuse_untimely(
+    click: ClickFacts, offer: Offer, now: datetime, rules: Rules
+) -> None:
+    age = now - click.clicked_at
+    if click.click_class is ClickClass.REFUSED:
+        rules.object_to(Reason.REFUSED_CLICK)
+    if age > offer.window:
+        rules.object_to(Reason.OUTSIDE_WINDOW)
+    if age < offer.limits.min_click_age:
+        rules.object_to(Reason.TOO_EARLY)
+
+
+def _refuse_excess(money: Money, offer: Offer, rules: Rules) -> None:
+    limits = offer.limits
+    too_much = limits.amount is not None and (money.amount or 0) > limits.amount
+    too_dear = limits.payout is not None and money.payout > limits.payout
+    if too_much or too_dear:
+        rules.object_to(Reason.OVER_LIMIT)
+
+
+def _money_after(conversion: Conversion, proposal: Proposal, catalog: Catalog) -> Money:
+    """
+    What a repeated action is worth: only `update` and `add` may move the amount.
+
+    A share is owed of the new total; a fixed sum is owed once.
+    """
+    on_repeat = _goal(conversion, catalog).on_repeat
+    if proposal.sent_amount is None or on_repeat == "status":
+        return conversion.money
+    return _priced(
+        conversion,
+        proposal.sent_amount,
+        proposal,
+        catalog,
+        already=conversion.money.amount if on_repeat == "add" else None,
+    )
+
+
+def _priced(
+    conversion: Conversion,
+    sent: Decimal | None,
+    proposal: Proposal | None,
+    catalog: Catalog,
+    already: Decimal | None = None,
+) -> Money:
+    """The money of a conversion for an amount as sent; payout is rounded once."""
+    offer = catalog.offers[conversion.offer]
+    goal = _goal(conversion, catalog)
+    payout, revenue = catalog.terms(catalog.partner(conversion.partner), offer, goal)
+    currency = (proposal and proposal.currency) or offer.currency
+    rate = catalog.rate(currency, offer.currency).quantize(_TWELVE_DECIMALS)
+    amount = None if sent is None else sent * rate + (already or 0)
+    sent_revenue = proposal.sent_revenue if proposal else None
+    try:
+        return Money(
+            currency=offer.currency,
+            payout=payout.of(amount, offer.currency),
+            revenue=revenue.of(amount, offer.currency)
+            if sent_revenue is None
+            else to_minor_unit(sent_revenue * rate, offer.currency),
+            amount=None if amount is None else _rounded(amount),
+            sent_amount=sent,
+            sent_currency=None if sent is None else currency,
+            rate=rate,
+        )
+    except ValueError:
+        raise QuarantinedError(Reason.MISSING_AMOUNT) from None
+
+
+def _rounded(amount: Decimal) -> Decimal:
+    return amount.quantize(_SIX_DECIMALS, rounding=ROUND_HALF_UP)
+
+
+def _goal(conversion: Conversion, catalog: Catalog) -> Goal:
+    return catalog.offers[conversion.offer].goals[conversion.goal]

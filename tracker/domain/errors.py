@@ -9,6 +9,8 @@ The errors of the tracker.
     │   ├── UnknownClickIdError     not one of our click ids, or its key is retired
     │   └── UnknownLinkError        no such partner, offer, or pairing of the two
     ├── ForgedClickIdError      our format, but not our signature
+    ├── ClosedLinkError         a link that takes no visitors now and has no fallback
+    ├── QuarantinedError        a postback that is kept but not believed
     ├── RefusedChangeError      an operator's change that the rules do not allow
     ├── ForbiddenAddressError   an outbound call to an address that is not public
     ├── StoreUnavailableError   a store did not answer
@@ -16,6 +18,8 @@ The errors of the tracker.
 
 A repeated postback is not an error, and neither is a partner's bad answer.
 """
+
+from tracker.domain.outcome import Reason
 
 
 class TrackerError(Exception):
@@ -52,6 +56,18 @@ class UnknownLinkError(NotFoundError):
 
 class ForgedClickIdError(TrackerError):
     """A click id in our format that we did not sign."""
+
+
+class ClosedLinkError(TrackerError):
+    """A link that takes no visitors now, and no fallback to send them to."""
+
+
+class QuarantinedError(TrackerError):
+    """A postback that is kept but not believed, for `reason`."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class RefusedChangeError(TrackerError):

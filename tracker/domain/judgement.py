@@ -1,0 +1,388 @@
+"""
+Whether a postback is believed, and what it then proposes.
+
+Nothing here asks a store: a genuine click id names its partner, offer and time.
+The order is fixed: parse, the MAC of the id, the advertiser, its proof, and only
+then everything else, so that a stranger learns nothing by asking.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from hashlib import blake2b
+from ipaddress import ip_address, ip_network
+
+from tracker.domain.catalog import (
+    IGNORED,
+    Advertiser,
+    Catalog,
+    Goal,
+    Meaning,
+    Offer,
+    Partner,
+    Status,
+)
+from tracker.domain.click_id import ClickFacts, ClickIdMint
+from tracker.domain.errors import (
+    ForgedClickIdError,
+    NotFoundError,
+    QuarantinedError,
+    UnknownClickIdError,
+)
+from tracker.domain.money import parse_amount
+from tracker.domain.outcome import Reason
+from tracker.domain.postback import (
+    Postback,
+    Statement,
+    TokenHasher,
+    names_of,
+    read_statement,
+    tokens_of,
+)
+
+MAX_TRANSACTION_ID = 255
+
+WAIVABLE = frozenset({
+    Reason.MISSING_TOKEN,
+    Reason.BAD_TOKEN,
+    Reason.IP_NOT_ALLOWED,
+    Reason.WRONG_ADVERTISER,
+    Reason.OUTSIDE_WINDOW,
+    Reason.OFFER_MISMATCH,
+    Reason.REFUSED_CLICK,
+    Reason.TOO_EARLY,
+    Reason.OVER_LIMIT,
+})  # fmt: skip
+"""What an operator may overrule; the other reasons leave nothing to record."""
+
+_MALFORMED: Mapping[Meaning, Reason] = {
+    "click_id": Reason.UNKNOWN_CLICK,
+    "token": Reason.BAD_TOKEN,
+    "transaction_id": Reason.BAD_TRANSACTION_ID,
+    "goal": Reason.UNKNOWN_GOAL,
+    "status": Reason.UNKNOWN_STATUS,
+    "amount": Reason.BAD_AMOUNT,
+    "currency": Reason.UNKNOWN_CURRENCY,
+    "revenue": Reason.BAD_AMOUNT,
+    "offer": Reason.OFFER_MISMATCH,
+}
+"""What a meaning is called that was sent twice with different values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """By what a postback is judged; `waived` is an operator's word on one reason."""
+
+    catalog: Catalog
+    mint: ClickIdMint
+    hasher: TokenHasher
+    waived: Reason | None = None
+
+    def object_to(self, reason: Reason) -> None:
+        """Raises QuarantinedError, unless an operator has waived this reason."""
+        if reason is not self.waived or reason not in WAIVABLE:
+            raise QuarantinedError(reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """
+    What a believed postback says happened.
+
+    `click` is None where a transaction alone has to find the conversion. `keys`
+    hold for the action, the one that decides first. `sent_amount` and
+    `sent_revenue` are as they were sent, in `currency`.
+    """
+
+    postback: Postback
+    advertiser: Advertiser
+    offer: Offer | None
+    partner: Partner | None
+    click: ClickFacts | None
+    goal: str
+    status: Status
+    transaction_id: str | None
+    sent_amount: Decimal | None
+    sent_revenue: Decimal | None
+    currency: str | None
+    keys: tuple[str, ...]
+    fingerprint: bytes
+
+
+def judge(postback: Postback, rules: Rules) -> Proposal | None:
+    """
+    What the postback proposes; None for a status that the advertiser ignores.
+
+    Raises QuarantinedError with the first reason not to believe it.
+    """
+    if postback.fault:
+        raise QuarantinedError(postback.fault)
+    route = _route(postback, rules.catalog)
+    statement = read_statement(postback.parameters, names_of(route))
+    if statement.unfilled():
+        raise QuarantinedError(Reason.UNFILLED_MACRO)
+    click = _click(statement, route, rules)
+    advertiser = route or _owner(click, rules)
+    _authenticate(postback, statement, advertiser, rules)
+    _refuse_unclear(statement)
+    return _propose(postback, statement, click, advertiser, rules)
+
+
+def _route(postback: Postback, catalog: Catalog) -> Advertiser | None:
+    if postback.route is None:
+        return None
+    try:
+        return catalog.advertiser(postback.route)
+    except NotFoundError:
+        raise QuarantinedError(Reason.UNKNOWN_ADVERTISER) from None
+
+
+def _click(
+    statement: Statement, route: Advertiser | None, rules: Rules
+) -> ClickFacts | None:
+    text = statement.get("click_id")
+    if text is None:
+        if route is None or statement.get("transaction_id") is None:
+            raise QuarantinedError(Reason.MISSING_CLICK_ID)
+        return None
+    if "click_id" in statement.unclear:
+        raise QuarantinedError(Reason.UNKNOWN_CLICK)
+    try:
+        return rules.mint.read(text)
+    except UnknownClickIdError:
+        raise QuarantinedError(Reason.UNKNOWN_CLICK) from None
+    except ForgedClickIdError:
+        raise QuarantinedError(Reason.FORGED_CLICK) from None
+
+
+def _owner(click: ClickFacts | None, rules: Rules) -> Advertiser:
+    if click is None:
+        raise QuarantinedError(Reason.MISSING_CLICK_ID)
+    return rules.catalog.advertiser(_offer_of(click, rules).advertiser)
+
+
+def _offer_of(click: ClickFacts, rules: Rules) -> Offer:
+    """An id of ours names an offer we know, unless the store was exchanged."""
+    try:
+        return rules.catalog.offer_numbered(click.offer_number)
+    except NotFoundError:
+        raise QuarantinedError(Reason.UNKNOWN_CLICK) from None
+
+
+def _authenticate(
+    postback: Postback, statement: Statement, advertiser: Advertiser, rules: Rules
+) -> None:
+    networks = advertiser.auth.networks
+    if networks and not _is_within(postback.address, networks):
+        rules.object_to(Reason.IP_NOT_ALLOWED)
+    if not advertiser.auth.tokens:
+        return
+    if postback.token_digest is None:
+        rules.object_to(Reason.MISSING_TOKEN)
+        return
+    tokens = tokens_of(advertiser, rules.catalog)
+    is_right = rules.hasher.matches(postback.token_digest, tokens)
+    if not is_right or "token" in statement.unclear:
+        rules.object_to(Reason.BAD_TOKEN)
+
+
+def _is_within(address: str, networks: tuple[str, ...]) -> bool:
+    try:
+        peer = ip_address(address)
+    except ValueError:
+        return False
+    return any(peer in ip_network(network) for network in networks)
+
+
+def _refuse_unclear(statement: Statement) -> None:
+    for meaning, reason in _MALFORMED.items():
+        if meaning in statement.unclear and meaning != "token":
+            raise QuarantinedError(reason)
+
+
+def _propose(
+    postback: Postback,
+    statement: Statement,
+    click: ClickFacts | None,
+    advertiser: Advertiser,
+    rules: Rules,
+) -> Proposal | None:
+    offer = _offer(statement, click, advertiser, rules)
+    goal = _goal(statement, offer, advertiser, rules.catalog)
+    transaction_id = _transaction_id(statement)
+    status = _status(statement, offer, goal, advertiser)
+    if status is None:
+        return None
+    return Proposal(
+        postback=postback,
+        advertiser=advertiser,
+        offer=offer,
+        partner=_partner(click, rules),
+        click=click,
+        goal=goal,
+        status=status,
+        transaction_id=transaction_id,
+        sent_amount=_decimal(statement, "amount"),
+        sent_revenue=_decimal(statement, "revenue"),
+        currency=_currency(statement, offer, rules.catalog),
+        keys=_keys(postback, offer, click, goal, transaction_id),
+        fingerprint=_fingerprint(statement, click, goal, status),
+    )
+
+
+def _offer(
+    statement: Statement,
+    click: ClickFacts | None,
+    advertiser: Advertiser,
+    rules: Rules,
+) -> Offer | None:
+    named = statement.get("offer")
+    if click is None:
+        return _named_offer(named, advertiser, rules.catalog)
+    offer = _offer_of(click, rules)
+    if offer.advertiser != advertiser.key:
+        rules.object_to(Reason.WRONG_ADVERTISER)
+    if named is not None and named != offer.key:
+        rules.object_to(Reason.OFFER_MISMATCH)
+    return offer
+
+
+def _named_offer(
+    named: str | None, advertiser: Advertiser, catalog: Catalog
+) -> Offer | None:
+    if named is None:
+        return None
+    offer = catalog.offers.get(named)
+    if offer is None or offer.advertiser != advertiser.key:
+        raise QuarantinedError(Reason.OFFER_MISMATCH)
+    return offer
+
+
+def _partner(click: ClickFacts | None, rules: Rules) -> Partner | None:
+    if click is None:
+        return None
+    try:
+        return rules.catalog.partner_numbered(click.partner_number)
+    except NotFoundError:
+        raise QuarantinedError(Reason.UNKNOWN_CLICK) from None
+
+
+def _goal(
+    statement: Statement, offer: Offer | None, advertiser: Advertiser, catalog: Catalog
+) -> str:
+    sent = statement.get("goal")
+    offers = [offer] if offer else _offers_of(advertiser, catalog)
+    if sent is None:
+        return _default_goal(offers)
+    goal = advertiser.goals.get(sent.lower(), sent)
+    if not any(goal in candidate.goals for candidate in offers):
+        raise QuarantinedError(Reason.UNKNOWN_GOAL)
+    return goal
+
+
+def _offers_of(advertiser: Advertiser, catalog: Catalog) -> list[Offer]:
+    return [
+        offer for offer in catalog.offers.values() if offer.advertiser == advertiser.key
+    ]
+
+
+def _default_goal(offers: list[Offer]) -> str:
+    """The default that all these offers agree on."""
+    defaults = {offer.default_goal for offer in offers}
+    goal = defaults.pop() if len(defaults) == 1 else None
+    if goal is None:
+        raise QuarantinedError(Reason.MISSING_GOAL)
+    return goal
+
+
+def _status(
+    statement: Statement, offer: Offer | None, goal: str, advertiser: Advertiser
+) -> Status | None:
+    sent = statement.get("status")
+    if sent is None:
+        return offer.goals[goal].status if offer else Status.APPROVED
+    word = advertiser.statuses.get(sent.lower(), sent.lower())
+    if word == IGNORED:
+        return None
+    try:
+        return Status(word)
+    except ValueError:
+        raise QuarantinedError(Reason.UNKNOWN_STATUS) from None
+
+
+def _transaction_id(statement: Statement) -> str | None:
+    text = statement.get("transaction_id")
+    if text is not None and (len(text) > MAX_TRANSACTION_ID or not text.isprintable()):
+        raise QuarantinedError(Reason.BAD_TRANSACTION_ID)
+    return text
+
+
+def _decimal(statement: Statement, meaning: Meaning) -> Decimal | None:
+    text = statement.get(meaning)
+    try:
+        return None if text is None else parse_amount(text)
+    except ValueError:
+        raise QuarantinedError(Reason.BAD_AMOUNT) from None
+
+
+def _currency(
+    statement: Statement, offer: Offer | None, catalog: Catalog
+) -> str | None:
+    sent = statement.get("currency")
+    currency = sent.upper() if sent else offer.currency if offer else None
+    known = {catalog.currency, *catalog.rates, *([offer.currency] if offer else [])}
+    if currency is not None and currency not in known:
+        raise QuarantinedError(Reason.UNKNOWN_CURRENCY)
+    return currency
+
+
+def _keys(
+    postback: Postback,
+    offer: Offer | None,
+    click: ClickFacts | None,
+    goal: str,
+    transaction_id: str | None,
+) -> tuple[str, ...]:
+    """
+    What makes this action one action; where two hold, the first decides.
+
+    A transaction holds for the advertiser whatever the goal is counted by, so
+    that one sale cannot be claimed for two clicks.
+    """
+    by_transaction = f"transaction:{goal}:{transaction_id}"
+    if offer is None or click is None:
+        return (by_transaction,)
+    terms = offer.goals[goal]
+    if terms.once_per == "postback":
+        return (f"postback:{postback.id}",)
+    if terms.once_per == "transaction":
+        return (_transaction_key(terms, click, transaction_id),)
+    by_click = f"click:{goal}:{click.id}"
+    return (by_click, by_transaction) if transaction_id else (by_click,)
+
+
+def _transaction_key(goal: Goal, click: ClickFacts, transaction_id: str | None) -> str:
+    if transaction_id is None:
+        raise QuarantinedError(Reason.MISSING_TRANSACTION_ID)
+    if goal.scope == "click":
+        return f"click-transaction:{goal.key}:{click.id}:{transaction_id}"
+    return f"transaction:{goal.key}:{transaction_id}"
+
+
+def _fingerprint(
+    statement: Statement, click: ClickFacts | None, goal: str, status: Status
+) -> bytes:
+    """The same for postbacks that say the same, however they spell it."""
+    said = [goal, status, click.id if click else ""]
+    said += [statement.get("transaction_id") or "", statement.get("currency") or ""]
+    said += [
+        str(value.normalize()) if value is not None else ""
+        for value in (_decimal(statement, "amount"), _decimal(statement, "revenue"))
+    ]
+    return blake2b("\n".join(said).encode(errors="replace"), digest_size=16).digest()
+
+
+def is_outside_window(click: ClickFacts, offer: Offer, now: datetime) -> bool:
+    """Whether a new conversion comes too late for this click."""
+    return now - click.clicked_at > offer.window

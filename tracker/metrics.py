@@ -1,0 +1,71 @@
+"""
+Every counter, declared once.
+
+Set `PROMETHEUS_MULTIPROC_DIR` before the import, as `tracker up` does, and every
+process of the folder is added up in one answer. No label ever holds an id.
+"""
+
+import os
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client.multiprocess import MultiProcessCollector
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+CLICKS = Counter(
+    "tracker_clicks_total", "Clicks kept before their redirect.", ["click_class"]
+)
+CLICKS_LOST = Counter(
+    "tracker_clicks_lost_total", "Visitors redirected whose click no store would take."
+)
+CLICK_ID_COLLISIONS = Counter(
+    "tracker_click_id_collisions_total", "Click ids that were taken and minted again."
+)
+CLICKS_FOLDED = Counter(
+    "tracker_clicks_folded_total", "Clicks moved from Redis into Postgres."
+)
+CLICKS_REJECTED = Counter(
+    "tracker_clicks_rejected_total", "Clicks set aside because Postgres refused them."
+)
+POSTBACKS = Counter(
+    "tracker_postbacks_total", "Postbacks judged.", ["outcome", "reason"]
+)
+POSTBACKS_FAILED = Counter(
+    "tracker_postbacks_failed_total", "Postbacks answered 503: nothing could be stored."
+)
+DELIVERY_ATTEMPTS = Counter(
+    "tracker_delivery_attempts_total", "Calls made to partners.", ["outcome"]
+)
+DELIVERIES_DEAD = Counter(
+    "tracker_deliveries_dead_total", "Deliveries given up.", ["reason"]
+)
+CATALOG_FAULTS = Counter(
+    "tracker_catalog_faults_total", "Edits of partners.yaml that were refused."
+)
+CATALOG_VERSION = Gauge(
+    "tracker_catalog_version",
+    "The catalog version this process follows.",
+    multiprocess_mode="min",
+)
+BATCH_SIZE = Histogram(
+    "tracker_batch_size",
+    "Requests that shared one store call.",
+    ["store"],
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
+)
+
+
+def render() -> bytes:
+    """All of them in the text format of Prometheus."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return generate_latest()
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)
+    return generate_latest(registry)
