@@ -1,9 +1,9 @@
 -- Which catalog is in force, and the numbers that click ids carry.
 
 create table catalog_versions (
-  version      integer     generated always as identity primary key,
+  version      integer     primary key check (version > 0),
   content      text        not null,
-  content_hash bytea       not null check (length(content_hash) = 32),
+  content_hash text        not null,
   snapshot     bytea       not null,
   edited_at    timestamptz not null,
   in_force_at  timestamptz not null default tracker_now()

@@ -10,6 +10,7 @@ create table postbacks (
   route           text,
   address         inet,
   token_digest    bytea,
+  fault           text        not null default '',
   advertiser      text,
   click_id        text,
   transaction_id  text,
@@ -37,6 +38,8 @@ comment on column postbacks.route is
   'The advertiser named in the path; null on the generic route.';
 comment on column postbacks.token_digest is
   'A keyed hash of the token that was sent, so that a release can judge it again.';
+comment on column postbacks.fault is
+  'What was wrong with the call as a whole, a body that is too large, say.';
 comment on column postbacks.quarantined_for is
   'The reason it was first quarantined for, kept when it is released.';
 

@@ -37,9 +37,9 @@ create table deliveries (
 
 create index deliveries_due on deliveries (lane, due_at)
   where held_reason is null and lease_token is null;
-create index deliveries_leased on deliveries (lease_until) where lease_token is not null;
+create index deliveries_leased on deliveries (lane, lease_until) where lease_token is not null;
 create index deliveries_held on deliveries (held_reason, created_at) where held_reason is not null;
-create index deliveries_in_order on deliveries (conversion_id, lane, number);
+create index deliveries_in_order on deliveries (conversion_id, partner, postback, number);
 create index deliveries_by_age on deliveries (created_at);
 
 comment on table deliveries is

@@ -139,6 +139,16 @@ class ClickIdMint:
         return _facts(ClickId(base32.normalise(text)), number)
 
 
+def facts_of(click_id: ClickId) -> ClickFacts:
+    """
+    The facts in an id of our own records; its MAC was judged when it came.
+
+    Text that is no click id raises UnknownClickIdError.
+    """
+    body, _ = _split(click_id)
+    return _facts(click_id, int.from_bytes(body, "big"))
+
+
 def _split(text: str) -> tuple[bytes, bytes]:
     if len(text) != LENGTH:
         raise UnknownClickIdError(f"a click id has {LENGTH} characters")

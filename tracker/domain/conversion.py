@@ -8,17 +8,19 @@ from typing import Literal
 
 from tracker.domain.catalog import Catalog, Goal, Offer, Status
 from tracker.domain.click_id import ClickClass, ClickFacts, ClickId
-from tracker.domain.errors import QuarantinedError, RefusedChangeError
+from tracker.domain.errors import NotFoundError, QuarantinedError, RefusedChangeError
 from tracker.domain.identity import (
     ChangeId,
     ConversionId,
     PostbackId,
     new_change_id,
-    new_conversion_id,
+    conversion_id_of,
 )
 from tracker.domain.judgement import Proposal, Rules
 from tracker.domain.money import to_minor_unit
 from tracker.domain.outcome import Outcome, Reason, Verdict
+
+ChangeKind = Literal["created", "status", "amount"]
 
 _SIX_DECIMALS = Decimal("0.000001")
 _TWELVE_DECIMALS = Decimal("0.000000000001")
@@ -98,7 +100,7 @@ class Change:
     id: ChangeId
     conversion_id: ConversionId
     number: int
-    kind: Literal["created", "status", "amount"]
+    kind: ChangeKind
     old_status: Status | None
     status: Status
     money: Money
@@ -247,13 +249,13 @@ class Ledger:
             changed_at=max(cause.at, conversion.changed_at),
             changes=conversion.changes + 1,
         )
-        kind = "amount" if changed.status is conversion.status else "status"
+        kind: ChangeKind = "amount" if changed.status is conversion.status else "status"
         return self._record(changed, kind, conversion.status, cause)
 
     def _record(
         self,
         conversion: Conversion,
-        kind: Literal["created", "status", "amount"],
+        kind: ChangeKind,
         old_status: Status | None,
         cause: Cause,
     ) -> Change:
@@ -329,7 +331,7 @@ def _new_conversion(proposal: Proposal, rules: Rules) -> Conversion:
     now = proposal.postback.received_at
     _refuse_untimely(click, offer, now, rules)
     conversion = Conversion(
-        id=new_conversion_id(now),
+        id=conversion_id_of(proposal.postback.id),
         advertiser=proposal.advertiser.key,
         offer=offer.key,
         partner=partner.key,
@@ -400,7 +402,7 @@ def _priced(
     goal = _goal(conversion, catalog)
     payout, revenue = catalog.terms(catalog.partner(conversion.partner), offer, goal)
     currency = (proposal and proposal.currency) or offer.currency
-    rate = catalog.rate(currency, offer.currency).quantize(_TWELVE_DECIMALS)
+    rate = _rate(currency, offer, catalog)
     amount = None if sent is None else sent * rate + (already or 0)
     sent_revenue = proposal.sent_revenue if proposal else None
     try:
@@ -417,6 +419,13 @@ def _priced(
         )
     except ValueError:
         raise QuarantinedError(Reason.MISSING_AMOUNT) from None
+
+
+def _rate(currency: str, offer: Offer, catalog: Catalog) -> Decimal:
+    try:
+        return catalog.rate(currency, offer.currency).quantize(_TWELVE_DECIMALS)
+    except NotFoundError:
+        raise QuarantinedError(Reason.UNKNOWN_CURRENCY) from None
 
 
 def _rounded(amount: Decimal) -> Decimal:

@@ -24,9 +24,9 @@ def new_postback_id(now: datetime) -> PostbackId:
     return PostbackId("pb_" + _timed(now))
 
 
-def new_conversion_id(now: datetime) -> ConversionId:
-    """`cv_` and 24 characters: 40 bits of time, 80 of chance."""
-    return ConversionId("cv_" + _timed(now))
+def conversion_id_of(postback: PostbackId) -> ConversionId:
+    """`cv_` and what follows in the id of the postback that made it."""
+    return ConversionId("cv_" + postback.removeprefix("pb_"))
 
 
 def new_change_id(now: datetime) -> ChangeId:

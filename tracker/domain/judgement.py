@@ -8,11 +8,11 @@ then everything else, so that a stranger learns nothing by asking.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from hashlib import blake2b
 from ipaddress import ip_address, ip_network
 
+from tracker.domain import base32
 from tracker.domain.catalog import (
     IGNORED,
     Advertiser,
@@ -42,6 +42,7 @@ from tracker.domain.postback import (
 )
 
 MAX_TRANSACTION_ID = 255
+MAX_MENTION = 255
 
 WAIVABLE = frozenset({
     Reason.MISSING_TOKEN,
@@ -108,6 +109,36 @@ class Proposal:
     currency: str | None
     keys: tuple[str, ...]
     fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """What a postback speaks of, believed or not, so that it can be found again."""
+
+    advertiser: str | None
+    click_id: str | None
+    transaction_id: str | None
+
+
+def mention_of(postback: Postback, rules: Rules) -> Mention:
+    """Reads as much as can be read; nothing here is a reason to refuse."""
+    route = rules.catalog.advertisers.get(postback.route or "")
+    statement = read_statement(postback.parameters, names_of(route))
+    click_id = statement.get("click_id")
+    transaction_id = statement.get("transaction_id")
+    return Mention(
+        advertiser=route.key if route else _owner_of(click_id, rules),
+        click_id=base32.normalise(click_id)[:MAX_MENTION] if click_id else None,
+        transaction_id=transaction_id[:MAX_MENTION] if transaction_id else None,
+    )
+
+
+def _owner_of(click_id: str | None, rules: Rules) -> str | None:
+    try:
+        facts = rules.mint.read(click_id or "")
+        return rules.catalog.offer_numbered(facts.offer_number).advertiser
+    except (NotFoundError, ForgedClickIdError):
+        return None
 
 
 def judge(postback: Postback, rules: Rules) -> Proposal | None:
@@ -313,9 +344,15 @@ def _status(
 
 def _transaction_id(statement: Statement) -> str | None:
     text = statement.get("transaction_id")
-    if text is not None and (len(text) > MAX_TRANSACTION_ID or not text.isprintable()):
+    if text is not None and not _is_sound(text):
         raise QuarantinedError(Reason.BAD_TRANSACTION_ID)
     return text
+
+
+def _is_sound(text: str) -> bool:
+    """U+FFFD stands where something arrived that was no text."""
+    is_short = len(text) <= MAX_TRANSACTION_ID
+    return is_short and text.isprintable() and "\ufffd" not in text
 
 
 def _decimal(statement: Statement, meaning: Meaning) -> Decimal | None:
@@ -381,8 +418,3 @@ def _fingerprint(
         for value in (_decimal(statement, "amount"), _decimal(statement, "revenue"))
     ]
     return blake2b("\n".join(said).encode(errors="replace"), digest_size=16).digest()
-
-
-def is_outside_window(click: ClickFacts, offer: Offer, now: datetime) -> bool:
-    """Whether a new conversion comes too late for this click."""
-    return now - click.clicked_at > offer.window

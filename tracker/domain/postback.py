@@ -129,7 +129,7 @@ def conceal(
     bearer: str | None,
 ) -> tuple[tuple[tuple[str, str], ...], bytes | None]:
     """The parameters with every secret masked, and the digest of the token sent."""
-    pairs = tuple(parameters)
+    pairs = tuple((clean(name), clean(value)) for name, value in parameters)
     sent = read_statement(pairs, {"token": names["token"]})
     token = bearer or sent.get("token")
     secret_names = _SECRETS | {*names["token"], *CANONICAL["token"]}
@@ -138,6 +138,15 @@ def conceal(
         for name, value in pairs
     )
     return masked, hasher.digest(token) if token else None
+
+
+def clean(text: str) -> str:
+    """What Postgres cannot keep as text, NUL and lone surrogates, is U+FFFD."""
+    return (
+        text.encode(errors="surrogatepass")
+        .decode(errors="replace")
+        .replace("\0", "\ufffd")
+    )
 
 
 def names_of(advertiser: Advertiser | None) -> Mapping[Meaning, tuple[str, ...]]:

@@ -1,0 +1,69 @@
+# make run     the tracker and its sandbox, on this machine
+# make test    all tests, on stores they start themselves
+# make check   lint, format, types, layers
+# make bench   the benchmarks
+# make schema  write sql/schema.sql anew from the migrations
+# make clean   remove the environment and what tools left behind; no data
+
+MAKEFLAGS += --no-print-directory
+
+# The newest Python there is; one that is only a shim for another does not answer.
+PYTHON := $(shell for name in python3.13 python3.12 python3.11 python3; do \
+    $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+    && { command -v $$name; break; }; done)
+
+# As root, the embedded Postgres runs as a user of its own and has to reach the
+# environment. Where that would open a closed folder, or a home, to everybody, the
+# environment goes elsewhere.
+CLOSED := $(shell [ "$$(id -u)" = 0 ] || exit 0; folder='$(CURDIR)'; \
+  while [ -n "$$folder" ]; do \
+    case "$$folder" in (/root|/home) echo yes;; esac; \
+    case "$$(ls -ld "$$folder")" in (d???r?[xs]r?[xt]*) ;; (*) echo yes;; esac; \
+    folder=$${folder%/*}; \
+  done)
+ifneq ($(CLOSED),)
+VENV := /var/lib/tracker/$(shell printf %s '$(CURDIR)' | cksum | cut -d ' ' -f 1)/venv
+else
+VENV := .venv
+endif
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.stamp
+
+.PHONY: run test check bench schema clean
+
+run: $(STAMP)
+	@exec $(BIN)/tracker up --sandbox
+
+test: $(STAMP)
+	@$(BIN)/python -m pytest --quiet
+
+check: $(STAMP)
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff format --check --quiet
+	@$(BIN)/mypy --no-error-summary
+	@PATH="$(BIN):$$PATH" $(BIN)/lint-imports --no-logo > $(VENV)/layers.log \
+	  || { cat $(VENV)/layers.log; exit 1; }
+
+bench: $(STAMP)
+	@$(BIN)/python tests/bench
+
+schema: $(STAMP)
+	@$(BIN)/python tests/schema.py > sql/schema.sql.new
+	@mv sql/schema.sql.new sql/schema.sql
+
+clean:
+	@rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	@rm -rf .hypothesis
+	@find tracker tests -name __pycache__ -prune -exec rm -rf {} +
+
+$(STAMP): pyproject.toml
+	@test -n "$(PYTHON)" \
+	  || { echo "Python 3.11 or newer is needed, and none was found." >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
+	  || { echo "$(PYTHON) cannot make virtual environments; on Debian and" \
+	    "Ubuntu, install python3-venv." >&2; exit 1; }
+	@echo "Setting up $(VENV) with $(PYTHON)"
+	@umask 022 && mkdir -p $(dir $(VENV)) && $(PYTHON) -m venv $(VENV)
+	@umask 022 && $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,421 @@
+-- Made from sql/migrations by `make schema`; a test holds the two together.
+
+CREATE FUNCTION tracker_make_partitions(parent text, first_day date, last_day date) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+declare
+  day  date;
+  name text;
+  made integer := 0;
+begin
+  -- One maker at a time: two that make the same day would fail each other.
+  perform pg_advisory_xact_lock(hashtext('tracker_make_partitions'));
+  for day in
+    select generate_series(first_day, last_day, interval '1 day')::date
+  loop
+    name := format('%s_%s', parent, to_char(day, 'YYYYMMDD'));
+    if to_regclass(quote_ident(name)) is null then
+      execute format(
+        'create table if not exists %I partition of %I for values from (%L) to (%L)',
+        name, parent, day, day + 1
+      );
+      made := made + 1;
+    end if;
+  end loop;
+  return made;
+end
+$$;
+
+COMMENT ON FUNCTION tracker_make_partitions(parent text, first_day date, last_day date) IS 'Makes the daily partitions of a table from the first day to the last, inclusive.';
+
+CREATE FUNCTION tracker_now() RETURNS timestamp with time zone
+    LANGUAGE sql
+    AS $$ select clock_timestamp() $$;
+
+COMMENT ON FUNCTION tracker_now() IS 'The time for leases, schedules and windows; tests replace it to move the clock.';
+
+CREATE TABLE catalog_numbers (
+    kind text NOT NULL,
+    key text NOT NULL,
+    number integer NOT NULL,
+    CONSTRAINT catalog_numbers_kind_check CHECK ((kind = ANY (ARRAY['partner'::text, 'offer'::text]))),
+    CONSTRAINT catalog_numbers_number_check CHECK (((number >= 1) AND (number <= 1048575)))
+);
+
+COMMENT ON TABLE catalog_numbers IS 'The number of each partner and offer that was ever named; never reused.';
+
+CREATE TABLE catalog_versions (
+    version integer NOT NULL,
+    content text NOT NULL,
+    content_hash bytea NOT NULL,
+    snapshot bytea NOT NULL,
+    edited_at timestamp with time zone NOT NULL,
+    in_force_at timestamp with time zone DEFAULT tracker_now() NOT NULL,
+    CONSTRAINT catalog_versions_content_hash_check CHECK ((length(content_hash) = 32))
+);
+
+COMMENT ON TABLE catalog_versions IS 'Every partners.yaml that was ever in force, secrets unexpanded; the highest version is.';
+
+COMMENT ON COLUMN catalog_versions.snapshot IS 'The compiled catalog, so that no process compiles what another has compiled.';
+
+COMMENT ON COLUMN catalog_versions.edited_at IS 'When the file was last written; a start with an older file changes nothing.';
+
+ALTER TABLE catalog_versions ALTER COLUMN version ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME catalog_versions_version_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE click_collisions (
+    id text NOT NULL,
+    shard smallint NOT NULL,
+    record bytea NOT NULL,
+    found_at timestamp with time zone DEFAULT tracker_now() NOT NULL
+);
+
+COMMENT ON TABLE click_collisions IS 'Clicks whose id was taken by another click; there should never be one.';
+
+CREATE TABLE clicks (
+    day date NOT NULL,
+    id text NOT NULL COLLATE pg_catalog."C",
+    clicked_at timestamp with time zone NOT NULL,
+    class smallint NOT NULL,
+    partner_number integer NOT NULL,
+    offer_number integer NOT NULL,
+    catalog_version integer NOT NULL,
+    reason text,
+    sub1 text,
+    sub2 text,
+    sub3 text,
+    sub4 text,
+    sub5 text,
+    sub6 text,
+    sub7 text,
+    sub8 text,
+    sub9 text,
+    sub10 text,
+    gclid text,
+    gbraid text,
+    wbraid text,
+    fbclid text,
+    ttclid text,
+    msclkid text,
+    params jsonb,
+    address inet,
+    user_agent text,
+    referrer text,
+    language text,
+    destination text,
+    CONSTRAINT clicks_class_check CHECK (((class >= 0) AND (class <= 4))),
+    CONSTRAINT clicks_id_check CHECK ((length(id) = 32))
+)
+PARTITION BY RANGE (day);
+
+COMMENT ON TABLE clicks IS 'Every click; the day is that of its id. class: 0 visit, 1 head, 2 prefetch, 3 refused, 4 test.';
+
+COMMENT ON COLUMN clicks.reason IS 'Why it was refused, or why its deep link was not followed.';
+
+COMMENT ON COLUMN clicks.params IS 'Every query parameter that has no column of its own.';
+
+CREATE TABLE clicks_rejected (
+    entry text NOT NULL,
+    shard smallint NOT NULL,
+    record bytea NOT NULL,
+    error text NOT NULL,
+    rejected_at timestamp with time zone DEFAULT tracker_now() NOT NULL
+);
+
+COMMENT ON TABLE clicks_rejected IS 'Entries of the click stream that could not be folded, as they were; entry is the stream id.';
+
+CREATE TABLE conversion_changes (
+    id text NOT NULL COLLATE pg_catalog."C",
+    conversion_id text NOT NULL COLLATE pg_catalog."C",
+    number integer NOT NULL,
+    kind text NOT NULL,
+    old_status text,
+    status text NOT NULL,
+    amount numeric(20,6),
+    payout numeric(20,6) NOT NULL,
+    revenue numeric(20,6) NOT NULL,
+    fingerprint bytea,
+    postback_id text,
+    operator text,
+    note text,
+    catalog_version integer NOT NULL,
+    changed_at timestamp with time zone NOT NULL,
+    CONSTRAINT conversion_changes_check CHECK (((postback_id IS NULL) <> (operator IS NULL))),
+    CONSTRAINT conversion_changes_kind_check CHECK ((kind = ANY (ARRAY['created'::text, 'status'::text, 'amount'::text])))
+);
+
+COMMENT ON TABLE conversion_changes IS 'Append-only: every status and amount a conversion ever had, and who gave it.';
+
+COMMENT ON COLUMN conversion_changes.fingerprint IS 'A hash of what the postback said, by which a repeated one is known.';
+
+CREATE TABLE conversion_keys (
+    advertiser text NOT NULL COLLATE pg_catalog."C",
+    key text NOT NULL COLLATE pg_catalog."C",
+    conversion_id text NOT NULL COLLATE pg_catalog."C"
+);
+
+COMMENT ON TABLE conversion_keys IS 'What makes one action one conversion: its click and goal, its transaction and goal, or its postback.';
+
+CREATE TABLE conversions (
+    id text NOT NULL COLLATE pg_catalog."C",
+    advertiser text NOT NULL,
+    offer text NOT NULL,
+    partner text NOT NULL,
+    click_id text NOT NULL COLLATE pg_catalog."C",
+    goal text NOT NULL,
+    transaction_id text,
+    status text NOT NULL,
+    currency text NOT NULL,
+    amount numeric(20,6),
+    payout numeric(20,6) NOT NULL,
+    revenue numeric(20,6) NOT NULL,
+    sent_amount numeric(20,6),
+    sent_currency text,
+    rate numeric(30,12) NOT NULL,
+    click_class smallint NOT NULL,
+    clicked_at timestamp with time zone NOT NULL,
+    converted_at timestamp with time zone NOT NULL,
+    changed_at timestamp with time zone NOT NULL,
+    changes integer NOT NULL,
+    catalog_version integer NOT NULL,
+    CONSTRAINT conversions_amount_check CHECK ((amount >= (0)::numeric)),
+    CONSTRAINT conversions_changes_check CHECK ((changes > 0)),
+    CONSTRAINT conversions_currency_check CHECK ((length(currency) = 3)),
+    CONSTRAINT conversions_payout_check CHECK ((payout >= (0)::numeric)),
+    CONSTRAINT conversions_revenue_check CHECK ((revenue >= (0)::numeric)),
+    CONSTRAINT conversions_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'approved'::text, 'rejected'::text])))
+);
+
+COMMENT ON TABLE conversions IS 'Actions we accepted and attributed, as they stand now.';
+
+COMMENT ON COLUMN conversions.amount IS 'What the customer paid, in the offer''s currency; sent_amount is as the advertiser sent it.';
+
+COMMENT ON COLUMN conversions.changed_at IS 'Arrival of what changed it last; an older postback cannot undo a newer change.';
+
+CREATE TABLE deliveries (
+    id text NOT NULL COLLATE pg_catalog."C",
+    change_id text NOT NULL COLLATE pg_catalog."C",
+    conversion_id text NOT NULL COLLATE pg_catalog."C",
+    partner text NOT NULL,
+    postback text NOT NULL,
+    lane text NOT NULL COLLATE pg_catalog."C",
+    number integer NOT NULL,
+    round integer DEFAULT 1 NOT NULL,
+    macro_values jsonb NOT NULL,
+    has_click boolean NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    held_reason text,
+    lease_token uuid,
+    lease_until timestamp with time zone,
+    CONSTRAINT deliveries_check CHECK (((lease_token IS NULL) = (lease_until IS NULL))),
+    CONSTRAINT deliveries_check1 CHECK (((held_reason IS NULL) OR (lease_token IS NULL)))
+)
+WITH (fillfactor='70', autovacuum_vacuum_scale_factor='0.01', autovacuum_vacuum_threshold='500');
+
+COMMENT ON TABLE deliveries IS 'What is still owed to partners; finished ones move to delivery_archive.';
+
+COMMENT ON COLUMN deliveries.number IS 'The number of the change: for one conversion and postback they go in this order.';
+
+COMMENT ON COLUMN deliveries.round IS '1, and one more for each replay.';
+
+COMMENT ON COLUMN deliveries.macro_values IS 'The values of its macros, frozen when the conversion changed.';
+
+COMMENT ON COLUMN deliveries.has_click IS 'Whether the values hold the details of the click, or only what the conversion knows.';
+
+CREATE TABLE delivery_archive (
+    day date NOT NULL,
+    id text NOT NULL COLLATE pg_catalog."C",
+    round integer NOT NULL,
+    change_id text NOT NULL,
+    conversion_id text NOT NULL,
+    partner text NOT NULL,
+    postback text NOT NULL,
+    lane text NOT NULL,
+    number integer NOT NULL,
+    macro_values jsonb NOT NULL,
+    has_click boolean NOT NULL,
+    attempts integer NOT NULL,
+    outcome text NOT NULL,
+    reason text DEFAULT ''::text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone NOT NULL,
+    CONSTRAINT delivery_archive_outcome_check CHECK ((outcome = ANY (ARRAY['delivered'::text, 'dead'::text])))
+)
+PARTITION BY RANGE (day);
+
+COMMENT ON TABLE delivery_archive IS 'Finished deliveries: delivered, or dead with the reason.';
+
+CREATE TABLE delivery_attempts (
+    day date NOT NULL,
+    delivery_id text NOT NULL COLLATE pg_catalog."C",
+    round integer NOT NULL,
+    number integer NOT NULL,
+    outcome text NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    duration_ms integer NOT NULL,
+    method text NOT NULL,
+    url text NOT NULL,
+    http_status integer,
+    answer text DEFAULT ''::text NOT NULL,
+    error text DEFAULT ''::text NOT NULL,
+    CONSTRAINT delivery_attempts_duration_ms_check CHECK ((duration_ms >= 0)),
+    CONSTRAINT delivery_attempts_outcome_check CHECK ((outcome = ANY (ARRAY['delivered'::text, 'failed'::text, 'unknown'::text, 'orphan'::text])))
+)
+PARTITION BY RANGE (day);
+
+COMMENT ON TABLE delivery_attempts IS 'Append-only: every try at a delivery, its URL with secrets masked.';
+
+COMMENT ON COLUMN delivery_attempts.outcome IS 'unknown: its worker died; orphan: its worker had overslept, so it decided nothing.';
+
+CREATE TABLE lanes (
+    lane text NOT NULL COLLATE pg_catalog."C",
+    partner text NOT NULL,
+    postback text NOT NULL,
+    host text NOT NULL,
+    paused_at timestamp with time zone,
+    paused_reason text,
+    CONSTRAINT lanes_check CHECK (((paused_at IS NULL) = (paused_reason IS NULL)))
+);
+
+COMMENT ON TABLE lanes IS 'What fails or waits together, one per partner postback and host; no row, nothing to say of it.';
+
+CREATE TABLE postbacks (
+    day date NOT NULL,
+    id text NOT NULL COLLATE pg_catalog."C",
+    received_at timestamp with time zone NOT NULL,
+    method text NOT NULL,
+    path text NOT NULL,
+    parameters jsonb NOT NULL,
+    route text,
+    address inet,
+    token_digest bytea,
+    fault text DEFAULT ''::text NOT NULL,
+    advertiser text,
+    click_id text,
+    transaction_id text,
+    outcome text NOT NULL,
+    reason text DEFAULT ''::text NOT NULL,
+    conversion_id text,
+    catalog_version integer NOT NULL,
+    quarantined_for text,
+    waived text,
+    released_by text,
+    released_at timestamp with time zone,
+    CONSTRAINT postbacks_outcome_check CHECK ((outcome = ANY (ARRAY['accepted'::text, 'updated'::text, 'duplicate'::text, 'ignored'::text, 'quarantined'::text])))
+)
+PARTITION BY RANGE (day);
+
+COMMENT ON TABLE postbacks IS 'Every inbound call, believed or not, with what was decided and why.';
+
+COMMENT ON COLUMN postbacks.parameters IS 'Name and value pairs in the order they came, tokens and signatures masked.';
+
+COMMENT ON COLUMN postbacks.route IS 'The advertiser named in the path; null on the generic route.';
+
+COMMENT ON COLUMN postbacks.token_digest IS 'A keyed hash of the token that was sent, so that a release can judge it again.';
+
+COMMENT ON COLUMN postbacks.fault IS 'What was wrong with the call as a whole, a body that is too large, say.';
+
+COMMENT ON COLUMN postbacks.quarantined_for IS 'The reason it was first quarantined for, kept when it is released.';
+
+CREATE TABLE schema_migrations (
+    number integer NOT NULL,
+    name text NOT NULL,
+    checksum text NOT NULL,
+    applied_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT schema_migrations_checksum_check CHECK ((length(checksum) = 64)),
+    CONSTRAINT schema_migrations_number_check CHECK ((number > 0))
+);
+
+ALTER TABLE ONLY catalog_numbers
+    ADD CONSTRAINT catalog_numbers_kind_number_key UNIQUE (kind, number);
+
+ALTER TABLE ONLY catalog_numbers
+    ADD CONSTRAINT catalog_numbers_pkey PRIMARY KEY (kind, key);
+
+ALTER TABLE ONLY catalog_versions
+    ADD CONSTRAINT catalog_versions_pkey PRIMARY KEY (version);
+
+ALTER TABLE ONLY clicks
+    ADD CONSTRAINT clicks_pkey PRIMARY KEY (day, id);
+
+ALTER TABLE ONLY clicks_rejected
+    ADD CONSTRAINT clicks_rejected_pkey PRIMARY KEY (shard, entry);
+
+ALTER TABLE ONLY conversion_changes
+    ADD CONSTRAINT conversion_changes_conversion_id_number_key UNIQUE (conversion_id, number);
+
+ALTER TABLE ONLY conversion_changes
+    ADD CONSTRAINT conversion_changes_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY conversion_changes
+    ADD CONSTRAINT conversion_changes_postback_id_key UNIQUE (postback_id);
+
+ALTER TABLE ONLY conversion_keys
+    ADD CONSTRAINT conversion_keys_pkey PRIMARY KEY (advertiser, key);
+
+ALTER TABLE ONLY conversions
+    ADD CONSTRAINT conversions_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY deliveries
+    ADD CONSTRAINT deliveries_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY delivery_archive
+    ADD CONSTRAINT delivery_archive_pkey PRIMARY KEY (day, id, round);
+
+ALTER TABLE ONLY lanes
+    ADD CONSTRAINT lanes_pkey PRIMARY KEY (lane);
+
+ALTER TABLE ONLY postbacks
+    ADD CONSTRAINT postbacks_pkey PRIMARY KEY (day, id);
+
+ALTER TABLE ONLY schema_migrations
+    ADD CONSTRAINT schema_migrations_name_key UNIQUE (name);
+
+ALTER TABLE ONLY schema_migrations
+    ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (number);
+
+CREATE INDEX conversion_keys_by_conversion ON conversion_keys USING btree (conversion_id);
+
+CREATE INDEX conversions_by_click ON conversions USING btree (click_id);
+
+CREATE INDEX conversions_by_time ON conversions USING btree (converted_at);
+
+CREATE INDEX conversions_by_transaction ON conversions USING btree (advertiser, transaction_id) WHERE (transaction_id IS NOT NULL);
+
+CREATE INDEX deliveries_by_age ON deliveries USING btree (created_at);
+
+CREATE INDEX deliveries_due ON deliveries USING btree (lane, due_at) WHERE ((held_reason IS NULL) AND (lease_token IS NULL));
+
+CREATE INDEX deliveries_held ON deliveries USING btree (held_reason, created_at) WHERE (held_reason IS NOT NULL);
+
+CREATE INDEX deliveries_in_order ON deliveries USING btree (conversion_id, partner, postback, number);
+
+CREATE INDEX deliveries_leased ON deliveries USING btree (lane, lease_until) WHERE (lease_token IS NOT NULL);
+
+CREATE INDEX delivery_archive_by_conversion ON ONLY delivery_archive USING btree (conversion_id);
+
+CREATE INDEX delivery_archive_by_id ON ONLY delivery_archive USING btree (id);
+
+CREATE INDEX delivery_archive_dead ON ONLY delivery_archive USING btree (finished_at) WHERE (outcome = 'dead'::text);
+
+CREATE INDEX delivery_attempts_by_delivery ON ONLY delivery_attempts USING btree (delivery_id, started_at);
+
+CREATE INDEX postbacks_by_click ON ONLY postbacks USING btree (click_id) WHERE (click_id IS NOT NULL);
+
+CREATE INDEX postbacks_by_conversion ON ONLY postbacks USING btree (conversion_id) WHERE (conversion_id IS NOT NULL);
+
+CREATE INDEX postbacks_in_quarantine ON ONLY postbacks USING btree (received_at) WHERE (outcome = 'quarantined'::text);
+
+ALTER TABLE ONLY conversion_changes
+    ADD CONSTRAINT conversion_changes_conversion_id_fkey FOREIGN KEY (conversion_id) REFERENCES conversions(id) DEFERRABLE INITIALLY DEFERRED;
+
+ALTER TABLE ONLY conversion_keys
+    ADD CONSTRAINT conversion_keys_conversion_id_fkey FOREIGN KEY (conversion_id) REFERENCES conversions(id) DEFERRABLE INITIALLY DEFERRED;

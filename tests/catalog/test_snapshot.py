@@ -1,0 +1,122 @@
+"""A snapshot is the catalog without its secrets; a damaged one is refused."""
+
+import stat
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tracker.catalog import (
+    check_text,
+    compile_catalog,
+    draft_catalog,
+    load_snapshot,
+    read_copy,
+    read_facts,
+    seal_draft,
+    take_snapshot,
+    write_copy,
+)
+from tracker.domain.errors import CatalogError
+
+SANDBOX = Path(__file__).parents[2] / "partners.yaml"
+SECRETS = {"SANDBOX_POSTBACK_TOKEN": "sandbox-token", "TRACKER_BASE_URL": "http://h:1"}
+NUMBERS = {("partner", "bestdeals"): 3, ("offer", "acme-shoes"): 4}
+
+
+@pytest.fixture(scope="module")
+def checked():
+    return check_text(SANDBOX.read_bytes(), "partners.yaml", SECRETS)
+
+
+@pytest.fixture(scope="module")
+def snapshot(checked):
+    return take_snapshot(checked, version=5, numbers=NUMBERS)
+
+
+async def test_a_snapshot_loads_as_what_it_was_made_of(checked, snapshot):
+    catalog = compile_catalog(checked, SECRETS, version=5, numbers=NUMBERS)
+
+    assert await load_snapshot(snapshot, SECRETS) == catalog
+
+
+def test_a_snapshot_names_itself(checked, snapshot):
+    facts = read_facts(snapshot)
+
+    assert (facts.version, facts.content_hash) == (5, checked.content_hash)
+    assert facts.numbers == NUMBERS
+
+
+def test_a_snapshot_holds_names_of_secrets_and_no_values(snapshot):
+    assert b"${SANDBOX_POSTBACK_TOKEN}" in snapshot
+    assert not any(value.encode() in snapshot for value in SECRETS.values())
+
+
+async def test_a_snapshot_carries_what_was_retired(checked, snapshot):
+    empty = check_text("version: 1\ncurrency: USD", "p.yaml", {})
+
+    draft = draft_catalog(empty, snapshot)
+    later = seal_draft(draft, version=6, numbers=NUMBERS)
+
+    catalog = await load_snapshot(later, SECRETS)
+    before = await load_snapshot(snapshot, SECRETS)
+    shoes = before.offers["acme-shoes"]
+    assert (draft.follows, sorted(draft.keys)) == (5, sorted(NUMBERS))
+    assert catalog.offers == {"acme-shoes": replace(shoes, is_retired=True)}
+
+
+async def test_a_secret_that_is_not_set_is_named(snapshot):
+    with pytest.raises(CatalogError, match=r"not set, or empty: \$\{SANDBOX_POST"):
+        await load_snapshot(snapshot, {"TRACKER_BASE_URL": "http://h:1"})
+
+
+def test_a_draft_is_sealed_with_all_its_numbers_or_not_at_all(checked):
+    with pytest.raises(CatalogError, match="no number for offer acme-shoes"):
+        seal_draft(
+            draft_catalog(checked), version=1, numbers={("partner", "bestdeals"): 1}
+        )
+
+
+async def test_a_snapshot_of_another_format_is_refused(snapshot):
+    with pytest.raises(CatalogError, match="not a snapshot of format 1"):
+        await load_snapshot(snapshot.replace(b" 1\n", b" 2\n", 1), SECRETS)
+
+
+@given(st.data())
+def test_a_damaged_snapshot_is_refused(snapshot, data):
+    place = data.draw(st.integers(0, len(snapshot) - 1))
+    bit = data.draw(st.integers(0, 7))
+    damaged = bytearray(snapshot)
+    damaged[place] ^= 1 << bit
+
+    for wrong in (bytes(damaged), snapshot[:place]):
+        with pytest.raises(CatalogError):
+            read_facts(wrong)
+
+
+def test_the_copy_on_disk_is_replaced_whole_and_private(tmp_path):
+    path = tmp_path / "catalog.snapshot"
+    path.write_bytes(b"old")
+
+    write_copy(path, b"new")
+
+    assert read_copy(path) == b"new"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_copy_that_cannot_be_written_leaves_the_old_one(tmp_path):
+    path = tmp_path / "copy"
+    path.mkdir()
+
+    with pytest.raises(OSError, match="directory"):
+        write_copy(path, b"new")
+
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_copy_that_is_not_there_is_said_to_be_missing(tmp_path):
+    with pytest.raises(CatalogError, match="no copy of the catalog: gone: No such"):
+        read_copy(tmp_path / "gone")

@@ -1,0 +1,61 @@
+"""
+partners.yaml: read, checked, compiled, and carried from process to process.
+
+    check_text, check_file      the file to a document, or all its faults at once
+    draft_apart                 the same and compiled, in a process of its own
+    seal_draft                  with version and numbers it becomes a snapshot
+    load_snapshot               a snapshot to the catalog, in slices
+    write_copy, read_copy       the snapshot on disk
+    read_secrets                the values of `${NAME}`
+    json_schema                 the schema, for editors
+
+`compile_catalog` goes from the file to the catalog at once, for commands and tests.
+"""
+
+from tracker.catalog.apart import draft_apart
+from tracker.catalog.check import (
+    CheckedCatalog,
+    check_file,
+    check_text,
+    hash_content,
+    read_file,
+)
+from tracker.catalog.compile import Kind, Numbers, compile_catalog
+from tracker.catalog.disk import read_copy, write_copy
+from tracker.catalog.document import json_schema
+from tracker.catalog.environment import read_secrets
+from tracker.catalog.faults import Fault, FaultyCatalogError
+from tracker.catalog.snapshot import (
+    Draft,
+    SnapshotFacts,
+    draft_catalog,
+    load_snapshot,
+    read_facts,
+    seal_draft,
+    take_snapshot,
+)
+
+__all__ = [
+    "CheckedCatalog",
+    "Draft",
+    "Fault",
+    "FaultyCatalogError",
+    "Kind",
+    "Numbers",
+    "SnapshotFacts",
+    "check_file",
+    "check_text",
+    "compile_catalog",
+    "draft_apart",
+    "draft_catalog",
+    "hash_content",
+    "json_schema",
+    "load_snapshot",
+    "read_copy",
+    "read_facts",
+    "read_file",
+    "read_secrets",
+    "seal_draft",
+    "take_snapshot",
+    "write_copy",
+]

@@ -1,0 +1,209 @@
+"""
+What takes two places of partners.yaml to judge: names that must exist elsewhere.
+
+Works on the data as it was read and not on the document, so that these faults are
+named together with those of single values, in a file that has both.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from typing import TypeGuard
+
+from tracker.catalog.currencies import CURRENCIES
+from tracker.catalog.faults import Flaw, shorten, suggest
+from tracker.catalog.reading import Data
+from tracker.catalog.scalars import CURRENCY
+from tracker.domain.errors import TemplateError
+from tracker.domain.macros import parse_template
+
+Loc = tuple[str | int, ...]
+Entries = dict[str, Data]
+
+
+class _Known:
+    """The names that a file declares, gathered once."""
+
+    def __init__(self, data: Entries) -> None:
+        self.advertisers = _mapping(data.get("advertisers"))
+        self.offers = _mapping(data.get("offers"))
+        self.goals: set[str] = set()
+        self.goals_of: dict[str, set[str]] = {}
+        for offer in self.offers.values():
+            owner = str(_mapping(offer).get("advertiser"))
+            self.goals_of.setdefault(owner, set()).update(_goals(offer))
+            self.goals.update(_goals(offer))
+
+
+def find_flaws(data: Entries) -> Iterator[Flaw]:
+    """Everything that two places of the file disagree about."""
+    known = _Known(data)
+    yield from _currency_flaws(data, known.offers)
+    for key, advertiser in known.advertisers.items():
+        yield from _advertiser_flaws(key, _mapping(advertiser), known)
+    for key, offer in known.offers.items():
+        yield from _offer_flaws(key, _mapping(offer), known)
+    for key, partner in _mapping(data.get("partners")).items():
+        yield from _partner_flaws(key, _mapping(partner), known)
+
+
+def _currency_flaws(data: Entries, offers: Entries) -> Iterator[Flaw]:
+    known = CURRENCIES | _mapping(data.get("rates")).keys()
+    places: list[tuple[Loc, Data]] = [(("currency",), data.get("currency"))]
+    places += [
+        (("offers", key, "currency"), _mapping(offer).get("currency"))
+        for key, offer in offers.items()
+    ]
+    for loc, currency in places:
+        # One that is not three capital letters is named by the schema.
+        if _is_code(currency) and currency not in known:
+            yield Flaw(loc, "unknown currency: give it a rate to make it known")
+
+
+def _is_code(value: Data) -> TypeGuard[str]:
+    return isinstance(value, str) and bool(CURRENCY.fullmatch(value))
+
+
+def _advertiser_flaws(key: str, advertiser: Entries, known: _Known) -> Iterator[Flaw]:
+    loc: Loc = ("advertisers", key, "postback")
+    postback = _mapping(advertiser.get("postback"))
+    statuses = _mapping(postback.get("statuses"))
+    yield from _repeated_words((*loc, "statuses"), statuses)
+    yield from _repeated_keys((*loc, "goals"), _mapping(postback.get("goals")))
+    goals = known.goals_of.get(key, set())
+    for word, goal in _mapping(postback.get("goals")).items():
+        if isinstance(goal, str) and goal not in goals:
+            message = (
+                f"no offer of {key} has a goal {_named(goal)}{suggest(goal, goals)}"
+            )
+            yield Flaw((*loc, "goals", word), message)
+
+
+def _repeated_words(loc: Loc, statuses: Entries) -> Iterator[Flaw]:
+    seen: dict[str, str] = {}
+    for status, words in statuses.items():
+        for index, word in _items(words):
+            folded = word.strip().lower() if isinstance(word, str) else ""
+            if folded in seen:
+                message = f"{_named(folded)} is listed already, under {seen[folded]}"
+                yield Flaw((*loc, status, index), message)
+            elif folded:
+                seen[folded] = status
+
+
+def _repeated_keys(loc: Loc, words: Entries) -> Iterator[Flaw]:
+    seen: set[str] = set()
+    for word in words:
+        folded = word.strip().lower()
+        if folded in seen:
+            message = "is there already: words are compared without regard to case"
+            yield Flaw((*loc, word), message, at_key=True)
+        seen.add(folded)
+
+
+def _offer_flaws(key: str, offer: Entries, known: _Known) -> Iterator[Flaw]:
+    owner = offer.get("advertiser")
+    if isinstance(owner, str) and owner not in known.advertisers:
+        message = f"no advertiser {_named(owner)}{suggest(owner, known.advertisers)}"
+        yield Flaw(("offers", key, "advertiser"), message)
+    defaults = [goal for goal in _goals(offer) if _is_default(offer, goal)]
+    for goal in defaults[1:]:
+        message = f"{_named(defaults[0])} is the default already: only one can be"
+        yield Flaw(("offers", key, "goals", goal, "default"), message)
+
+
+def _is_default(offer: Entries, goal: str) -> bool:
+    terms = _mapping(_mapping(offer.get("goals"))[goal])
+    return str(terms.get("default")).lower() == "true"
+
+
+def _partner_flaws(key: str, partner: Entries, known: _Known) -> Iterator[Flaw]:
+    loc: Loc = ("partners", key)
+    yield from _promotion_flaws((*loc, "offers"), partner.get("offers"), known.offers)
+    postbacks = [(i, _mapping(entry)) for i, entry in _items(partner.get("postbacks"))]
+    yield from _repeated_ids((*loc, "postbacks"), postbacks)
+    may_see = "revenue" in [name for _, name in _items(partner.get("reveal"))]
+    for index, postback in postbacks:
+        place: Loc = (*loc, "postbacks", index)
+        yield from _goal_flaws(place, postback, known.goals)
+        if not may_see:
+            yield from _revenue_flaws(place, postback)
+
+
+def _promotion_flaws(loc: Loc, promoted: Data, offers: Entries) -> Iterator[Flaw]:
+    for index, offer in _items(promoted if isinstance(promoted, list) else []):
+        if isinstance(offer, str) and offer not in offers:
+            yield Flaw((*loc, index), _no_offer(offer, offers))
+    for offer, terms in _mapping(promoted).items():
+        if offer not in offers:
+            yield Flaw((*loc, offer), _no_offer(offer, offers), at_key=True)
+        else:
+            yield from _terms_flaws((*loc, offer), terms, _goals(offers[offer]))
+
+
+def _no_offer(offer: str, offers: Entries) -> str:
+    return f"no offer {_named(offer)}{suggest(offer, offers)}"
+
+
+def _terms_flaws(loc: Loc, terms: Data, known: Entries) -> Iterator[Flaw]:
+    for goal in _goals(terms):
+        if goal not in known:
+            message = f"the offer has no goal {_named(goal)}{suggest(goal, known)}"
+            yield Flaw((*loc, "goals", goal), message, at_key=True)
+
+
+def _repeated_ids(loc: Loc, postbacks: list[tuple[int, Entries]]) -> Iterator[Flaw]:
+    seen: set[str] = set()
+    for index, postback in postbacks:
+        name = postback.get("id")
+        if isinstance(name, str) and name in seen:
+            message = f"another postback has the id {_named(name)} already"
+            yield Flaw((*loc, index, "id"), message)
+        elif isinstance(name, str):
+            seen.add(name)
+
+
+def _goal_flaws(loc: Loc, postback: Entries, known: set[str]) -> Iterator[Flaw]:
+    when = _mapping(postback.get("when"))
+    for index, goal in _items(when.get("goals")):
+        if isinstance(goal, str) and goal not in known:
+            message = f"no offer has a goal {_named(goal)}{suggest(goal, known)}"
+            yield Flaw((*loc, "when", "goals", index), message)
+
+
+def _revenue_flaws(loc: Loc, postback: Entries) -> Iterator[Flaw]:
+    for place, text in _templates(postback):
+        if "revenue" in _macros(text):
+            message = "{revenue} is shown only to a partner with 'reveal: [revenue]'"
+            yield Flaw((*loc, *place), message)
+
+
+def _templates(postback: Entries) -> Iterator[tuple[Loc, str]]:
+    texts: list[tuple[Loc, Data]] = [(("url",), postback.get("url"))]
+    for part in ("form", "json", "headers"):
+        texts += [((part, k), v) for k, v in _mapping(postback.get(part)).items()]
+    return ((loc, text) for loc, text in texts if isinstance(text, str))
+
+
+def _macros(text: str) -> Iterable[str]:
+    with suppress(TemplateError):
+        return parse_template(text).macros
+    return ()
+
+
+def _goals(offer: Data) -> Entries:
+    return _mapping(_mapping(offer).get("goals"))
+
+
+def _mapping(value: Data) -> Entries:
+    return value if isinstance(value, dict) else {}
+
+
+def _items(value: Data) -> list[tuple[int, Data]]:
+    """What a list holds; a single text counts as a list of one."""
+    if isinstance(value, list):
+        return list(enumerate(value))
+    return [(0, value)] if isinstance(value, str) else []
+
+
+def _named(word: str) -> str:
+    return repr(shorten(word))

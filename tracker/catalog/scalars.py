@@ -1,0 +1,350 @@
+"""
+What the text of partners.yaml can mean: one type for each kind of value.
+
+Each takes the text as it stands in the file, and raises ValueError with a sentence
+that says what would be right. None repeats its text where that may be a secret.
+Those with templates look for `${NAME}` in the context `{"secrets": …}`.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
+from decimal import Decimal
+from functools import lru_cache
+from ipaddress import ip_network
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    PlainValidator,
+    ValidationInfo,
+    WithJsonSchema,
+)
+
+from tracker.catalog.faults import suggest
+from tracker.domain.errors import TemplateError
+from tracker.domain.macros import (
+    CLICK_MACROS,
+    DELIVERY_MACROS,
+    Template,
+    check_url,
+    expand_text,
+    parse_template,
+)
+from tracker.domain.money import Rate
+
+MAX_WINDOW = timedelta(days=366)
+_MAX_PERCENT = 1000
+
+_KEY = re.compile(r"[a-z0-9_-]{1,64}")
+CURRENCY = re.compile(r"[A-Z]{3}")
+_DECIMAL = re.compile(r"\d{1,12}(\.\d{1,6})?", re.ASCII)
+_DURATION = re.compile(r"(\d{1,9})\s?([smhd])", re.ASCII)
+_HOST = re.compile(
+    r"(?=.{1,253}\Z)([a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+)
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_OUR_HEADERS = frozenset({
+    "connection", "content-length", "content-type", "host", "transfer-encoding",
+})  # fmt: skip
+
+
+def as_text(value: object) -> str:
+    """Text, and neither a list nor a mapping; quotes keep an empty one."""
+    if isinstance(value, str):
+        return value
+    raise ValueError(f"must be text, not {kind_of(value)}")
+
+
+def kind_of(value: object) -> str:
+    """What an affiliate manager would call it."""
+    kinds = {dict: "a mapping", list: "a list", str: "text", type(None): "empty"}
+    return kinds.get(type(value), "this")
+
+
+def parse_decimal(text: str) -> Decimal:
+    """`2.50`: at most twelve digits, and six after the point."""
+    if text.startswith("-"):
+        raise ValueError("must not be negative")
+    if not _DECIMAL.fullmatch(text):
+        raise ValueError("must be a number such as 2.50, without separators")
+    return Decimal(text)
+
+
+def parse_worth(text: str) -> Decimal:
+    """What a unit of a currency is worth: a decimal above zero."""
+    worth = parse_decimal(text)
+    if not worth:
+        raise ValueError("must be more than zero")
+    return worth
+
+
+def parse_rate(text: str) -> Rate:
+    """`2.50` is a sum in the offer's currency, `8%` a share of the amount."""
+    if not text.endswith("%"):
+        return Rate(parse_decimal(text))
+    share = parse_decimal(text[:-1].rstrip())
+    if share > _MAX_PERCENT:
+        raise ValueError(f"must be at most {_MAX_PERCENT}%")
+    return Rate(share, is_percent=True)
+
+
+def parse_flag(text: str) -> bool:
+    """`true` or `false`; yes, no, on and off are text."""
+    flag = {"true": True, "false": False}.get(text.lower())
+    if flag is None:
+        raise ValueError("must be true or false")
+    return flag
+
+
+def parse_duration(text: str) -> timedelta:
+    """`30d`, `12h`, `90m`, `45s`; at most 366 days."""
+    found = _DURATION.fullmatch(text)
+    if not found:
+        raise ValueError("must be a time such as 30d, 12h, 90m or 45s")
+    if int(found[1]) > MAX_WINDOW.total_seconds():
+        raise ValueError("must be at most 366d")
+    duration = timedelta(**{_UNITS[found[2]]: int(found[1])})
+    if duration > MAX_WINDOW:
+        raise ValueError("must be at most 366d")
+    return duration
+
+
+def parse_window(text: str) -> timedelta:
+    """A duration above zero."""
+    window = parse_duration(text)
+    if not window:
+        raise ValueError("must be more than zero; 30d is usual")
+    return window
+
+
+def check_key(text: str) -> str:
+    """How advertisers, offers, partners, goals and postbacks are named in links."""
+    if not _KEY.fullmatch(text):
+        raise ValueError(
+            "a key has 1 to 64 lower-case letters, digits, '-' and '_' and nothing else"
+        )
+    return text
+
+
+def check_currency(text: str) -> str:
+    """Three capital letters; whether there is such a currency is asked elsewhere."""
+    if not CURRENCY.fullmatch(text):
+        raise ValueError("must be three capital letters such as USD")
+    return text
+
+
+def check_timezone(text: str) -> str:
+    """A name of the IANA database."""
+    if not _is_timezone(text):
+        near = suggest(text, available_timezones())
+        raise ValueError(
+            f"no such time zone{near or '; write one such as Europe/Paris'}"
+        )
+    return text
+
+
+def check_network(text: str) -> str:
+    """An address, or a block of them in CIDR notation."""
+    try:
+        return str(ip_network(text))
+    except ValueError as error:
+        if "host bits" in str(error):
+            raise ValueError("has bits set after its prefix") from None
+        raise ValueError(
+            "must be an address or a network such as 203.0.113.0/24"
+        ) from None
+
+
+def check_host(text: str) -> str:
+    """A host name alone, in ASCII."""
+    host = text.lower().removesuffix(".")
+    if not _HOST.fullmatch(host):
+        raise ValueError(
+            "must be a host name alone, such as shop.acme.example"
+            " (no https://, no path, no port, no '*')"
+        )
+    return host
+
+
+def check_header(text: str) -> str:
+    """The name of a header that an operator may set."""
+    if not _HEADER.fullmatch(text):
+        raise ValueError("is not the name of a header")
+    if text.lower() in _OUR_HEADERS or text.lower().startswith("webhook-"):
+        raise ValueError("this header is set by the tracker itself")
+    return text
+
+
+def check_pattern(text: str) -> str:
+    """A regular expression that compiles."""
+    try:
+        re.compile(text)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(f"is not a regular expression: {error}") from None
+    return text
+
+
+def check_content_type(text: str) -> str:
+    """`text/plain`, with parameters or without."""
+    if not re.fullmatch(r"[\w.+-]+/[\w.+-]+(;[ -~]*)?", text, re.ASCII):
+        raise ValueError("must be a content type such as text/plain")
+    return text
+
+
+def check_word(text: str) -> str:
+    """A word of an advertiser's, compared without regard to case."""
+    if not text.strip():
+        raise ValueError("must not be empty")
+    return text.strip().lower()
+
+
+def check_offer_url(text: str, info: ValidationInfo) -> str:
+    """Where visitors go; a click that cannot be named could never be paid."""
+    template = _url(text, info, CLICK_MACROS)
+    if "click_id" not in template.macros:
+        raise ValueError(
+            "must contain {click_id}, or no postback could ever name its click"
+        )
+    return text
+
+
+def check_click_url(text: str, info: ValidationInfo) -> str:
+    """Where visitors go who are not sent to an offer."""
+    _url(text, info, CLICK_MACROS)
+    return text
+
+
+def check_delivery_url(text: str, info: ValidationInfo) -> str:
+    """Where a partner is told."""
+    _url(text, info, DELIVERY_MACROS)
+    return text
+
+
+def check_delivery_text(text: str, info: ValidationInfo) -> str:
+    """A value of a form, a JSON body or a header."""
+    _template(text, info, DELIVERY_MACROS)
+    return text
+
+
+def check_proof(text: str, info: ValidationInfo) -> str:
+    """A secret that somebody must know: `${NAME}`, never empty, no macros."""
+    if not expand_text(_template(text, info, ()), {}, _secrets(info)).strip():
+        raise ValueError("must not be empty")
+    return text
+
+
+def check_signing_secret(text: str, info: ValidationInfo) -> str:
+    """What signs a partner's calls; `whsec_` announces base64 (Standard Webhooks)."""
+    secret = expand_text(
+        _template(check_proof(text, info), info, ()), {}, _secrets(info)
+    )
+    if secret.startswith("whsec_") and not _is_base64(secret.removeprefix("whsec_")):
+        raise ValueError("what follows whsec_ must be base64")
+    return text
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        return bool(base64.b64decode(text, validate=True))
+    except (binascii.Error, ValueError):
+        return False
+
+
+@lru_cache(maxsize=1024)
+def _is_timezone(text: str) -> bool:
+    try:
+        ZoneInfo(text)
+    except (ValueError, OSError, LookupError):
+        return False
+    return True
+
+
+def _url(text: str, info: ValidationInfo, macros: Iterable[str]) -> Template:
+    template = _template(text, info, macros)
+    try:
+        check_url(template, _secrets(info))
+    except TemplateError as error:
+        raise ValueError(str(error)) from None
+    if re.search(r"\s", text):
+        raise ValueError("must not contain spaces; write %20")
+    return template
+
+
+def _template(text: str, info: ValidationInfo, macros: Iterable[str]) -> Template:
+    try:
+        template = parse_template(text)
+    except TemplateError as error:
+        raise ValueError(str(error)) from None
+    wrong = [*_unknown(template, frozenset(macros)), *_unset(template, _secrets(info))]
+    if wrong:
+        raise ValueError("; ".join(wrong))
+    return template
+
+
+def _unknown(template: Template, macros: frozenset[str]) -> list[str]:
+    return [_no_macro(name, macros) for name in sorted(template.macros - macros)]
+
+
+def _no_macro(name: str, macros: frozenset[str]) -> str:
+    if not macros:
+        return f"no macro is possible here: {{{name}}}"
+    if name in DELIVERY_MACROS:
+        return f"{{{name}}} is not known yet when somebody clicks"
+    return f"unknown macro {{{name}}}{suggest(name, macros)}"
+
+
+def _unset(template: Template, secrets: Mapping[str, str]) -> list[str]:
+    missing = sorted(name for name in template.secrets if not secrets.get(name))
+    return [f"${{{name}}} is not set, or empty" for name in missing]
+
+
+def _secrets(info: ValidationInfo) -> Mapping[str, str]:
+    context = info.context or {}
+    secrets: Mapping[str, str] = context.get("secrets", {})
+    return secrets
+
+
+def _from_text(parse: Callable[[str], Any]) -> PlainValidator:
+    return PlainValidator(lambda value: parse(as_text(value)))
+
+
+def _schema(kind: str, example: str) -> WithJsonSchema:
+    """Editors read numbers and booleans where we read text, so both are allowed."""
+    kinds = sorted({kind, "string"})
+    return WithJsonSchema({"type": kinds, "examples": [example]})
+
+
+_LOOSE = WithJsonSchema({"type": ["string", "number", "boolean"]})
+
+Key = Annotated[str, Field(max_length=64), AfterValidator(check_key)]
+Name = Annotated[str, Field(min_length=1, max_length=200), _LOOSE]
+Word = Annotated[str, Field(max_length=200), AfterValidator(check_word), _LOOSE]
+Flag = Annotated[bool, _from_text(parse_flag), _schema("boolean", "true")]
+Amount = Annotated[Decimal, _from_text(parse_decimal), _schema("number", "2.50")]
+Worth = Annotated[Decimal, _from_text(parse_worth), _schema("number", "1.08")]
+Earning = Annotated[Rate, _from_text(parse_rate), _schema("number", "8%")]
+Duration = Annotated[timedelta, _from_text(parse_duration), _schema("string", "12h")]
+Window = Annotated[timedelta, _from_text(parse_window), _schema("string", "30d")]
+Currency = Annotated[str, AfterValidator(check_currency)]
+Timezone = Annotated[str, Field(max_length=64), AfterValidator(check_timezone)]
+Network = Annotated[str, Field(max_length=64), AfterValidator(check_network)]
+Host = Annotated[str, AfterValidator(check_host)]
+Header = Annotated[str, AfterValidator(check_header)]
+Pattern = Annotated[str, Field(max_length=500), AfterValidator(check_pattern)]
+ContentType = Annotated[str, Field(max_length=200), AfterValidator(check_content_type)]
+OfferUrl = Annotated[str, Field(max_length=4096), AfterValidator(check_offer_url)]
+ClickUrl = Annotated[str, Field(max_length=4096), AfterValidator(check_click_url)]
+DeliveryUrl = Annotated[str, Field(max_length=4096), AfterValidator(check_delivery_url)]
+DeliveryText = Annotated[
+    str, Field(max_length=4096), AfterValidator(check_delivery_text), _LOOSE
+]
+Proof = Annotated[str, Field(max_length=500), AfterValidator(check_proof), _LOOSE]
+SigningSecret = Annotated[
+    str, Field(max_length=500), AfterValidator(check_signing_secret)
+]

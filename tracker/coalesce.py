@@ -1,0 +1,107 @@
+"""
+Group commit: requests that come while the store is busy share its next call.
+
+Callers await; while one batch is in flight the next one gathers; nobody waits for
+a timer when the store is idle.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+from tracker.domain.errors import OverloadedError
+from tracker.metrics import BATCH_SIZE
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+Story = Callable[[Sequence[Item]], Awaitable[Sequence[Result]]]
+IsPoison = Callable[[BaseException], bool]
+
+
+class Coalescer(Generic[Item, Result]):
+    """
+    Runs `story` for many callers at once, one batch at a time, first come first.
+
+    `is_poison` tells an error that one item alone may have caused: such a batch is
+    halved until the bad item stands alone, so that it cannot fail its neighbours.
+    More than `max_waiting` items are refused with OverloadedError.
+    """
+
+    def __init__(
+        self,
+        story: Story[Item, Result],
+        *,
+        name: str,
+        is_poison: IsPoison,
+        max_batch: int = 256,
+        max_waiting: int = 10_000,
+    ) -> None:
+        self._story = story
+        self._is_poison = is_poison
+        self._max_batch = max_batch
+        self._max_waiting = max_waiting
+        self._sizes = BATCH_SIZE.labels(name)
+        self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
+        self._runner: asyncio.Task[None] | None = None
+
+    async def submit(self, item: Item) -> Result:
+        """
+        The item's own result, or the error that it met.
+
+        A caller that is cancelled does not take its item with it.
+        """
+        if len(self._waiting) >= self._max_waiting:
+            raise OverloadedError(f"{self._max_waiting} are waiting already")
+        answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, answer))
+        if self._runner is None:
+            self._runner = asyncio.create_task(self._run())
+        return await answer
+
+    async def close(self) -> None:
+        """Waits for what is in flight and for what has gathered."""
+        while self._runner is not None:
+            await asyncio.shield(self._runner)
+
+    async def _run(self) -> None:
+        try:
+            while self._waiting:
+                await self._run_batch()
+        finally:
+            self._runner = None
+
+    async def _run_batch(self) -> None:
+        size = min(len(self._waiting), self._max_batch)
+        batch = [self._waiting.popleft() for _ in range(size)]
+        self._sizes.observe(size)
+        items = [item for item, _ in batch]
+        results = await each_or_error(items, self._story, self._is_poison)
+        for (_, answer), result in zip(batch, results, strict=True):
+            _settle(answer, result)
+
+
+async def each_or_error(
+    items: Sequence[Item], story: Story[Item, Result], is_poison: IsPoison
+) -> list[Result | Exception]:
+    """A result for each item, or the error that it met, in the items' order."""
+    try:
+        return list(await story(items))
+    except Exception as error:  # noqa: BLE001 - every caller gets the error it met
+        if len(items) == 1 or not is_poison(error):
+            return [error] * len(items)
+    middle = len(items) // 2
+    return [
+        *await each_or_error(items[:middle], story, is_poison),
+        *await each_or_error(items[middle:], story, is_poison),
+    ]
+
+
+def _settle(answer: asyncio.Future[Result], result: Result | Exception) -> None:
+    if answer.done():
+        return
+    if isinstance(result, Exception):
+        answer.set_exception(result)
+    else:
+        answer.set_result(result)

@@ -1,0 +1,191 @@
+"""
+An operator edits partners.yaml, and every process follows.
+
+Postgres names the version in force. A worker checks an edited file and puts it in
+force; everyone else asks Postgres once a second and loads what is new in slices,
+so that no request waits for it. A copy on disk serves a start without Postgres.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import structlog
+
+from tracker import metrics
+from tracker.catalog import (
+    Draft,
+    FaultyCatalogError,
+    Numbers,
+    draft_apart,
+    hash_content,
+    load_snapshot,
+    read_copy,
+    read_facts,
+    read_file,
+    seal_draft,
+    write_copy,
+)
+from tracker.domain.errors import CatalogError, StoreUnavailableError
+from tracker.logs import hide
+from tracker.runtime import BASE_URL, Runtime
+from tracker.store.catalogs import Edit, InForce
+
+log = structlog.get_logger()
+
+LOOK_EVERY_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """partners.yaml as it lies there; `touched` changes whenever it is written."""
+
+    content: bytes
+    edited_at: datetime
+
+    @property
+    def content_hash(self) -> str:
+        """What a version in force is compared by."""
+        return hash_content(self.content)
+
+
+async def open_catalog(runtime: Runtime) -> None:
+    """
+    The catalog for a process that starts, a newer file than the one in force included.
+
+    With Postgres down it is the copy on disk. Raises CatalogError where there is
+    neither, or where the first file of all is faulty.
+    """
+    try:
+        await _apply_newer_file(runtime)
+        await _follow_version(runtime)
+    except StoreUnavailableError:
+        await _load(runtime, await asyncio.to_thread(read_copy, _copy_path(runtime)))
+        log.warning("catalog.from_copy", version=runtime.catalog.version)
+
+
+async def follow_catalog(runtime: Runtime, *, applies_edits: bool) -> None:
+    """Keeps `runtime.catalog` what is in force, until it is cancelled."""
+    touched = _touched(runtime)
+    while True:
+        await asyncio.sleep(LOOK_EVERY_SECONDS)
+        try:
+            if applies_edits and _touched(runtime) != touched:
+                latest = _touched(runtime)
+                await _apply_edit(runtime)
+                touched = latest
+            await _follow_version(runtime)
+        except StoreUnavailableError:
+            log.warning("catalog.waits", because="Postgres does not answer")
+        except CatalogError as error:
+            log.error("catalog.not_followed", error=str(error))
+
+
+async def describe_file(runtime: Runtime) -> str:
+    """Whether the file is what is in force; "" if so, else what an operator can do."""
+    try:
+        file = await asyncio.to_thread(_read, runtime.settings.catalog)
+    except CatalogError as error:
+        return str(error)
+    if file.content_hash == runtime.catalog_hash:
+        return ""
+    return (
+        f"{runtime.settings.catalog.name} is not version {runtime.catalog.version},"
+        " which is in force: it is faulty (see tracker check), older, or still waits"
+    )
+
+
+async def _apply_newer_file(runtime: Runtime) -> None:
+    """
+    At a start the newest edit wins.
+
+    A host that comes back with an old file must not undo what others have edited
+    since; an operator who means it saves the file again.
+    """
+    in_force = await runtime.catalogs.list_in_force()
+    try:
+        file = await asyncio.to_thread(_read, runtime.settings.catalog)
+        if not in_force or file.edited_at > in_force[0].edited_at:
+            await _put_in_force(runtime, file, in_force)
+    except CatalogError as error:
+        if not in_force:
+            raise
+        _report(runtime, error)
+
+
+async def _apply_edit(runtime: Runtime) -> None:
+    """A file that was written while we run is what the operator wants now."""
+    try:
+        file = await asyncio.to_thread(_read, runtime.settings.catalog)
+        await _put_in_force(runtime, file, await runtime.catalogs.list_in_force())
+    except CatalogError as error:
+        _report(runtime, error)
+
+
+async def _put_in_force(runtime: Runtime, file: File, in_force: list[InForce]) -> None:
+    if in_force and in_force[0].content_hash == file.content_hash:
+        return
+    previous = in_force[0].snapshot if in_force else None
+    name = runtime.settings.catalog.name
+    draft = await draft_apart(file.content, name, runtime.secrets, previous)
+    edit = Edit(
+        content=file.content.decode(),
+        content_hash=draft.content_hash,
+        edited_at=file.edited_at,
+        follows=draft.follows,
+        keys=draft.keys,
+    )
+    version = await runtime.catalogs.insert(edit, partial(_sealed, draft))
+    log.info("catalog.in_force", version=version)
+
+
+def _sealed(draft: Draft, version: int, numbers: Numbers) -> bytes:
+    return seal_draft(draft, version=version, numbers=numbers)
+
+
+async def _follow_version(runtime: Runtime) -> None:
+    if await runtime.catalogs.get_version() == runtime.catalog.version:
+        return
+    for in_force in await runtime.catalogs.list_in_force():
+        await _load(runtime, in_force.snapshot)
+        await asyncio.to_thread(write_copy, _copy_path(runtime), in_force.snapshot)
+        log.info("catalog.followed", version=in_force.version)
+
+
+async def _load(runtime: Runtime, snapshot: bytes) -> None:
+    catalog = await load_snapshot(snapshot, runtime.secrets)
+    hide(value for name, value in catalog.secrets.items() if name != BASE_URL)
+    runtime.catalog_hash = read_facts(snapshot).content_hash
+    runtime.catalog = catalog
+    metrics.CATALOG_VERSION.set(catalog.version)
+
+
+def _report(runtime: Runtime, error: CatalogError) -> None:
+    """Faults are named one by one; the last good version stays in force."""
+    metrics.CATALOG_FAULTS.inc()
+    faults = error.faults if isinstance(error, FaultyCatalogError) else [error]
+    log.error(
+        "catalog.refused",
+        faults=[str(fault) for fault in faults],
+        version_in_force=runtime.catalog.version,
+    )
+
+
+def _read(path: Path) -> File:
+    content = read_file(path)
+    return File(content, datetime.fromtimestamp(path.stat().st_mtime, UTC))
+
+
+def _touched(runtime: Runtime) -> tuple[int, int, int]:
+    """Changes whenever the file is written or replaced; zeros where there is none."""
+    try:
+        facts = runtime.settings.catalog.stat()
+    except OSError:
+        return (0, 0, 0)
+    return (facts.st_mtime_ns, facts.st_size, facts.st_ino)
+
+
+def _copy_path(runtime: Runtime) -> Path:
+    return runtime.settings.data_dir / "catalog.snapshot"

@@ -1,0 +1,88 @@
+"""Clicks move from the streams in Redis into the click log, each exactly once."""
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+from msgspec import DecodeError, ValidationError
+
+from tracker import metrics
+from tracker.coalesce import each_or_error
+from tracker.domain.click_id import ClickId, facts_of
+from tracker.domain.errors import UnknownClickIdError
+from tracker.runtime import Runtime
+from tracker.store.clicklog import Entry, LoggedClick
+from tracker.store.clicks import decode_click
+from tracker.store.postgres import is_poison
+
+log = structlog.get_logger()
+
+WAIT_MS = 1000
+"""How long one pass waits for a first click."""
+
+_UNREADABLE = (DecodeError, ValidationError, UnicodeDecodeError, UnknownClickIdError)
+
+
+async def fold_clicks(runtime: Runtime, shard: int) -> int:
+    """
+    Folds what waits in one shard, and says how many entries that was.
+
+    The stream is trimmed only after Postgres has committed, and Postgres takes
+    each id once: a crash between the two folds the same entries again, to no
+    effect. What Postgres refuses is set aside, and the rest goes on.
+    """
+    if not await runtime.stream.lease(shard):
+        await asyncio.sleep(WAIT_MS / 1000)
+        return 0
+    entries = await runtime.stream.read(shard, wait_ms=WAIT_MS)
+    if not entries:
+        return 0
+    rejected = await _fold(runtime, entries)
+    if rejected:
+        await _set_aside(runtime, rejected)
+    await runtime.stream.trim(shard, entries[-1].position)
+    metrics.CLICKS_FOLDED.inc(len(entries) - len(rejected))
+    return len(entries)
+
+
+async def _fold(runtime: Runtime, entries: Sequence[Entry]) -> dict[Entry, str]:
+    """Folds what can be read; what cannot be kept comes back with its error."""
+    rejected: dict[Entry, str] = {}
+    clicks: list[LoggedClick] = []
+    for entry in entries:
+        try:
+            clicks.append(_logged(entry))
+        except _UNREADABLE as error:
+            rejected[entry] = repr(error)
+    return rejected | await _insert(runtime, clicks)
+
+
+async def _insert(runtime: Runtime, clicks: Sequence[LoggedClick]) -> dict[Entry, str]:
+    async def insert(some: Sequence[LoggedClick]) -> Sequence[None]:
+        for collided in await runtime.click_log.insert(some):
+            log.error("click.collided", click_id=collided.facts.id)
+        return [None] * len(some)
+
+    if not clicks:
+        return {}
+    results = await each_or_error(clicks, insert, is_poison)
+    rejected: dict[Entry, str] = {}
+    for click, error in zip(clicks, results, strict=True):
+        if error is not None and not is_poison(error):
+            raise error
+        if error is not None:
+            rejected[click.entry] = repr(error)
+    return rejected
+
+
+async def _set_aside(runtime: Runtime, rejected: dict[Entry, str]) -> None:
+    await runtime.click_log.reject(rejected)
+    metrics.CLICKS_REJECTED.inc(len(rejected))
+    for entry, error in rejected.items():
+        log.error("click.rejected", entry=entry.position, error=error)
+
+
+def _logged(entry: Entry) -> LoggedClick:
+    click_id = ClickId(entry.click_id.decode())
+    click = decode_click(click_id, entry.record)
+    return LoggedClick(facts_of(click_id), click, entry)

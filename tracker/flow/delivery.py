@@ -1,0 +1,215 @@
+"""A partner is told what became of a click it sent."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from datetime import timedelta
+
+import structlog
+
+from tracker import metrics
+from tracker.domain.catalog import Catalog, Partner, PartnerPostback
+from tracker.domain.delivery import (
+    Answer,
+    Dead,
+    Delivered,
+    Failure,
+    HeldReason,
+    Hold,
+    Request,
+    Retry,
+    Verdict,
+    build_request,
+    find_postback,
+    judge_answer,
+    judge_failure,
+    judge_missing_click,
+    needs_click,
+    revealed,
+)
+from tracker.domain.errors import NotFoundError, TemplateError
+from tracker.runtime import Runtime
+from tracker.store.deliveries import MAX_NOTED, Attempt, Lease, Result
+
+log = structlog.get_logger()
+
+IN_FLIGHT = 512
+"""Calls that one worker makes at once."""
+
+_chance = random.SystemRandom()
+
+
+async def deliver_due(runtime: Runtime) -> int:
+    """
+    Attempt what is due now, once, and say how many leases that were.
+
+    No transaction is open during a call: the leases are committed before it, and
+    what came of it is written afterwards.
+    """
+    claim = await runtime.deliveries.claim(IN_FLIGHT)
+    attempts = (attempt_delivery(runtime, lease) for lease in claim.leases)
+    results = await asyncio.gather(*attempts)
+    await finish_deliveries(runtime, results)
+    return len(results)
+
+
+async def attempt_delivery(runtime: Runtime, lease: Lease) -> Result:
+    """Make the call that a lease is for, if it can be made; nothing is written."""
+    delivery, catalog = lease.delivery, runtime.catalog
+    try:
+        partner, postback = find_postback(catalog, delivery.partner, delivery.postback)
+    except NotFoundError:
+        return Result(lease, Hold(HeldReason.REMOVED_POSTBACK))
+    if not delivery.has_click and needs_click(postback):
+        return Result(lease, judge_missing_click(delivery, lease.claimed_at))
+    try:
+        request = _request(lease, partner, postback, catalog)
+    except TemplateError as error:
+        return _failed(lease, Failure.BAD_TEMPLATE, str(error), postback)
+    answer = await runtime.sender.send(request)
+    return _answered(lease, request, answer, postback)
+
+
+async def finish_deliveries(
+    runtime: Runtime, results: Sequence[Result]
+) -> list[Result]:
+    """Write down what came of the calls, in one transaction, and then tell of it."""
+    lost = await runtime.deliveries.finish(results)
+    for result in results:
+        _tell(result, is_lost=result.lease.delivery.id in lost)
+    return list(results)
+
+
+async def sweep_deliveries(runtime: Runtime) -> None:
+    """What time brings: leases that ran out, holds that are over, old age."""
+    await end_expired_leases(runtime)
+    await runtime.deliveries.fill_click_details()
+    await runtime.deliveries.free_overdue()
+    await free_restored(runtime)
+    await runtime.deliveries.expire()
+
+
+async def end_expired_leases(runtime: Runtime) -> None:
+    """An attempt whose worker died counts as failed: its call was likely made."""
+    leases = await runtime.deliveries.list_expired()
+    if leases:
+        await finish_deliveries(runtime, [_forsaken(lease) for lease in leases])
+
+
+async def free_restored(runtime: Runtime) -> None:
+    """What was held because its postback was removed, and the postback is back."""
+    held = await runtime.deliveries.list_held_postbacks()
+    restored = [pair for pair in held if _is_in_force(runtime.catalog, *pair)]
+    if restored:
+        await runtime.deliveries.free_postbacks(restored)
+
+
+def _request(
+    lease: Lease, partner: Partner, postback: PartnerPostback, catalog: Catalog
+) -> Request:
+    delivery = lease.delivery
+    values = revealed(partner, delivery.macro_values)
+    return build_request(
+        postback, values, catalog.secrets, delivery.id, lease.claimed_at
+    )
+
+
+def _answered(
+    lease: Lease, request: Request, answer: Answer, postback: PartnerPostback
+) -> Result:
+    now = lease.claimed_at + answer.duration
+    attempts = lease.delivery.attempts
+    verdict = judge_answer(answer, postback, attempts, now, _chance.random())
+    attempt = Attempt(
+        outcome="delivered" if isinstance(verdict, Delivered) else "failed",
+        started_at=lease.claimed_at,
+        method=request.method,
+        url=request.masked_url,
+        duration_ms=answer.duration // timedelta(milliseconds=1),
+        http_status=answer.status,
+        answer=_noted(answer.body),
+        error=_error(_failure(verdict), answer.detail),
+    )
+    return Result(lease, verdict, attempt)
+
+
+def _failed(
+    lease: Lease, failure: Failure, detail: str, postback: PartnerPostback
+) -> Result:
+    """No call could be made; the template, its secrets still by name, says where to."""
+    verdict = judge_failure(failure, lease.delivery.attempts, _chance.random())
+    error = _error(failure, detail)
+    attempt = Attempt(
+        "failed", lease.claimed_at, postback.method, postback.url, error=error
+    )
+    return Result(lease, verdict, attempt)
+
+
+def _forsaken(lease: Lease) -> Result:
+    failure = Failure.WORKER_DIED
+    verdict = judge_failure(failure, lease.delivery.attempts, _chance.random())
+    return Result(lease, verdict, Attempt("unknown", lease.claimed_at, error=failure))
+
+
+def _tell(result: Result, *, is_lost: bool) -> None:
+    if result.attempt:
+        _tell_attempt(result, result.attempt, "orphan" if is_lost else "")
+    if isinstance(result.verdict, Dead) and not is_lost:
+        metrics.DELIVERIES_DEAD.labels(result.verdict.reason).inc()
+        log.warning("delivery.dead", **_ids(result), reason=result.verdict.reason)
+    if _failure(result.verdict) is Failure.GONE and not is_lost:
+        log.error("lane.paused", lane=result.lease.delivery.lane, reason=Failure.GONE)
+
+
+def _tell_attempt(result: Result, attempt: Attempt, overruled: str) -> None:
+    outcome = overruled or attempt.outcome
+    metrics.DELIVERY_ATTEMPTS.labels(outcome).inc()
+    log.info(
+        "delivery.attempted",
+        **_ids(result),
+        outcome=outcome,
+        attempt=result.lease.delivery.attempts,
+        url=attempt.url,
+        http_status=attempt.http_status,
+        duration_ms=attempt.duration_ms,
+        error=attempt.error,
+        retry_after_s=_wait(result.verdict),
+    )
+
+
+def _ids(result: Result) -> dict[str, str]:
+    delivery = result.lease.delivery
+    return {
+        "delivery_id": delivery.id,
+        "conversion_id": delivery.conversion_id,
+        "lane": delivery.lane,
+    }
+
+
+def _wait(verdict: Verdict) -> float | None:
+    return verdict.delay.total_seconds() if isinstance(verdict, Retry) else None
+
+
+def _failure(verdict: Verdict) -> Failure:
+    return Failure.NONE if isinstance(verdict, Delivered) else verdict.failure
+
+
+def _error(failure: Failure, detail: str) -> str:
+    return f"{failure}: {detail}" if failure and detail else failure or detail
+
+
+def _noted(body: bytes) -> str:
+    """The first characters of an answer; Postgres keeps no NUL."""
+    return (
+        body[: 4 * MAX_NOTED]
+        .decode(errors="replace")[:MAX_NOTED]
+        .replace("\0", "\ufffd")
+    )
+
+
+def _is_in_force(catalog: Catalog, partner: str, postback: str) -> bool:
+    try:
+        find_postback(catalog, partner, postback)
+    except NotFoundError:
+        return False
+    return True

@@ -1,0 +1,144 @@
+"""An advertiser's server reports what a visitor did."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+from psycopg.errors import UniqueViolation
+
+from tracker import metrics
+from tracker.domain.conversion import Ledger
+from tracker.domain.errors import QuarantinedError, StoreUnavailableError
+from tracker.domain.judgement import Mention, Proposal, Rules, judge, mention_of
+from tracker.domain.outcome import Outcome, Reason, Verdict
+from tracker.domain.postback import Postback
+from tracker.flow.ledger import find_clicks, write_changes
+from tracker.runtime import Runtime
+from tracker.store.conversions import Judged
+from tracker.store.postgres import ATTEMPTS, is_passing
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """A postback with what it proposes, or with the outcome it has already."""
+
+    postback: Postback
+    proposal: Proposal | None = None
+    outcome: Outcome | None = None
+
+
+async def accept_postback(runtime: Runtime, postback: Postback) -> Outcome:
+    """
+    What became of the postback, once that is on disk.
+
+    Raises StoreUnavailableError if nothing could be stored, and OverloadedError
+    if too many wait already.
+    """
+    outcome = await runtime.together(accept_postbacks, postback)
+    metrics.POSTBACKS.labels(outcome.verdict, outcome.reason).inc()
+    log.info(
+        f"postback.{outcome.verdict}",
+        postback_id=postback.id,
+        reason=outcome.reason,
+        conversion_id=outcome.conversion_id,
+    )
+    return outcome
+
+
+async def accept_postbacks(
+    runtime: Runtime, postbacks: Sequence[Postback]
+) -> list[Outcome]:
+    """
+    Turns postbacks into conversions and the deliveries they owe.
+
+    A batch that met another one is tried again, and so is one whose commit was not
+    confirmed: what it had decided is then found by the postbacks' ids, so that no
+    postback is judged twice.
+    """
+    await runtime.conversions.make_room(postbacks)
+    decided: dict[str, Outcome] = {}
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            decided |= await _decide(runtime, postbacks, decided)
+            break
+        except Exception as error:
+            if attempt == ATTEMPTS or not _is_worth_another_try(error):
+                raise
+        decided = await runtime.conversions.list_outcomes(postbacks)
+    runtime.wake_worker()
+    return [decided[postback.id] for postback in postbacks]
+
+
+async def _decide(
+    runtime: Runtime, postbacks: Sequence[Postback], decided: dict[str, Outcome]
+) -> dict[str, Outcome]:
+    """
+    Judges and writes those that are not decided yet, in one transaction.
+
+    A conversion without its deliveries, a delivery without its conversion, or an
+    answer without its postback cannot exist.
+    """
+    rules = runtime.rules()
+    hearings = [hear(one, rules) for one in postbacks if one.id not in decided]
+    proposals = [one.proposal for one in hearings if one.proposal]
+    clicks = await find_clicks(runtime, [one.click for one in proposals if one.click])
+    async with runtime.conversions.transaction() as opened:
+        ledger = await opened.lock(proposals)
+        judged = [conclude(hearing, ledger, rules) for hearing in hearings]
+        await write_changes(runtime, opened, ledger, clicks)
+        await opened.insert_postbacks(judged)
+    return {one.postback.id: one.outcome for one in judged}
+
+
+def hear(postback: Postback, rules: Rules) -> Hearing:
+    """What can be said of a postback before any store is asked."""
+    try:
+        proposal = judge(postback, rules)
+    except QuarantinedError as error:
+        return Hearing(postback, outcome=_quarantined(postback, error.reason))
+    if proposal is None:
+        return Hearing(postback, outcome=Outcome(postback.id, Verdict.IGNORED))
+    return Hearing(postback, proposal)
+
+
+def conclude(hearing: Hearing, ledger: Ledger, rules: Rules) -> Judged:
+    """The outcome of a hearing, in view of the conversions it concerns."""
+    outcome = hearing.outcome or _decided(hearing, ledger, rules)
+    mention = _mention(hearing, rules)
+    return Judged(
+        postback=hearing.postback,
+        outcome=outcome,
+        catalog_version=rules.catalog.version,
+        advertiser=mention.advertiser,
+        click_id=mention.click_id,
+        transaction_id=mention.transaction_id,
+    )
+
+
+def _decided(hearing: Hearing, ledger: Ledger, rules: Rules) -> Outcome:
+    if hearing.proposal is None:
+        raise ValueError("a hearing has a proposal or an outcome")
+    try:
+        return ledger.decide(hearing.proposal, rules)
+    except QuarantinedError as error:
+        return _quarantined(hearing.postback, error.reason)
+
+
+def _mention(hearing: Hearing, rules: Rules) -> Mention:
+    proposal = hearing.proposal
+    if proposal is None:
+        return mention_of(hearing.postback, rules)
+    click_id = proposal.click.id if proposal.click else None
+    return Mention(proposal.advertiser.key, click_id, proposal.transaction_id)
+
+
+def _quarantined(postback: Postback, reason: Reason) -> Outcome:
+    return Outcome(postback.id, Verdict.QUARANTINED, reason)
+
+
+def _is_worth_another_try(error: Exception) -> bool:
+    """A lost connection may have hidden a commit, so what stands is read first."""
+    passing = isinstance(error, UniqueViolation | StoreUnavailableError)
+    return passing or is_passing(error)

@@ -1,0 +1,63 @@
+"""A postback in quarantine is judged again."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from tracker.domain.errors import RefusedChangeError
+from tracker.domain.judgement import WAIVABLE, Rules
+from tracker.domain.outcome import Outcome, Reason
+from tracker.domain.postback import Postback, names_of
+from tracker.flow.ledger import find_clicks, write_changes
+from tracker.flow.postback import conclude, hear
+from tracker.runtime import Runtime
+from tracker.store.conversions import Release
+
+
+@dataclass(frozen=True, slots=True)
+class Pardon:
+    """
+    An operator's word on a postback.
+
+    `click_id` takes the place of what the postback named; `waived` is the one
+    reason that no longer counts.
+    """
+
+    operator: str
+    click_id: str | None = None
+    waived: Reason | None = None
+
+
+async def release_postback(
+    runtime: Runtime, postback_id: str, pardon: Pardon
+) -> Outcome:
+    """
+    Judges a postback as of its arrival, under the catalog now in force.
+
+    It may end in another reason. Raises NotFoundError if it is not in quarantine,
+    RefusedChangeError for a reason that leaves nothing to record.
+    """
+    if pardon.waived is not None and pardon.waived not in WAIVABLE:
+        raise RefusedChangeError(f"{pardon.waived} cannot be waived")
+    rules = replace(runtime.rules(), waived=pardon.waived)
+    async with runtime.conversions.transaction() as opened:
+        postback = await opened.get_quarantined(postback_id)
+        hearing = hear(_pardoned(postback, pardon, rules), rules)
+        proposals = [hearing.proposal] if hearing.proposal else []
+        found = await find_clicks(runtime, [p.click for p in proposals if p.click])
+        ledger = await opened.lock(proposals)
+        judged = conclude(hearing, ledger, rules)
+        await write_changes(runtime, opened, ledger, found)
+        release = Release(pardon.operator, datetime.now(UTC), pardon.waived)
+        await opened.release(judged, release)
+    runtime.wake_worker()
+    return judged.outcome
+
+
+def _pardoned(postback: Postback, pardon: Pardon, rules: Rules) -> Postback:
+    """The postback with the operator's click id in place of its own."""
+    if pardon.click_id is None:
+        return postback
+    route = rules.catalog.advertisers.get(postback.route or "")
+    names = names_of(route)["click_id"]
+    others = [pair for pair in postback.parameters if pair[0].lower() not in names]
+    return replace(postback, parameters=((names[0], pardon.click_id), *others))

@@ -1,0 +1,144 @@
+"""
+Logs: one JSON object a line on stderr, one event per fact, no secret in any of them.
+
+    {"event": "click.recorded", "level": "info", "at": "2026-11-22T10:00:00.123456Z"}
+
+Whatever libraries say through `logging` goes the same way. A value is masked when
+its key names a secret, when it stands where a URL keeps one, or when it is itself
+a secret that was registered with `hide`.
+"""
+
+import logging
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any, cast
+from urllib.parse import quote, quote_plus, unquote
+
+import msgspec
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+MASK = "***"
+
+MIN_HIDDEN = 6
+"""Shorter values are not hidden: masking them would blacken everything else."""
+
+_WORDS = (
+    r"token|secret|password|passwd|passphrase|authorization|cookie|signature|sig|hmac"
+    r"|api_?key|secret_?keys?|private_?key|credentials?|session_?id"
+)
+_SECRET_NAME = re.compile(rf"(?:^|[^a-z])(?:{_WORDS})s?(?:$|[^a-z])", re.IGNORECASE)
+_USER_INFO = re.compile(r"(?<=://)[^\s/?#]*@")
+# A name is taken whole and never given back, so a long text costs one pass.
+_PARAMETER = re.compile(r"""(?<![\w.%\[\]-])([\w.%\[\]-]++)=[^&;\s"'#]+""")
+_CREDENTIALS = re.compile(r"\b(bearer|basic)\s+[\w.~+/=-]+", re.IGNORECASE)
+
+_hidden: set[str] = set()
+_hidden_pattern: re.Pattern[str] | None = None
+
+
+def configure_logs(level: str = "info") -> None:
+    """Send everything from `level` up to stderr; called once, when a process starts."""
+    number = logging.getLevelNamesMapping()[level.upper()]
+    structlog.configure(
+        processors=[*_SHARED, *_FINISH],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    _route_logging(number)
+
+
+def hide(values: Iterable[str]) -> None:
+    """Mask these secrets from now on, wherever they appear, URL-encoded as well."""
+    global _hidden_pattern  # noqa: PLW0603 -- one process has one set of secrets
+    for value in values:
+        if len(value) >= MIN_HIDDEN:
+            _hidden.update((value, quote(value, safe=""), quote_plus(value)))
+    # The longest first, or a secret that starts with another would show its tail.
+    alternatives = "|".join(map(re.escape, sorted(_hidden, key=len, reverse=True)))
+    _hidden_pattern = re.compile(alternatives) if alternatives else None
+
+
+def mask(text: str) -> str:
+    """The text without the secrets in it."""
+    if _hidden_pattern is not None:
+        text = _hidden_pattern.sub(MASK, text)
+    if "@" in text:
+        text = _USER_INFO.sub(f"{MASK}@", text)
+    if "=" in text:
+        text = _PARAMETER.sub(_mask_parameter, text)
+    if " " in text:
+        text = _CREDENTIALS.sub(rf"\g<1> {MASK}", text)
+    return text
+
+
+def _mask_parameter(match: re.Match[str]) -> str:
+    return f"{match[1]}={MASK}" if _names_secret(match[1]) else match[0]
+
+
+@lru_cache(maxsize=1024)
+def _names_secret(name: str) -> bool:
+    return _SECRET_NAME.search(unquote(name)) is not None
+
+
+def mask_event(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """The processor: every value masked, and nothing left that is not plain."""
+    return cast("EventDict", _mask_mapping(event))
+
+
+def _mask_mapping(values: Mapping[Any, Any]) -> dict[str, Any]:
+    return {
+        str(key): MASK if value and _names_secret(str(key)) else _plain(value)
+        for key, value in values.items()
+    }
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case Mapping():
+            return _mask_mapping(value)
+        case list() | tuple() | set() | frozenset():
+            return [_plain(item) for item in value]
+        case _:
+            return mask(str(value))
+
+
+def _serialise(event: Any, **_options: Any) -> str:
+    return msgspec.json.encode(event).decode()
+
+
+def _route_logging(level: int) -> None:
+    """The root logger takes all; uvicorn's own handlers would say it twice."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=_SHARED,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *_FINISH,
+            ],
+        )
+    )
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+
+
+_SHARED: list[Processor] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+    structlog.processors.StackInfoRenderer(),
+]
+_FINISH: list[Processor] = [
+    structlog.processors.format_exc_info,
+    mask_event,
+    structlog.processors.JSONRenderer(serializer=_serialise),
+]

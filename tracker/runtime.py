@@ -1,0 +1,169 @@
+"""What is open while a process runs: built once, closed once, passed to every flow."""
+
+import os
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any, TypeVar
+
+from tracker.catalog import read_secrets
+from tracker.coalesce import Coalescer
+from tracker.domain.catalog import Catalog
+from tracker.domain.click_id import ClickIdMint
+from tracker.domain.deeplink import Seal
+from tracker.domain.judgement import Rules
+from tracker.domain.postback import TokenHasher
+from tracker.sender import Sender
+from tracker.settings import Settings
+from tracker.store.catalogs import CatalogStore
+from tracker.store.clicklog import ClickLog, ClickStream
+from tracker.store.clicks import ClickStore
+from tracker.store.conversions import ConversionStore
+from tracker.store.deliveries import DeliveryStore
+from tracker.store.partitions import Partitions
+from tracker.store.postgres import Pool, is_poison, make_pool
+from tracker.store.redis import Client, make_client
+from tracker.store.reports import ReportStore
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+EMPTY = Catalog(0, "USD", "UTC", advertisers={}, offers={}, partners={})
+"""Before the first catalog is in force no link leads anywhere."""
+
+BASE_URL = "TRACKER_BASE_URL"
+"""The one `${NAME}` that is no secret."""
+
+REDIS_CONNECTIONS = 32
+DATABASE_CONNECTIONS = 8
+
+
+@dataclass
+class Runtime:
+    """
+    The stores, the keys, and the catalog in force.
+
+    `catalog` is replaced as a whole when a new version comes into force: a flow
+    that needs it twice takes it once.
+    """
+
+    settings: Settings
+    secrets: dict[str, str] = field(repr=False)
+    mint: ClickIdMint
+    seal: Seal
+    hasher: TokenHasher
+    pool: Pool
+    redis: Client
+    clicks: ClickStore
+    stream: ClickStream
+    click_log: ClickLog
+    conversions: ConversionStore
+    deliveries: DeliveryStore
+    catalogs: CatalogStore
+    reports: ReportStore
+    partitions: Partitions
+    sender: Sender
+    catalog: Catalog = EMPTY
+    catalog_hash: str = ""
+    _together: dict[str, Coalescer[Any, Any]] = field(default_factory=dict)
+    _turns: "count[int]" = field(default_factory=count)
+
+    def rules(self) -> Rules:
+        """By what a postback is judged now."""
+        return Rules(self.catalog, self.mint, self.hasher)
+
+    def next_shard(self) -> int:
+        """Shards take turns, batch by batch."""
+        return next(self._turns) % self.settings.shards
+
+    def wake_worker(self) -> None:
+        """Something is due for delivery; costs the caller nothing."""
+        self.deliveries.notify()
+
+    async def together(
+        self,
+        story: "Callable[[Runtime, Sequence[Item]], Awaitable[Sequence[Result]]]",
+        item: Item,
+    ) -> Result:
+        """
+        The item's result of one call of `story` for all who ask at the same time.
+
+        Raises OverloadedError when too many wait already.
+        """
+        name = story.__name__
+        if name not in self._together:
+            self._together[name] = Coalescer(
+                lambda items: story(self, items), name=name, is_poison=is_poison
+            )
+        result: Result = await self._together[name].submit(item)
+        return result
+
+    async def close(self) -> None:
+        """What was taken in is finished first."""
+        for coalescer in self._together.values():
+            await coalescer.close()
+        await self.deliveries.close()
+
+
+@asynccontextmanager
+async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
+    """
+    Opens everything; stores that are away are waited for by those who need them.
+
+    The catalog is still empty: `tracker.flow.catalog.open_catalog` fills it.
+    """
+    async with AsyncExitStack() as stack:
+        pool = make_pool(settings.database_conninfo, size=DATABASE_CONNECTIONS)
+        await pool.open(wait=False)
+        stack.push_async_callback(pool.close)
+        redis = await _client(settings, stack, settings.redis_timeout.total_seconds())
+        reader = await _client(settings, stack, None)
+        sender = Sender(settings.allow_destinations)
+        stack.push_async_callback(sender.close)
+        runtime = _build(settings, pool, redis, reader, sender)
+        stack.push_async_callback(runtime.close)
+        yield runtime
+
+
+async def _client(
+    settings: Settings, stack: AsyncExitStack, timeout: float | None
+) -> Client:
+    client = make_client(
+        settings.redis_address, connections=REDIS_CONNECTIONS, timeout=timeout
+    )
+    stack.push_async_callback(client.aclose)
+    return client
+
+
+def _build(
+    settings: Settings, pool: Pool, redis: Client, reader: Client, sender: Sender
+) -> Runtime:
+    keys = settings.signing_keys
+    partitions = Partitions(pool)
+    seconds_to_live = int(settings.hot_window.total_seconds())
+    return Runtime(
+        settings=settings,
+        secrets=_secrets(settings),
+        mint=ClickIdMint(keys),
+        seal=Seal(keys),
+        hasher=TokenHasher(keys),
+        pool=pool,
+        redis=redis,
+        clicks=ClickStore(redis, seconds_to_live=seconds_to_live),
+        stream=ClickStream(reader, owner=f"{socket.gethostname()}:{os.getpid()}"),
+        click_log=ClickLog(pool, partitions),
+        conversions=ConversionStore(pool, partitions),
+        deliveries=DeliveryStore(pool),
+        catalogs=CatalogStore(pool),
+        reports=ReportStore(pool),
+        partitions=partitions,
+        sender=sender,
+    )
+
+
+def _secrets(settings: Settings) -> dict[str, str]:
+    """The values of `${NAME}`; our own base URL is one of them without being set."""
+    found = read_secrets(os.environ, settings.secrets_file)
+    return {BASE_URL: settings.base_url, **found}

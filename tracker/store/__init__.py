@@ -1,0 +1,1 @@
+"""Where things are kept: Redis for hot clicks, Postgres for everything else."""

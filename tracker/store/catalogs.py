@@ -1,0 +1,129 @@
+"""Catalog versions: which one is in force, and the numbers that ids carry."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from psycopg.rows import class_row
+
+from tracker.domain.errors import CatalogError
+from tracker.store.postgres import Connection, Pool, transaction
+
+Kind = Literal["partner", "offer"]
+Numbers = dict[tuple[Kind, str], int]
+
+_LOCK = "select pg_advisory_xact_lock(hashtext('tracker_catalog'))"
+
+_LIST_IN_FORCE = """
+select version, content_hash, edited_at, snapshot
+  from catalog_versions
+ order by version desc
+ limit 1
+"""
+
+_GET_VERSION = "select coalesce(max(version), 0) from catalog_versions"
+
+# A key that was ever numbered keeps its number; new ones follow the highest.
+_NUMBER = """
+insert into catalog_numbers (kind, key, number)
+select wanted.kind, wanted.key,
+       coalesce((select max(number)
+                   from catalog_numbers
+                  where catalog_numbers.kind = wanted.kind), 0)
+       + row_number() over (partition by wanted.kind order by wanted.place)
+  from unnest(%(kinds)s::text[], %(keys)s::text[]) with ordinality
+    as wanted (kind, key, place)
+ where not exists (
+         select 1
+           from catalog_numbers
+          where catalog_numbers.kind = wanted.kind
+            and catalog_numbers.key  = wanted.key
+       )
+"""
+
+_LIST_NUMBERS = "select kind, key, number from catalog_numbers"
+
+_INSERT = """
+insert into catalog_versions (version, content, content_hash, snapshot, edited_at)
+values (%(version)s, %(content)s, %(content_hash)s, %(snapshot)s, %(edited_at)s)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """The version in force; its snapshot holds no secret's value."""
+
+    version: int
+    content_hash: str
+    edited_at: datetime
+    snapshot: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A file that was found good, to follow the version `follows`."""
+
+    content: str
+    content_hash: str
+    edited_at: datetime
+    follows: int
+    keys: Sequence[tuple[Kind, str]]
+
+
+class CatalogStore:
+    """Postgres has the last word on which catalog is in force."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def get_version(self) -> int:
+        """The number of the version in force, 0 before the first."""
+        async with transaction(self._pool) as connection:
+            return await _version(connection)
+
+    async def list_in_force(self) -> list[InForce]:
+        """The version in force; empty before the first."""
+        async with transaction(self._pool) as connection:
+            cursor = connection.cursor(row_factory=class_row(InForce))
+            await cursor.execute(_LIST_IN_FORCE)
+            return await cursor.fetchall()
+
+    async def insert(self, edit: Edit, seal: Callable[[int, Numbers], bytes]) -> int:
+        """
+        Puts an edit in force, with numbers for what is new in it.
+
+        `seal` makes the snapshot of a version number and all numbers. One process
+        at a time gets here; raises CatalogError if another version came between.
+        """
+        async with transaction(self._pool) as connection:
+            await connection.execute(_LOCK)
+            if await _version(connection) != edit.follows:
+                raise CatalogError("another version came into force meanwhile")
+            version = edit.follows + 1
+            snapshot = seal(version, await _numbers(connection, edit))
+            await connection.execute(
+                _INSERT,
+                {
+                    "version": version,
+                    "content": edit.content,
+                    "content_hash": edit.content_hash,
+                    "snapshot": snapshot,
+                    "edited_at": edit.edited_at,
+                },
+            )
+        return version
+
+
+async def _version(connection: Connection) -> int:
+    cursor = await connection.execute(_GET_VERSION)
+    row = await cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
+async def _numbers(connection: Connection, edit: Edit) -> Numbers:
+    kinds = [kind for kind, _ in edit.keys]
+    keys = [key for _, key in edit.keys]
+    await connection.execute(_NUMBER, {"kinds": kinds, "keys": keys})
+    cursor = await connection.execute(_LIST_NUMBERS)
+    return {(kind, key): number for kind, key, number in await cursor.fetchall()}

@@ -1,0 +1,245 @@
+"""The click log: entries of the Redis streams, and the table they become."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg.rows import dict_row
+
+from tracker.domain.click import AD_IDS, SUBS, Click
+from tracker.domain.click_id import ClickFacts, ClickId
+from tracker.store.clicks import stream_key
+from tracker.store.partitions import Partitions
+from tracker.store.postgres import Pool, transaction
+from tracker.store.redis import Client
+
+MAX_ENTRIES = 2000
+"""Clicks that are folded in one transaction."""
+
+LEASE_MS = 10_000
+
+# A lease is ours if it was free, or ours already; either way it starts anew.
+_LEASE = """
+local owner = redis.call('GET', KEYS[1])
+if owner and owner ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+"""
+
+_INSERT = """
+insert into clicks (
+  day, id, clicked_at, class, partner_number, offer_number, catalog_version, reason,
+  sub1, sub2, sub3, sub4, sub5, sub6, sub7, sub8, sub9, sub10,
+  gclid, gbraid, wbraid, fbclid, ttclid, msclkid,
+  params, address, user_agent, referrer, language, destination
+)
+select *
+  from unnest(
+    %(day)s::date[], %(id)s::text[], %(clicked_at)s::timestamptz[],
+    %(class)s::smallint[], %(partner_number)s::int[], %(offer_number)s::int[],
+    %(catalog_version)s::int[], %(reason)s::text[],
+    %(sub1)s::text[], %(sub2)s::text[], %(sub3)s::text[], %(sub4)s::text[],
+    %(sub5)s::text[], %(sub6)s::text[], %(sub7)s::text[], %(sub8)s::text[],
+    %(sub9)s::text[], %(sub10)s::text[],
+    %(gclid)s::text[], %(gbraid)s::text[], %(wbraid)s::text[], %(fbclid)s::text[],
+    %(ttclid)s::text[], %(msclkid)s::text[],
+    %(params)s::jsonb[], %(address)s::inet[], %(user_agent)s::text[],
+    %(referrer)s::text[], %(language)s::text[], %(destination)s::text[]
+  )
+    on conflict (day, id) do nothing
+returning id
+"""
+
+_LIST_KNOWN = """
+select clicks.*
+  from unnest(%(days)s::date[], %(ids)s::text[]) as wanted (day, id)
+ cross join lateral (
+         select *
+           from clicks
+          where clicks.day = wanted.day
+            and clicks.id  = wanted.id
+          limit 1
+       ) as clicks
+"""
+
+_COLLIDE = """
+insert into click_collisions (id, shard, record)
+select * from unnest(%(ids)s::text[], %(shards)s::smallint[], %(records)s::bytea[])
+"""
+
+_REJECT = """
+insert into clicks_rejected (entry, shard, record, error)
+select * from unnest(
+         %(entries)s::text[], %(shards)s::smallint[], %(records)s::bytea[],
+         %(errors)s::text[]
+       )
+    on conflict (shard, entry) do nothing
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry of a click stream, undecoded; `position` is its id in the stream."""
+
+    shard: int
+    position: str
+    click_id: bytes
+    record: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedClick:
+    """A click with what its id says, ready for its row."""
+
+    facts: ClickFacts
+    click: Click
+    entry: Entry
+
+
+class ClickStream:
+    """
+    What Redis holds that Postgres does not have yet.
+
+    A stream is trimmed only of what was folded, so its beginning is always where
+    to go on: no reader has a position of its own to lose.
+    """
+
+    def __init__(self, client: Client, *, owner: str) -> None:
+        self._client = client
+        self._owner = owner
+        self._lease = client.register_script(_LEASE)
+
+    async def lease(self, shard: int) -> bool:
+        """Whether this process is the one reader of the shard for the next seconds."""
+        keys = [f"clicks:lease:{{{shard}}}"]
+        return bool(await self._lease(keys, [self._owner, LEASE_MS]))
+
+    async def read(self, shard: int, *, wait_ms: int) -> list[Entry]:
+        """The oldest entries; waits that long for the first one."""
+        streams = await self._client.xread(
+            {stream_key(shard): "0"}, count=MAX_ENTRIES, block=wait_ms
+        )
+        return [
+            Entry(shard, position.decode(), click_id, record)
+            for entries in _entries_of(streams)
+            for position, fields in entries
+            for click_id, record in fields.items()
+        ]
+
+    async def trim(self, shard: int, last: str) -> None:
+        """Forgets everything up to `last`, which Postgres has."""
+        milliseconds, _, number = last.partition("-")
+        beyond = f"{milliseconds}-{int(number) + 1}"
+        await self._client.xtrim(stream_key(shard), minid=beyond, approximate=False)
+
+    async def count(self, shard: int) -> int:
+        """How many entries wait to be folded."""
+        return int(await self._client.xlen(stream_key(shard)))
+
+
+class ClickLog:
+    """The table of all clicks; a column store would be a second one of these."""
+
+    def __init__(self, pool: Pool, partitions: Partitions) -> None:
+        self._pool = pool
+        self._partitions = partitions
+
+    async def insert(self, clicks: Sequence[LoggedClick]) -> list[LoggedClick]:
+        """
+        Folds the clicks in, each once, however often it is called.
+
+        Those whose id another click holds are set aside and returned.
+        """
+        await self._partitions.ensure("clicks", {one.facts.day for one in clicks})
+        async with transaction(self._pool) as connection:
+            cursor = await connection.execute(_INSERT, _columns(clicks))
+            inserted = {row[0] for row in await cursor.fetchall()}
+            again = [one for one in clicks if one.facts.id not in inserted]
+            known = await self._known(connection, [one.facts for one in again])
+            collided = [one for one in again if known.get(one.facts.id) != one.click]
+            if collided:
+                await connection.execute(_COLLIDE, _set_aside(collided))
+        return collided
+
+    async def reject(self, entries: Mapping[Entry, str]) -> None:
+        """Sets aside what cannot be folded, each with its error."""
+        columns = {
+            "entries": [f"{entry.position} {entry.click_id!r}" for entry in entries],
+            "shards": [entry.shard for entry in entries],
+            "records": [entry.record for entry in entries],
+            "errors": list(entries.values()),
+        }
+        async with transaction(self._pool) as connection:
+            await connection.execute(_REJECT, columns)
+
+    async def list_known(self, clicks: Iterable[ClickFacts]) -> dict[ClickId, Click]:
+        """Those of these clicks that were folded, by id; only their days are read."""
+        async with transaction(self._pool) as connection:
+            return await self._known(connection, list(clicks))
+
+    @staticmethod
+    async def _known(
+        connection: Any, clicks: Sequence[ClickFacts]
+    ) -> dict[ClickId, Click]:
+        if not clicks:
+            return {}
+        wanted = {"days": [c.day for c in clicks], "ids": [c.id for c in clicks]}
+        cursor = connection.cursor(row_factory=dict_row)
+        await cursor.execute(_LIST_KNOWN, wanted)
+        return {row["id"]: _click(row) for row in await cursor.fetchall()}
+
+
+def _entries_of(streams: Any) -> Iterable[Any]:
+    """The lists of entries in an answer to XREAD, in either protocol's shape."""
+    return streams.values() if isinstance(streams, dict) else [e for _, e in streams]
+
+
+def _columns(clicks: Sequence[LoggedClick]) -> dict[str, list[Any]]:
+    rows = [_row(one.facts, one.click) for one in clicks]
+    return {name: [row[name] for row in rows] for name in rows[0]}
+
+
+def _row(facts: ClickFacts, click: Click) -> dict[str, Any]:
+    return {
+        "day": facts.day,
+        "id": facts.id,
+        "clicked_at": facts.clicked_at,
+        "class": int(facts.click_class),
+        "partner_number": facts.partner_number,
+        "offer_number": facts.offer_number,
+        "catalog_version": click.catalog_version,
+        "reason": click.reason or None,
+        **{name: sub or None for name, sub in zip(SUBS, click.subs, strict=True)},
+        **{name: click.ad_ids.get(name) for name in AD_IDS},
+        "params": json.dumps(dict(click.params)) if click.params else None,
+        "address": click.address or None,
+        "user_agent": click.user_agent or None,
+        "referrer": click.referrer or None,
+        "language": click.language or None,
+        "destination": click.destination or None,
+    }
+
+
+def _click(row: Mapping[str, Any]) -> Click:
+    return Click(
+        id=row["id"],
+        catalog_version=row["catalog_version"],
+        subs=tuple(row[name] or "" for name in SUBS),
+        ad_ids={name: row[name] for name in AD_IDS if row[name]},
+        params=row["params"] or {},
+        address=str(row["address"] or ""),
+        user_agent=row["user_agent"] or "",
+        referrer=row["referrer"] or "",
+        language=row["language"] or "",
+        destination=row["destination"] or "",
+        reason=row["reason"] or "",
+    )
+
+
+def _set_aside(clicks: Sequence[LoggedClick]) -> dict[str, list[Any]]:
+    return {
+        "ids": [one.facts.id for one in clicks],
+        "shards": [one.facts.shard for one in clicks],
+        "records": [one.entry.record for one in clicks],
+    }

@@ -1,0 +1,470 @@
+"""
+The ledger in Postgres: postbacks, conversions, their keys and their changes.
+
+A batch is one transaction with a fixed number of statements: lock the keys, read
+what holds them, and, once it is decided, write everything.
+"""
+
+import json
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg.rows import dict_row
+
+from tracker.domain.catalog import Status
+from tracker.domain.click_id import ClickClass, ClickId
+from tracker.domain.conversion import Change, Conversion, Ledger, Money, scoped_keys
+from tracker.domain.errors import NotFoundError
+from tracker.domain.identity import (
+    ConversionId,
+    PostbackId,
+    conversion_id_of,
+    postback_day,
+)
+from tracker.domain.judgement import Proposal
+from tracker.domain.outcome import Outcome, Reason, Verdict
+from tracker.domain.postback import Postback
+from tracker.store.partitions import Partitions
+from tracker.store.postgres import Connection, Pool, transaction
+
+# A key that is new is ours at once, one that is there is locked and shows its
+# owner; sorted, so that two batches never wait for each other in a circle.
+_LOCK_KEYS = """
+insert into conversion_keys (advertiser, key, conversion_id)
+select * from unnest(%(advertisers)s::text[], %(keys)s::text[], %(ids)s::text[])
+ order by 1, 2
+    on conflict (advertiser, key) do update set key = excluded.key
+returning advertiser, key, conversion_id
+"""
+
+_MOVE_KEYS = """
+update conversion_keys
+   set conversion_id = moved.conversion_id
+  from unnest(%(advertisers)s::text[], %(keys)s::text[], %(ids)s::text[])
+    as moved (advertiser, key, conversion_id)
+ where conversion_keys.advertiser = moved.advertiser
+   and conversion_keys.key        = moved.key
+"""
+
+_FREE_KEYS = """
+delete from conversion_keys
+ using unnest(%(advertisers)s::text[], %(keys)s::text[]) as unused (advertiser, key)
+ where conversion_keys.advertiser = unused.advertiser
+   and conversion_keys.key        = unused.key
+"""
+
+_LOCK_CONVERSIONS = """
+select *
+  from conversions
+ where id = any(%(ids)s)
+ order by id
+   for update
+"""
+
+_LIST_APPLIED = """
+select conversion_id, fingerprint
+  from conversion_changes
+ where conversion_id = any(%(ids)s)
+   and fingerprint is not null
+"""
+
+_INSERT_CONVERSIONS = """
+insert into conversions (
+  id, advertiser, offer, partner, click_id, goal, transaction_id, status,
+  currency, amount, payout, revenue, sent_amount, sent_currency, rate,
+  click_class, clicked_at, converted_at, changed_at, changes, catalog_version
+)
+select *
+  from unnest(
+    %(id)s::text[], %(advertiser)s::text[], %(offer)s::text[], %(partner)s::text[],
+    %(click_id)s::text[], %(goal)s::text[], %(transaction_id)s::text[],
+    %(status)s::text[], %(currency)s::text[], %(amount)s::numeric[],
+    %(payout)s::numeric[], %(revenue)s::numeric[], %(sent_amount)s::numeric[],
+    %(sent_currency)s::text[], %(rate)s::numeric[], %(click_class)s::smallint[],
+    %(clicked_at)s::timestamptz[], %(converted_at)s::timestamptz[],
+    %(changed_at)s::timestamptz[], %(changes)s::int[], %(catalog_version)s::int[]
+  )
+"""
+
+_UPDATE_CONVERSIONS = """
+update conversions
+   set status        = new.status,
+       amount        = new.amount,
+       payout        = new.payout,
+       revenue       = new.revenue,
+       sent_amount   = new.sent_amount,
+       sent_currency = new.sent_currency,
+       rate          = new.rate,
+       changed_at    = new.changed_at,
+       changes       = new.changes
+  from unnest(
+         %(id)s::text[], %(status)s::text[], %(amount)s::numeric[],
+         %(payout)s::numeric[], %(revenue)s::numeric[], %(sent_amount)s::numeric[],
+         %(sent_currency)s::text[], %(rate)s::numeric[],
+         %(changed_at)s::timestamptz[], %(changes)s::int[]
+       ) as new (
+         id, status, amount, payout, revenue, sent_amount, sent_currency, rate,
+         changed_at, changes
+       )
+ where conversions.id = new.id
+"""
+
+_INSERT_CHANGES = """
+insert into conversion_changes (
+  id, conversion_id, number, kind, old_status, status, amount, payout, revenue,
+  fingerprint, postback_id, operator, note, catalog_version, changed_at
+)
+select *
+  from unnest(
+    %(id)s::text[], %(conversion_id)s::text[], %(number)s::int[], %(kind)s::text[],
+    %(old_status)s::text[], %(status)s::text[], %(amount)s::numeric[],
+    %(payout)s::numeric[], %(revenue)s::numeric[], %(fingerprint)s::bytea[],
+    %(postback_id)s::text[], %(operator)s::text[], %(note)s::text[],
+    %(catalog_version)s::int[], %(changed_at)s::timestamptz[]
+  )
+"""
+
+_INSERT_POSTBACKS = """
+insert into postbacks (
+  day, id, received_at, method, path, parameters, route, address, token_digest,
+  fault, advertiser, click_id, transaction_id, outcome, reason, conversion_id,
+  catalog_version, quarantined_for
+)
+select *
+  from unnest(
+    %(day)s::date[], %(id)s::text[], %(received_at)s::timestamptz[],
+    %(method)s::text[], %(path)s::text[], %(parameters)s::jsonb[], %(route)s::text[],
+    %(address)s::inet[], %(token_digest)s::bytea[], %(fault)s::text[],
+    %(advertiser)s::text[], %(click_id)s::text[], %(transaction_id)s::text[],
+    %(outcome)s::text[], %(reason)s::text[], %(conversion_id)s::text[],
+    %(catalog_version)s::int[], %(quarantined_for)s::text[]
+  )
+"""
+
+_LIST_OUTCOMES = """
+select id, outcome, reason, conversion_id
+  from postbacks
+ where day = any(%(days)s)
+   and id  = any(%(ids)s)
+"""
+
+_GET_QUARANTINED = """
+select *
+  from postbacks
+ where day = %(day)s
+   and id  = %(id)s
+   and outcome = 'quarantined'
+   for update
+"""
+
+_RELEASE = """
+update postbacks
+   set outcome         = %(outcome)s,
+       reason          = %(reason)s,
+       conversion_id   = %(conversion_id)s,
+       catalog_version = %(catalog_version)s,
+       advertiser      = coalesce(%(advertiser)s, advertiser),
+       click_id        = coalesce(%(click_id)s, click_id),
+       waived          = %(waived)s,
+       released_by     = %(released_by)s,
+       released_at     = %(released_at)s
+ where day = %(day)s
+   and id  = %(id)s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A postback with its outcome, and what it was understood to speak of."""
+
+    postback: Postback
+    outcome: Outcome
+    catalog_version: int
+    advertiser: str | None = None
+    click_id: str | None = None
+    transaction_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Who let a postback out of quarantine, when, and what they waived."""
+
+    operator: str
+    at: datetime
+    waived: Reason | None = None
+
+
+class ConversionStore:
+    """Opens transactions on the ledger."""
+
+    def __init__(self, pool: Pool, partitions: Partitions) -> None:
+        self._pool = pool
+        self._partitions = partitions
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator["LedgerTransaction"]:
+        """Everything written in it stands together, or not at all."""
+        async with transaction(self._pool) as connection:
+            yield LedgerTransaction(connection)
+
+    async def make_room(self, postbacks: Iterable[Postback]) -> None:
+        """The days of these postbacks have their partitions."""
+        days = {postback_day(postback.id) for postback in postbacks}
+        await self._partitions.ensure("postbacks", days)
+
+    async def list_outcomes(
+        self, postbacks: Sequence[Postback]
+    ) -> dict[PostbackId, Outcome]:
+        """What was already decided of these, where a commit's answer was lost."""
+        async with transaction(self._pool) as connection:
+            cursor = connection.cursor(row_factory=dict_row)
+            await cursor.execute(
+                _LIST_OUTCOMES,
+                {
+                    "days": [postback_day(one.id) for one in postbacks],
+                    "ids": [one.id for one in postbacks],
+                },
+            )
+            return {row["id"]: _outcome(row) for row in await cursor.fetchall()}
+
+
+class LedgerTransaction:
+    """One transaction on the ledger: lock, decide elsewhere, write."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._new_keys: dict[tuple[str, str], str] = {}
+
+    async def lock(self, proposals: Sequence[Proposal]) -> Ledger:
+        """The conversions that the proposals concern, nobody else's until commit."""
+        proposed = {
+            key: conversion_id_of(one.postback.id)
+            for one in reversed(proposals)
+            for key in scoped_keys(one)
+        }
+        if not proposed:
+            return Ledger({}, [])
+        holders = await self._lock_keys(proposed)
+        known = {key: one for key, one in holders.items() if one != proposed[key]}
+        self._new_keys = {key: proposed[key] for key in holders.keys() - known.keys()}
+        return await self._ledger(known)
+
+    async def lock_conversion(self, conversion_id: ConversionId) -> Ledger:
+        """One conversion, for an operator; raises NotFoundError."""
+        ledger = await self._ledger({("", ""): conversion_id})
+        try:
+            ledger.get(conversion_id)
+        except KeyError:
+            raise NotFoundError(f"no conversion {conversion_id}") from None
+        return ledger
+
+    async def write(self, ledger: Ledger) -> None:
+        """Everything that was decided."""
+        await self._execute(_INSERT_CONVERSIONS, [_row(one) for one in ledger.created])
+        await self._execute(_UPDATE_CONVERSIONS, [_row(one) for one in ledger.updated])
+        await self._execute(_INSERT_CHANGES, [_change_row(c) for c in ledger.changes])
+        await self._settle_keys(ledger)
+
+    async def insert_postbacks(self, judged: Sequence[Judged]) -> None:
+        """
+        The postbacks as they came, each with its outcome.
+
+        Raises psycopg's UniqueViolation if one of them is there already.
+        """
+        await self._execute(_INSERT_POSTBACKS, [_postback_row(one) for one in judged])
+
+    async def get_quarantined(self, postback_id: str) -> Postback:
+        """A postback in quarantine, locked; raises NotFoundError if there is none."""
+        cursor = self.connection.cursor(row_factory=dict_row)
+        try:
+            day = postback_day(postback_id)
+        except ValueError as error:
+            raise NotFoundError(str(error)) from error
+        await cursor.execute(_GET_QUARANTINED, {"day": day, "id": postback_id})
+        row = await cursor.fetchone()
+        if row is None:
+            raise NotFoundError(f"no postback {postback_id} in quarantine")
+        return _postback(row)
+
+    async def release(self, judged: Judged, release: Release) -> None:
+        """The new outcome of a postback, beside what it was quarantined for."""
+        await self.connection.execute(
+            _RELEASE,
+            {
+                **_postback_row(judged),
+                "waived": release.waived,
+                "released_by": release.operator,
+                "released_at": release.at,
+            },
+        )
+
+    async def _lock_keys(
+        self, proposed: Mapping[tuple[str, str], str]
+    ) -> dict[tuple[str, str], ConversionId]:
+        cursor = await self.connection.execute(_LOCK_KEYS, _key_columns(proposed))
+        return {(row[0], row[1]): row[2] for row in await cursor.fetchall()}
+
+    async def _ledger(self, holders: Mapping[tuple[str, str], ConversionId]) -> Ledger:
+        if not holders:
+            return Ledger({}, [])
+        ids = {"ids": sorted(set(holders.values()))}
+        cursor = self.connection.cursor(row_factory=dict_row)
+        await cursor.execute(_LOCK_CONVERSIONS, ids)
+        conversions = [_conversion(row) for row in await cursor.fetchall()]
+        applied = await self.connection.execute(_LIST_APPLIED, ids)
+        return Ledger(holders, conversions, await applied.fetchall())
+
+    async def _settle_keys(self, ledger: Ledger) -> None:
+        """
+        Keys were taken for the conversion that their first postback might make.
+
+        Those that went to another one are moved, those that nobody needs are freed.
+        """
+        unused = {key: "" for key in self._new_keys if key not in ledger.claimed}
+        moved = {
+            key: holder
+            for key, holder in ledger.claimed.items()
+            if holder != self._new_keys[key]
+        }
+        if moved:
+            await self.connection.execute(_MOVE_KEYS, _key_columns(moved))
+        if unused:
+            await self.connection.execute(_FREE_KEYS, _key_columns(unused))
+
+    async def _execute(self, statement: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        if rows:
+            columns = {name: [row[name] for row in rows] for name in rows[0]}
+            await self.connection.execute(statement, columns)
+
+
+def _key_columns(keys: Mapping[tuple[str, str], str]) -> dict[str, list[str]]:
+    return {
+        "advertisers": [advertiser for advertiser, _ in keys],
+        "keys": [key for _, key in keys],
+        "ids": list(keys.values()),
+    }
+
+
+def _row(conversion: Conversion) -> dict[str, Any]:
+    return {
+        "id": conversion.id,
+        "advertiser": conversion.advertiser,
+        "offer": conversion.offer,
+        "partner": conversion.partner,
+        "click_id": conversion.click_id,
+        "goal": conversion.goal,
+        "transaction_id": conversion.transaction_id,
+        "status": conversion.status,
+        **_money_columns(conversion.money),
+        "currency": conversion.money.currency,
+        "sent_amount": conversion.money.sent_amount,
+        "sent_currency": conversion.money.sent_currency,
+        "rate": conversion.money.rate,
+        "click_class": int(conversion.click_class),
+        "clicked_at": conversion.clicked_at,
+        "converted_at": conversion.converted_at,
+        "changed_at": conversion.changed_at,
+        "changes": conversion.changes,
+        "catalog_version": conversion.catalog_version,
+    }
+
+
+def _money_columns(money: Money) -> dict[str, Any]:
+    return {"amount": money.amount, "payout": money.payout, "revenue": money.revenue}
+
+
+def _change_row(change: Change) -> dict[str, Any]:
+    return {
+        "id": change.id,
+        "conversion_id": change.conversion_id,
+        "number": change.number,
+        "kind": change.kind,
+        "old_status": change.old_status,
+        "status": change.status,
+        **_money_columns(change.money),
+        "fingerprint": change.cause.fingerprint,
+        "postback_id": change.cause.postback_id,
+        "operator": change.cause.operator,
+        "note": change.cause.note,
+        "catalog_version": change.cause.catalog_version,
+        "changed_at": change.changed_at,
+    }
+
+
+def _postback_row(judged: Judged) -> dict[str, Any]:
+    postback, outcome = judged.postback, judged.outcome
+    is_quarantined = outcome.verdict is Verdict.QUARANTINED
+    return {
+        "day": postback_day(postback.id),
+        "id": postback.id,
+        "received_at": postback.received_at,
+        "method": postback.method,
+        "path": postback.path,
+        "parameters": json.dumps(postback.parameters),
+        "route": postback.route,
+        "address": postback.address or None,
+        "token_digest": postback.token_digest,
+        "fault": postback.fault,
+        "advertiser": judged.advertiser,
+        "click_id": judged.click_id,
+        "transaction_id": judged.transaction_id,
+        "outcome": outcome.verdict,
+        "reason": outcome.reason,
+        "conversion_id": outcome.conversion_id,
+        "catalog_version": judged.catalog_version,
+        "quarantined_for": outcome.reason if is_quarantined else None,
+    }
+
+
+def _postback(row: Mapping[str, Any]) -> Postback:
+    return Postback(
+        id=row["id"],
+        received_at=row["received_at"],
+        method=row["method"],
+        path=row["path"],
+        address=str(row["address"] or ""),
+        route=row["route"],
+        parameters=tuple((name, value) for name, value in row["parameters"]),
+        token_digest=row["token_digest"],
+        fault=Reason(row["fault"]),
+    )
+
+
+def _outcome(row: Mapping[str, Any]) -> Outcome:
+    return Outcome(
+        postback_id=row["id"],
+        verdict=Verdict(row["outcome"]),
+        reason=Reason(row["reason"]),
+        conversion_id=row["conversion_id"],
+    )
+
+
+def _conversion(row: Mapping[str, Any]) -> Conversion:
+    return Conversion(
+        id=row["id"],
+        advertiser=row["advertiser"],
+        offer=row["offer"],
+        partner=row["partner"],
+        goal=row["goal"],
+        click_id=ClickId(row["click_id"]),
+        click_class=ClickClass(row["click_class"]),
+        clicked_at=row["clicked_at"],
+        transaction_id=row["transaction_id"],
+        status=Status(row["status"]),
+        money=Money(
+            currency=row["currency"],
+            payout=row["payout"],
+            revenue=row["revenue"],
+            amount=row["amount"],
+            sent_amount=row["sent_amount"],
+            sent_currency=row["sent_currency"],
+            rate=row["rate"],
+        ),
+        converted_at=row["converted_at"],
+        changed_at=row["changed_at"],
+        changes=row["changes"],
+        catalog_version=row["catalog_version"],
+    )

@@ -1,0 +1,1031 @@
+"""
+What is owed to partners, in Postgres: `deliveries` and what grows out of it.
+
+A delivery is claimed by lease, sent while no transaction is open, and finished by
+the lease's token: a worker that overslept finds its token gone and changes nothing.
+All times are Postgres' own (`tracker_now()`), so that no worker's clock matters.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal, cast
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow, class_row, dict_row
+from psycopg.types.json import Jsonb
+
+from tracker.domain.delivery import (
+    MAX_AGE,
+    MAX_WAIT_FOR_CLICK,
+    Dead,
+    DeadReason,
+    Delivered,
+    Delivery,
+    HeldReason,
+    Hold,
+    Retry,
+    Verdict,
+)
+from tracker.domain.errors import (
+    NotFoundError,
+    RefusedChangeError,
+    StoreUnavailableError,
+)
+from tracker.domain.identity import DeliveryId
+from tracker.store.postgres import (
+    Connection,
+    Pool,
+    is_unavailable,
+    transaction,
+)
+
+CHANNEL = "tracker_deliveries"
+
+LEASE = timedelta(seconds=60)
+"""Far longer than a call may take, so only a worker that died or slept loses it."""
+
+PER_LANE = 16
+"""Calls in flight at once to one partner postback and host."""
+
+LANES_PER_CLAIM = 1000
+"""Lanes that one claim looks at; the next goes on where it stopped."""
+
+MAX_NOTED = 1024
+"""Characters kept of an answer."""
+
+_BETWEEN_NOTIFIES = 0.010
+_SWEPT_AT_ONCE = 1000
+
+Outcome = Literal["delivered", "failed", "unknown", "orphan"]
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to attempt a delivery; `attempts` counts the one it is for."""
+
+    delivery: Delivery
+    token: UUID
+    claimed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """
+    What was claimed, and the lane after which the next claim should start.
+
+    `saw_all` tells that no lane was left out, so that nothing more is due.
+    """
+
+    leases: tuple[Lease, ...]
+    cursor: str
+    saw_all: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try at a delivery, as it is kept; `url` is masked."""
+
+    outcome: Outcome
+    started_at: datetime
+    method: str = ""
+    url: str = ""
+    duration_ms: int = 0
+    http_status: int | None = None
+    answer: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a lease led to; without an attempt no call was made, nor is one counted."""
+
+    lease: Lease
+    verdict: Verdict
+    attempt: Attempt | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """A finished delivery, as `delivery_archive` keeps it."""
+
+    id: DeliveryId
+    round: int
+    change_id: str
+    conversion_id: str
+    partner: str
+    postback: str
+    lane: str
+    number: int
+    attempts: int
+    outcome: Literal["delivered", "dead"]
+    reason: str
+    created_at: datetime
+    finished_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PastAttempt:
+    """A row of `delivery_attempts`."""
+
+    delivery_id: DeliveryId
+    round: int
+    number: int
+    outcome: Outcome
+    started_at: datetime
+    duration_ms: int
+    method: str
+    url: str
+    http_status: int | None
+    answer: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class PausedLane:
+    """A lane that nothing is sent on, since when and why, and what waits for it."""
+
+    lane: str
+    partner: str
+    postback: str
+    host: str
+    paused_at: datetime
+    paused_reason: str
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How much is owed; `held` counts by reason, `oldest_due` is the longest delay."""
+
+    due: int
+    waiting: int
+    leased: int
+    held: Mapping[str, int] = field(default_factory=dict)
+    oldest_due: timedelta = timedelta()
+
+
+INSERT = """
+with owed as (
+    select *
+    from   jsonb_to_recordset(%(deliveries)s) as owed (
+               id text, change_id text, conversion_id text, partner text,
+               postback text, lane text, number integer, macro_values jsonb,
+               has_click boolean, held_reason text)
+),
+earlier as (
+    -- Locked, so that one which is being finished is either gone when we look,
+    -- or finds what we insert and frees it.
+    select conversion_id, partner, postback, number, due_at
+    from   deliveries
+    where  (conversion_id, partner, postback) in (
+               select conversion_id, partner, postback from owed)
+    order  by id
+    for key share
+)
+insert into deliveries (
+    id, change_id, conversion_id, partner, postback, lane, number, macro_values,
+    has_click, created_at, due_at, held_reason)
+select owed.id, owed.change_id, owed.conversion_id, owed.partner, owed.postback,
+       owed.lane, owed.number, owed.macro_values, owed.has_click, tracker_now(),
+       greatest(tracker_now(), (
+           select max(earlier.due_at)
+           from   earlier
+           where  earlier.conversion_id = owed.conversion_id
+           and    earlier.partner = owed.partner
+           and    earlier.postback = owed.postback
+           and    earlier.number < owed.number)),
+       coalesce(owed.held_reason, (
+           select 'paused_lane'
+           from   lanes
+           where  lanes.lane = owed.lane and lanes.paused_at is not null))
+from   owed
+on     conflict (id) do nothing
+"""
+
+CLAIM = """
+with recursive scan (lane, is_wrapped, place) as (
+    -- From lane to lane by the index, around the ring, starting after the cursor:
+    -- the cost depends on the number of lanes, never on what waits in one.
+    select %(cursor)s::text collate "C", false, 0
+    union all
+    select coalesce(onward.lane, again.lane),
+           scan.is_wrapped or onward.lane is null,
+           scan.place + 1
+    from   scan
+    left   join lateral (
+               select lane
+               from   deliveries
+               where  held_reason is null and lease_token is null
+               and    lane > scan.lane
+               order  by lane
+               limit  1) as onward on true
+    left   join lateral (
+               select lane
+               from   deliveries
+               where  held_reason is null and lease_token is null
+               and    onward.lane is null and not scan.is_wrapped
+               order  by lane
+               limit  1) as again on true
+    where  scan.place < %(lanes)s
+    and    coalesce(onward.lane, again.lane) is not null
+    and    (coalesce(onward.lane, again.lane) <= %(cursor)s
+            or not (scan.is_wrapped or onward.lane is null))
+),
+chosen as (
+    -- The first of every lane, then the second of every lane, and so on.
+    select due.id, scan.lane,
+           row_number() over (order by due.place, scan.place) as place
+    from   scan
+    cross  join lateral (
+               select first.id, row_number() over (order by first.due_at) as place
+               from (
+                   select id, due_at
+                   from   deliveries as mine
+                   where  lane = scan.lane
+                   and    held_reason is null and lease_token is null
+                   and    due_at <= tracker_now()
+                   and    not exists (
+                              select from deliveries as earlier
+                              where  earlier.conversion_id = mine.conversion_id
+                              and    earlier.partner = mine.partner
+                              and    earlier.postback = mine.postback
+                              and    earlier.number < mine.number)
+                   order  by due_at
+                   limit  greatest(0, %(per_lane)s - (
+                              select count(*)
+                              from   deliveries as busy
+                              where  busy.lane = scan.lane
+                              and    busy.lease_token is not null))
+               ) as first
+           ) as due
+    where  scan.place > 0
+    and    not exists (
+               select from lanes
+               where  lanes.lane = scan.lane and lanes.paused_at is not null)
+    order  by due.place, scan.place
+    limit  %(limit)s
+),
+locked as (
+    -- Another worker may have chosen the same; whoever locks it first has it.
+    select deliveries.id, chosen.place
+    from   deliveries
+    join   chosen using (id)
+    where  deliveries.held_reason is null and deliveries.lease_token is null
+    for no key update of deliveries skip locked
+),
+leased as (
+    update deliveries
+    set    attempts = attempts + 1,
+           lease_token = gen_random_uuid(),
+           lease_until = tracker_now() + %(lease)s
+    from   locked
+    where  deliveries.id = locked.id
+    returning deliveries.*, locked.place, tracker_now() as claimed_at
+)
+select scanned.lanes_seen, scanned.last_lane, chosen_last.lane as last_chosen, leased.*
+from   (select count(*) - 1 as lanes_seen,
+               (array_agg(lane order by place desc))[1] as last_lane
+        from   scan) as scanned
+left   join (select lane from chosen where place = %(limit)s) as chosen_last on true
+left   join leased on true
+order  by leased.place
+"""
+
+LIST_EXPIRED = """
+select deliveries.*, lease_until - %(lease)s as claimed_at
+from   deliveries
+where  lease_token is not null and lease_until <= tracker_now()
+order  by id
+limit  %(limit)s
+"""
+
+LOCK_LEASED = """
+select lease_token
+from   deliveries
+where  (id, lease_token) in (
+           select * from unnest(%(ids)s::text[], %(tokens)s::uuid[]))
+order  by id
+for    update
+"""
+
+INSERT_ATTEMPTS = """
+insert into delivery_attempts (
+    day, delivery_id, round, number, outcome, started_at, duration_ms, method, url,
+    http_status, answer, error)
+select (started_at at time zone 'UTC')::date, delivery_id, round, number, outcome,
+       started_at, duration_ms, method, url, http_status, answer, error
+from   jsonb_to_recordset(%(attempts)s) as attempt (
+           delivery_id text, round integer, number integer, outcome text,
+           started_at timestamptz, duration_ms integer, method text, url text,
+           http_status integer, answer text, error text)
+"""
+
+ARCHIVE = """
+with done as (
+    select *
+    from   jsonb_to_recordset(%(done)s) as done (
+               id text, outcome text, reason text, uncounted integer)
+),
+gone as (
+    delete from deliveries
+    using  done
+    where  deliveries.id = done.id
+    returning deliveries.*, done.outcome, done.reason, done.uncounted
+)
+insert into delivery_archive (
+    day, id, round, change_id, conversion_id, partner, postback, lane, number,
+    macro_values, has_click, attempts, outcome, reason, created_at, finished_at)
+select (tracker_now() at time zone 'UTC')::date, id, round, change_id,
+       conversion_id, partner, postback, lane, number, macro_values, has_click,
+       attempts - uncounted, outcome, reason, created_at, tracker_now()
+from   gone
+"""
+
+RESCHEDULE = """
+update deliveries
+set    lease_token = null,
+       lease_until = null,
+       attempts = attempts - uncounted,
+       due_at = tracker_now() + make_interval(secs => delay),
+       held_reason = coalesce(again.held_reason, (
+           select 'paused_lane'
+           from   lanes
+           where  lanes.lane = deliveries.lane and lanes.paused_at is not null))
+from   jsonb_to_recordset(%(again)s) as again (
+           id text, delay double precision, held_reason text, uncounted integer)
+where  deliveries.id = again.id
+"""
+
+MOVE_SUCCESSORS = """
+with moved as (
+    select mine.id, max(moved.delay) as delay
+    from   jsonb_to_recordset(%(moved)s) as moved (
+               conversion_id text, partner text, postback text, number integer,
+               delay double precision)
+    join   deliveries as mine
+    on     mine.conversion_id = moved.conversion_id
+    and    mine.partner = moved.partner
+    and    mine.postback = moved.postback
+    and    mine.number > moved.number
+    and    mine.lease_token is null
+    group  by mine.id
+    order  by mine.id
+)
+update deliveries
+set    due_at = tracker_now() + make_interval(secs => moved.delay)
+from   moved
+where  deliveries.id = moved.id and deliveries.lease_token is null
+"""
+
+RELEASE = """
+update deliveries
+set    lease_token = null, lease_until = null, attempts = attempts - 1
+where  (id, lease_token) in (
+           select * from unnest(%(ids)s::text[], %(tokens)s::uuid[]))
+"""
+
+FILL_CLICK_DETAILS = """
+with found as (
+    select deliveries.id, details.labels
+    from   deliveries
+    cross  join lateral (
+               -- By day and id, so that each looks into one partition.
+               select jsonb_strip_nulls(jsonb_build_object(
+                          'sub1', sub1, 'sub2', sub2, 'sub3', sub3, 'sub4', sub4,
+                          'sub5', sub5, 'sub6', sub6, 'sub7', sub7, 'sub8', sub8,
+                          'sub9', sub9, 'sub10', sub10,
+                          'gclid', gclid, 'gbraid', gbraid, 'wbraid', wbraid,
+                          'fbclid', fbclid, 'ttclid', ttclid, 'msclkid', msclkid
+                      )) as labels
+               from   clicks
+               where  clicks.day =
+                          left(deliveries.macro_values ->> 'clicked_at', 10)::date
+               and    clicks.id = deliveries.macro_values ->> 'click_id'
+               limit  1) as details
+    where  deliveries.held_reason = 'click_details'
+    limit  %(limit)s
+)
+update deliveries
+set    macro_values = deliveries.macro_values || found.labels,
+       has_click = true, held_reason = null, due_at = tracker_now()
+from   found
+where  deliveries.id = found.id and deliveries.held_reason = 'click_details'
+"""
+
+FREE_OVERDUE = """
+update deliveries
+set    held_reason = null, due_at = tracker_now()
+where  held_reason = 'click_details' and created_at <= tracker_now() - %(wait)s
+"""
+
+LIST_HELD_POSTBACKS = """
+select distinct partner, postback
+from   deliveries
+where  held_reason = 'removed_postback'
+"""
+
+FREE_POSTBACKS = """
+update deliveries
+set    held_reason = null, due_at = tracker_now()
+where  held_reason = 'removed_postback'
+and    (partner, postback) in (
+           select * from unnest(%(partners)s::text[], %(postbacks)s::text[]))
+"""
+
+LIST_TOO_OLD = """
+select *
+from   deliveries
+where  created_at <= tracker_now() - %(age)s and lease_token is null
+order  by id
+limit  %(limit)s
+for    update skip locked
+"""
+
+MAKE_DUE = """
+update deliveries
+set    due_at = tracker_now()
+where  id = %(id)s
+returning id
+"""
+
+LATEST_ROUND = """
+select outcome
+from   delivery_archive
+where  id = %(id)s
+order  by round desc
+limit  1
+"""
+
+REPLAY = """
+insert into deliveries (
+    id, change_id, conversion_id, partner, postback, lane, number, round,
+    macro_values, has_click, created_at, due_at, held_reason)
+select distinct on (id)
+       id, change_id, conversion_id, partner, postback, lane, number, round + 1,
+       macro_values, has_click, tracker_now(), tracker_now(), (
+           select 'paused_lane'
+           from   lanes
+           where  lanes.lane = delivery_archive.lane
+           and    lanes.paused_at is not null)
+from   delivery_archive
+where  id = any(%(ids)s)
+order  by id, round desc
+on     conflict (id) do nothing
+returning id
+"""
+
+PAUSE = """
+insert into lanes (lane, partner, postback, host, paused_at, paused_reason)
+select lane,
+       split_part(split_part(lane, '@', 1), '/', 1),
+       split_part(split_part(lane, '@', 1), '/', 2),
+       split_part(lane, '@', 2),
+       tracker_now(),
+       %(reason)s
+from   unnest(%(lanes)s::text[]) as paused (lane)
+order  by lane
+on     conflict (lane) do update
+set    paused_at = excluded.paused_at, paused_reason = excluded.paused_reason
+where  lanes.paused_at is null
+"""
+
+HOLD_LANES = """
+update deliveries
+set    held_reason = 'paused_lane'
+where  lane = any(%(lanes)s) and held_reason is null and lease_token is null
+"""
+
+RESUME = """
+update lanes
+set    paused_at = null, paused_reason = null
+where  lane = %(lane)s and paused_at is not null
+returning lane
+"""
+
+FREE_LANE = """
+update deliveries
+set    held_reason = null
+where  lane = %(lane)s and held_reason = 'paused_lane'
+"""
+
+LIST_OWED = """
+select   *
+from     deliveries
+where    (%(partner)s::text is null or partner = %(partner)s)
+and      (%(held_reason)s::text is null or held_reason = %(held_reason)s)
+order by created_at desc, id
+limit    %(limit)s
+"""
+
+LIST_ARCHIVED = """
+select   id, round, change_id, conversion_id, partner, postback, lane, number,
+         attempts, outcome, reason, created_at, finished_at
+from     delivery_archive
+where    (%(outcome)s::text is null or outcome = %(outcome)s)
+and      (%(partner)s::text is null or partner = %(partner)s)
+order by day desc, finished_at desc, id
+limit    %(limit)s
+"""
+
+LIST_ATTEMPTS = """
+select   delivery_id, round, number, outcome, started_at, duration_ms, method, url,
+         http_status, answer, error
+from     delivery_attempts
+where    delivery_id = %(id)s
+order by started_at, round, number
+"""
+
+LIST_PAUSED_LANES = """
+select   lane, partner, postback, host, paused_at, paused_reason, (
+             select count(*)
+             from   deliveries
+             where  held_reason = 'paused_lane' and deliveries.lane = lanes.lane
+         ) as waiting
+from     lanes
+where    paused_at is not null
+order by lane
+"""
+
+COUNT_OWED = """
+select count(*) filter (where is_free and due_at <= now) as due,
+       count(*) filter (where is_free and due_at > now)  as waiting,
+       count(*) filter (where lease_token is not null)   as leased,
+       coalesce(max(now - due_at) filter (where is_free and due_at <= now),
+                interval '0')                            as oldest_due
+from   (select *, held_reason is null and lease_token is null as is_free
+        from   deliveries) as owed,
+       (select tracker_now()) as clock (now)
+"""
+
+COUNT_HELD = """
+select   held_reason, count(*)
+from     deliveries
+where    held_reason is not null
+group by held_reason
+"""
+
+NOTIFY = """
+select set_config('synchronous_commit', 'off', true), pg_notify(%(channel)s, '')
+"""
+
+
+class DeliveryStore:
+    """The deliveries of one database; every method is one transaction at most."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._bell = Bell(pool)
+
+    async def claim(
+        self,
+        limit: int,
+        *,
+        per_lane: int = PER_LANE,
+        cursor: str = "",
+        lanes: int = LANES_PER_CLAIM,
+    ) -> Claim:
+        """
+        Lease up to `limit` of what is due, each lane in turn, starting after `cursor`.
+
+        Never a paused lane, never more than `per_lane` in flight on one, and never
+        a delivery while an earlier one for the same conversion and postback is owed.
+        """
+        rows = await self._fetch(
+            CLAIM,
+            cursor=cursor,
+            limit=limit,
+            per_lane=per_lane,
+            lanes=lanes,
+            lease=LEASE,
+        )
+        leases = tuple(_lease(row) for row in rows if row["id"] is not None)
+        ended_at = rows[0]["last_chosen"] or rows[0]["last_lane"]
+        return Claim(leases, ended_at, saw_all=rows[0]["lanes_seen"] < lanes)
+
+    async def finish(self, results: Sequence[Result]) -> frozenset[DeliveryId]:
+        """
+        Write down what came of leases; the ids of those whose lease was lost.
+
+        Those get an attempt marked `orphan`, and nothing else of them changes.
+        """
+        async with transaction(self._pool) as connection:
+            held = await _lock_leased(connection, results)
+            kept = [result for result in results if result.lease.token in held]
+            lost = [result for result in results if result.lease.token not in held]
+            await _insert_attempts(connection, kept, lost)
+            await _pause_lanes(connection, kept)
+            await _archive(connection, kept)
+            await _reschedule(connection, kept)
+            await _move_successors(connection, kept)
+        return frozenset(result.lease.delivery.id for result in lost)
+
+    async def release(self, leases: Iterable[Lease]) -> None:
+        """Give leases back as if they had never been taken."""
+        held = list(leases)
+        await self._execute(RELEASE, **_ids_and_tokens(held))
+
+    async def list_expired(self, limit: int = _SWEPT_AT_ONCE) -> tuple[Lease, ...]:
+        """Leases whose worker died or overslept; finishing one of them ends it."""
+        rows = await self._fetch(LIST_EXPIRED, lease=LEASE, limit=limit)
+        return tuple(_lease(row) for row in rows)
+
+    async def fill_click_details(self, limit: int = _SWEPT_AT_ONCE) -> int:
+        """Free what was held for its click where the click has arrived; how many."""
+        return await self._execute(FILL_CLICK_DETAILS, limit=limit)
+
+    async def free_overdue(self) -> int:
+        """Free what has waited for its click long enough; the attempt decides."""
+        return await self._execute(FREE_OVERDUE, wait=MAX_WAIT_FOR_CLICK)
+
+    async def list_held_postbacks(self) -> tuple[tuple[str, str], ...]:
+        """Partner and postback of all that is held because they were removed."""
+        rows = await self._fetch(LIST_HELD_POSTBACKS)
+        return tuple((row["partner"], row["postback"]) for row in rows)
+
+    async def free_postbacks(self, postbacks: Iterable[tuple[str, str]]) -> int:
+        """Free what was held for these pairs of partner and postback; how many."""
+        pairs = list(postbacks)
+        return await self._execute(
+            FREE_POSTBACKS,
+            partners=[partner for partner, _ in pairs],
+            postbacks=[postback for _, postback in pairs],
+        )
+
+    async def expire(self, limit: int = _SWEPT_AT_ONCE) -> int:
+        """Give up what is still unfinished after seven days; how many."""
+        async with transaction(self._pool) as connection:
+            cursor = connection.cursor(row_factory=dict_row)
+            await cursor.execute(LIST_TOO_OLD, {"age": MAX_AGE, "limit": limit})
+            old = [_delivery(row) for row in await cursor.fetchall()]
+            done = [_done(delivery, Dead(DeadReason.EXPIRED)) for delivery in old]
+            await _execute(connection, ARCHIVE, done=Jsonb(done))
+            moved = [_moved(delivery) for delivery in old]
+            await _execute(connection, MOVE_SUCCESSORS, moved=Jsonb(moved))
+        return len(old)
+
+    async def get(self, delivery: DeliveryId) -> Delivery:
+        """What is owed under that id; raises NotFoundError, also for a finished one."""
+        query = "select * from deliveries where id = %(id)s"
+        rows = await self._fetch(query, id=delivery)
+        if not rows:
+            raise NotFoundError(f"no delivery {delivery} is owed")
+        return _delivery(rows[0])
+
+    async def retry(self, delivery: DeliveryId) -> None:
+        """
+        Make it due now; a dead one is owed again.
+
+        Raises NotFoundError, and RefusedChangeError for one that was delivered.
+        """
+        if await self._fetch(MAKE_DUE, id=delivery):
+            return
+        finished = await self._fetch(LATEST_ROUND, id=delivery)
+        if not finished:
+            raise NotFoundError(f"no delivery {delivery}")
+        if finished[0]["outcome"] != "dead":
+            raise RefusedChangeError(f"{delivery} was delivered; replay it instead")
+        await self.replay([delivery])
+
+    async def replay(self, deliveries: Iterable[DeliveryId]) -> tuple[DeliveryId, ...]:
+        """Owe finished ones again, under the same id; those that were not yet owed."""
+        rows = await self._fetch(REPLAY, ids=list(deliveries))
+        return tuple(DeliveryId(row["id"]) for row in rows)
+
+    async def pause(self, lane: str, reason: str) -> None:
+        """Send nothing more on a lane until it is resumed."""
+        async with transaction(self._pool) as connection:
+            await _execute(connection, PAUSE, lanes=[lane], reason=reason)
+            await _execute(connection, HOLD_LANES, lanes=[lane])
+
+    async def resume(self, lane: str) -> None:
+        """Send again; raises NotFoundError for a lane that is not paused."""
+        async with transaction(self._pool) as connection:
+            if not await _execute(connection, RESUME, lane=lane):
+                raise NotFoundError(f"no lane {lane} is paused")
+            await _execute(connection, FREE_LANE, lane=lane)
+
+    async def list_owed(
+        self,
+        *,
+        partner: str | None = None,
+        held_reason: HeldReason | None = None,
+        limit: int = 100,
+    ) -> tuple[Delivery, ...]:
+        """What is still owed, the newest first."""
+        rows = await self._fetch(
+            LIST_OWED, partner=partner, held_reason=held_reason, limit=limit
+        )
+        return tuple(_delivery(row) for row in rows)
+
+    async def list_archived(
+        self,
+        *,
+        outcome: Literal["delivered", "dead"] | None = None,
+        partner: str | None = None,
+        limit: int = 100,
+    ) -> tuple[Archived, ...]:
+        """What is finished, the latest first."""
+        parameters = {"outcome": outcome, "partner": partner, "limit": limit}
+        async with _connected(self._pool) as connection:
+            cursor = connection.cursor(row_factory=class_row(Archived))
+            return tuple(
+                await (await cursor.execute(LIST_ARCHIVED, parameters)).fetchall()
+            )
+
+    async def list_attempts(self, delivery: DeliveryId) -> tuple[PastAttempt, ...]:
+        """Every try at a delivery, in order."""
+        async with _connected(self._pool) as connection:
+            cursor = connection.cursor(row_factory=class_row(PastAttempt))
+            await cursor.execute(LIST_ATTEMPTS, {"id": delivery})
+            return tuple(await cursor.fetchall())
+
+    async def list_paused_lanes(self) -> tuple[PausedLane, ...]:
+        """The lanes that wait for an operator."""
+        async with _connected(self._pool) as connection:
+            cursor = connection.cursor(row_factory=class_row(PausedLane))
+            return tuple(await (await cursor.execute(LIST_PAUSED_LANES)).fetchall())
+
+    async def count_owed(self) -> Backlog:
+        """How much is owed, and how late it is."""
+        held = await self._fetch(COUNT_HELD)
+        counts = (await self._fetch(COUNT_OWED))[0]
+        return Backlog(
+            **counts, held={row["held_reason"]: row["count"] for row in held}
+        )
+
+    async def get_now(self) -> datetime:
+        """What time it is for leases and schedules."""
+        now: datetime = (await self._fetch("select tracker_now() as now"))[0]["now"]
+        return now
+
+    def notify(self) -> None:
+        """Tell the workers that something is due; call it after the commit."""
+        self._bell.ring()
+
+    async def listen(self) -> AsyncGenerator[None]:
+        """
+        Once at the start and then whenever workers are told that something is due.
+
+        On a connection of its own; raises psycopg.Error when that is lost.
+        """
+        conninfo = cast("str", self._pool.conninfo)
+        connection: Connection = await AsyncConnection.connect(
+            conninfo, autocommit=True
+        )
+        async with connection:
+            await connection.execute(f"listen {CHANNEL}")
+            yield
+            async with aclosing(connection.notifies()) as told:
+                async for _ in told:
+                    yield
+
+    async def close(self) -> None:
+        """Waits for what is being told."""
+        await self._bell.close()
+
+    async def _fetch(self, query: str, **parameters: Any) -> list[DictRow]:
+        async with _connected(self._pool) as connection:
+            cursor = connection.cursor(row_factory=dict_row)
+            await cursor.execute(query, parameters)
+            return await cursor.fetchall()
+
+    async def _execute(self, query: str, **parameters: Any) -> int:
+        async with _connected(self._pool) as connection:
+            return await _execute(connection, query, **parameters)
+
+
+class Bell:
+    """
+    Tells workers that something is due, at most once every 10 ms.
+
+    NOTIFY takes a lock of the whole server at commit: it has no place in a hot
+    transaction. If it is lost, the workers' poll finds the delivery a second later.
+    """
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._is_rung = False
+        self._ringing: asyncio.Task[None] | None = None
+
+    def ring(self) -> None:
+        """Returns at once; what rings meanwhile is told together."""
+        self._is_rung = True
+        if self._ringing is None:
+            self._ringing = asyncio.create_task(self._tell())
+
+    async def close(self) -> None:
+        """Waits until all was told."""
+        if self._ringing is not None:
+            await self._ringing
+
+    async def _tell(self) -> None:
+        try:
+            while self._is_rung:
+                self._is_rung = False
+                await notify_deliveries(self._pool)
+                await asyncio.sleep(_BETWEEN_NOTIFIES)
+        finally:
+            self._ringing = None
+
+
+async def notify_deliveries(pool: Pool) -> None:
+    """Wake the workers; as this only saves them a second, it may fail."""
+    with suppress(StoreUnavailableError):
+        async with _connected(pool) as connection:
+            await connection.execute(NOTIFY, {"channel": CHANNEL})
+
+
+async def insert_deliveries(
+    connection: Connection, deliveries: Iterable[Delivery]
+) -> None:
+    """
+    Owe them, in the transaction of the change that they are owed for.
+
+    One that follows an unfinished one of the same conversion and postback is not
+    due before it; one for a paused lane is held.
+    """
+    rows = [_owed(delivery) for delivery in deliveries]
+    if rows:
+        await _execute(connection, INSERT, deliveries=Jsonb(rows))
+
+
+@asynccontextmanager
+async def _connected(pool: Pool) -> AsyncIterator[Connection]:
+    """For one statement; raises StoreUnavailableError while Postgres is away."""
+    try:
+        async with pool.connection() as connection:
+            yield connection
+    except Exception as error:
+        if is_unavailable(error):
+            raise StoreUnavailableError("Postgres does not answer") from error
+        raise
+
+
+async def _execute(connection: Connection, query: str, **parameters: Any) -> int:
+    """How many rows it touched."""
+    return (await connection.execute(query, parameters)).rowcount
+
+
+async def _lock_leased(
+    connection: Connection, results: Sequence[Result]
+) -> frozenset[UUID]:
+    """The tokens that still hold their delivery, now locked."""
+    leases = [result.lease for result in results]
+    cursor = await connection.execute(LOCK_LEASED, _ids_and_tokens(leases))
+    return frozenset(token for (token,) in await cursor.fetchall())
+
+
+async def _insert_attempts(
+    connection: Connection, kept: Sequence[Result], lost: Sequence[Result]
+) -> None:
+    rows = [_attempt(result.lease, result.attempt) for result in kept if result.attempt]
+    rows += [
+        _attempt(result.lease, result.attempt, "orphan")
+        for result in lost
+        # A lease that ended otherwise in the meantime has told its own end.
+        if result.attempt and result.attempt.outcome != "unknown"
+    ]
+    await _execute(connection, INSERT_ATTEMPTS, attempts=Jsonb(rows))
+
+
+async def _pause_lanes(connection: Connection, kept: Sequence[Result]) -> None:
+    lanes = sorted(
+        {
+            result.lease.delivery.lane
+            for result in kept
+            if isinstance(result.verdict, Hold)
+            and result.verdict.reason is HeldReason.PAUSED_LANE
+        }
+    )
+    if lanes:
+        await _execute(connection, PAUSE, lanes=lanes, reason="410")
+        await _execute(connection, HOLD_LANES, lanes=lanes)
+
+
+async def _archive(connection: Connection, kept: Sequence[Result]) -> None:
+    done = [
+        _done(result.lease.delivery, result.verdict, _uncounted(result))
+        for result in kept
+        if isinstance(result.verdict, Delivered | Dead)
+    ]
+    await _execute(connection, ARCHIVE, done=Jsonb(done))
+
+
+async def _reschedule(connection: Connection, kept: Sequence[Result]) -> None:
+    again = [
+        _again(result) for result in kept if isinstance(result.verdict, Retry | Hold)
+    ]
+    await _execute(connection, RESCHEDULE, again=Jsonb(again))
+
+
+async def _move_successors(connection: Connection, kept: Sequence[Result]) -> None:
+    """What follows a finished one is due now, what follows a failed one with it."""
+    moved = [
+        _moved(result.lease.delivery, _delay(result.verdict))
+        for result in kept
+        if not isinstance(result.verdict, Hold)
+    ]
+    await _execute(connection, MOVE_SUCCESSORS, moved=Jsonb(moved))
+
+
+def _ids_and_tokens(leases: Sequence[Lease]) -> dict[str, Any]:
+    return {
+        "ids": [lease.delivery.id for lease in leases],
+        "tokens": [lease.token for lease in leases],
+    }
+
+
+def _owed(delivery: Delivery) -> dict[str, Any]:
+    return {
+        "id": delivery.id,
+        "change_id": delivery.change_id,
+        "conversion_id": delivery.conversion_id,
+        "partner": delivery.partner,
+        "postback": delivery.postback,
+        "lane": delivery.lane,
+        "number": delivery.number,
+        "macro_values": dict(delivery.macro_values),
+        "has_click": delivery.has_click,
+        "held_reason": delivery.held_reason,
+    }
+
+
+def _attempt(
+    lease: Lease, attempt: Attempt, outcome: Outcome | None = None
+) -> dict[str, Any]:
+    return asdict(attempt) | {
+        "delivery_id": lease.delivery.id,
+        "round": lease.delivery.round,
+        "number": lease.delivery.attempts,
+        "outcome": outcome or attempt.outcome,
+        "started_at": attempt.started_at.isoformat(),
+    }
+
+
+def _done(
+    delivery: Delivery, verdict: Delivered | Dead, uncounted: int = 0
+) -> dict[str, Any]:
+    is_dead = isinstance(verdict, Dead)
+    return {
+        "id": delivery.id,
+        "outcome": "dead" if is_dead else "delivered",
+        "reason": verdict.reason if isinstance(verdict, Dead) else "",
+        "uncounted": uncounted,
+    }
+
+
+def _again(result: Result) -> dict[str, Any]:
+    verdict = result.verdict
+    return {
+        "id": result.lease.delivery.id,
+        "delay": _delay(verdict),
+        "held_reason": verdict.reason if isinstance(verdict, Hold) else None,
+        "uncounted": _uncounted(result),
+    }
+
+
+def _moved(delivery: Delivery, delay: float = 0) -> dict[str, Any]:
+    return {
+        "conversion_id": delivery.conversion_id,
+        "partner": delivery.partner,
+        "postback": delivery.postback,
+        "number": delivery.number,
+        "delay": delay,
+    }
+
+
+def _delay(verdict: Verdict) -> float:
+    return verdict.delay.total_seconds() if isinstance(verdict, Retry) else 0
+
+
+def _uncounted(result: Result) -> int:
+    """The claim has counted an attempt; where no call was made it is taken back."""
+    return 0 if result.attempt else 1
+
+
+def _lease(row: Mapping[str, Any]) -> Lease:
+    return Lease(_delivery(row), row["lease_token"], row["claimed_at"])
+
+
+def _delivery(row: Mapping[str, Any]) -> Delivery:
+    held_reason = row["held_reason"]
+    return Delivery(
+        id=row["id"],
+        change_id=row["change_id"],
+        conversion_id=row["conversion_id"],
+        partner=row["partner"],
+        postback=row["postback"],
+        lane=row["lane"],
+        number=row["number"],
+        macro_values=row["macro_values"],
+        has_click=row["has_click"],
+        created_at=row["created_at"],
+        due_at=row["due_at"],
+        round=row["round"],
+        attempts=row["attempts"],
+        held_reason=HeldReason(held_reason) if held_reason else None,
+    )

@@ -1,0 +1,208 @@
+"""
+The worker: what happens without anybody asking.
+
+Each loop turns a timer or a signal into a flow. A loop that fails says why, pauses
+and goes on: nothing but the end of the process ends it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import aclosing, asynccontextmanager, suppress
+
+import structlog
+
+from tracker.coalesce import Coalescer
+from tracker.domain.errors import StoreUnavailableError
+from tracker.flow.catalog import follow_catalog
+from tracker.flow.clicklog import fold_clicks
+from tracker.flow.delivery import (
+    IN_FLIGHT,
+    attempt_delivery,
+    finish_deliveries,
+    sweep_deliveries,
+)
+from tracker.flow.maintenance import make_partitions
+from tracker.runtime import Runtime
+from tracker.store.deliveries import Lease, Result
+from tracker.store.postgres import is_passing, is_poison
+
+log = structlog.get_logger()
+
+POLL_SECONDS = 1.0
+SWEEP_SECONDS = 5.0
+MAINTENANCE_SECONDS = 3600.0
+PATIENCE_SECONDS = 15.0
+"""How long calls in flight may take when the worker is asked to stop."""
+
+_FIRST_PAUSE = 0.1
+_LONGEST_PAUSE = 5.0
+
+Step = Callable[[], Awaitable[object]]
+
+
+async def run_worker(runtime: Runtime, stop: asyncio.Event) -> None:
+    """
+    Everything a worker does, until `stop` is set.
+
+    Then nothing new is claimed, calls in flight get 15 s, and the leases of those
+    that take longer are given back.
+    """
+    dispatcher = Dispatcher(runtime)
+    async with running(_loops(runtime, dispatcher)):
+        await stop.wait()
+        await dispatcher.drain()
+
+
+class Dispatcher:
+    """
+    Keeps up to `IN_FLIGHT` deliveries in flight.
+
+    A place that becomes free is filled at once, so a partner that is slow keeps
+    its own places and nobody else's.
+    """
+
+    def __init__(self, runtime: Runtime, in_flight: int = IN_FLIGHT) -> None:
+        self._runtime = runtime
+        self._places = in_flight
+        self._tasks: dict[asyncio.Task[None], Lease] = {}
+        self._wake = asyncio.Event()
+        self._cursor = ""
+        self._is_draining = False
+        self._claiming = asyncio.Lock()
+        self._finishing = Coalescer[Result, Result](
+            lambda results: finish_deliveries(runtime, results),
+            name="deliveries",
+            is_poison=is_poison,
+        )
+
+    def wake(self) -> None:
+        """Something may be due."""
+        self._wake.set()
+
+    async def dispatch(self) -> None:
+        """Start what is due, then wait for a signal, at most a second."""
+        self._wake.clear()
+        while await self._claim():
+            pass
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
+
+    async def drain(self) -> None:
+        """Claim no more; wait for the calls, and give back what takes too long."""
+        self._is_draining = True
+        async with self._claiming:
+            if self._tasks:
+                await asyncio.wait(self._tasks, timeout=PATIENCE_SECONDS)
+        unfinished = dict(self._tasks)
+        await _cancel(unfinished)
+        await self._finishing.close()
+        await self._release(list(unfinished.values()))
+
+    async def _claim(self) -> bool:
+        """Whether more may be due than was claimed."""
+        async with self._claiming:
+            free = self._places - len(self._tasks)
+            if free <= 0 or self._is_draining:
+                return False
+            claim = await self._runtime.deliveries.claim(free, cursor=self._cursor)
+            self._cursor = claim.cursor
+            for lease in claim.leases:
+                self._start(lease)
+        return bool(claim.leases) or not claim.saw_all
+
+    def _start(self, lease: Lease) -> None:
+        task = asyncio.create_task(self._deliver(lease))
+        self._tasks[task] = lease
+        task.add_done_callback(self._end)
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        self._tasks.pop(task)
+        self.wake()
+
+    async def _deliver(self, lease: Lease) -> None:
+        """Where it fails, the lease runs out and the delivery is due again."""
+        try:
+            await self._finish(await attempt_delivery(self._runtime, lease))
+        except Exception:
+            log.exception("delivery.unfinished", delivery_id=lease.delivery.id)
+
+    async def _finish(self, result: Result) -> None:
+        """The call was made: while Postgres is away, that must not be forgotten."""
+        while True:
+            try:
+                await self._finishing.submit(result)
+            except Exception as error:
+                if not _is_worth_another_try(error):
+                    raise
+                await asyncio.sleep(POLL_SECONDS)
+            else:
+                return
+
+    async def _release(self, leases: list[Lease]) -> None:
+        """With Postgres away they run out by themselves, a minute later."""
+        with suppress(StoreUnavailableError):
+            await self._runtime.deliveries.release(leases)
+
+
+@asynccontextmanager
+async def running(loops: Iterable[Awaitable[None]]) -> AsyncIterator[None]:
+    """They run while the block does, and are cancelled at its end."""
+    tasks = [asyncio.ensure_future(loop) for loop in loops]
+    try:
+        yield
+    finally:
+        await _cancel(tasks)
+
+
+async def keep_going(name: str, step: Step, seconds: float = 0.0) -> None:
+    """
+    Run a step again and again, so many seconds apart.
+
+    A step that raises is logged with its trace, and the pause after it doubles
+    from 0.1 to 5 s until one succeeds.
+    """
+    pause = _FIRST_PAUSE
+    while True:
+        try:
+            await step()
+        except Exception:
+            log.exception("worker.failed", loop=name, pause_s=pause)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+        else:
+            pause = _FIRST_PAUSE
+            await asyncio.sleep(seconds)
+
+
+def _loops(runtime: Runtime, dispatcher: Dispatcher) -> list[Awaitable[None]]:
+    return [
+        keep_going("deliver", dispatcher.dispatch),
+        keep_going("listen", lambda: _listen(runtime, dispatcher)),
+        keep_going("sweep", lambda: sweep_deliveries(runtime), SWEEP_SECONDS),
+        keep_going("catalog", lambda: follow_catalog(runtime, applies_edits=True)),
+        keep_going("maintain", lambda: make_partitions(runtime), MAINTENANCE_SECONDS),
+        *(_fold(runtime, shard) for shard in range(runtime.settings.shards)),
+    ]
+
+
+async def _fold(runtime: Runtime, shard: int) -> None:
+    await keep_going(f"fold {shard}", lambda: fold_clicks(runtime, shard))
+
+
+async def _listen(runtime: Runtime, dispatcher: Dispatcher) -> None:
+    """Ends only when the connection is lost, and is then called again."""
+    async with aclosing(runtime.deliveries.listen()) as signals:
+        async for _ in signals:
+            dispatcher.wake()
+
+
+def _is_worth_another_try(error: Exception) -> bool:
+    return isinstance(error, StoreUnavailableError) or is_passing(error)
+
+
+async def _cancel(tasks: Iterable[asyncio.Future[None]]) -> None:
+    """Cancelled, and over: nothing of them runs on afterwards."""
+    ended = list(tasks)
+    for task in ended:
+        task.cancel()
+    await asyncio.gather(*ended, return_exceptions=True)
