@@ -64,6 +64,6 @@ $(STAMP): pyproject.toml
 	    "Ubuntu, install python3-venv." >&2; exit 1; }
 	@echo "Setting up $(VENV) with $(PYTHON)"
 	@umask 022 && mkdir -p $(dir $(VENV)) && $(PYTHON) -m venv $(VENV)
-	@umask 022 && $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	@umask 022 && $(BIN)/python -m pip install -qq --disable-pip-version-check \
 	  --editable '.[dev]'
 	@touch $@

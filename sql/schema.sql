@@ -47,11 +47,11 @@ COMMENT ON TABLE catalog_numbers IS 'The number of each partner and offer that w
 CREATE TABLE catalog_versions (
     version integer NOT NULL,
     content text NOT NULL,
-    content_hash bytea NOT NULL,
+    content_hash text NOT NULL,
     snapshot bytea NOT NULL,
     edited_at timestamp with time zone NOT NULL,
     in_force_at timestamp with time zone DEFAULT tracker_now() NOT NULL,
-    CONSTRAINT catalog_versions_content_hash_check CHECK ((length(content_hash) = 32))
+    CONSTRAINT catalog_versions_version_check CHECK ((version > 0))
 );
 
 COMMENT ON TABLE catalog_versions IS 'Every partners.yaml that was ever in force, secrets unexpanded; the highest version is.';
@@ -59,15 +59,6 @@ COMMENT ON TABLE catalog_versions IS 'Every partners.yaml that was ever in force
 COMMENT ON COLUMN catalog_versions.snapshot IS 'The compiled catalog, so that no process compiles what another has compiled.';
 
 COMMENT ON COLUMN catalog_versions.edited_at IS 'When the file was last written; a start with an older file changes nothing.';
-
-ALTER TABLE catalog_versions ALTER COLUMN version ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME catalog_versions_version_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1
-);
 
 CREATE TABLE click_collisions (
     id text NOT NULL,

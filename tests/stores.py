@@ -62,7 +62,7 @@ class Stores:
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
     """Short, and open to the user that Postgres runs as when we are root."""
-    folder = Path(tempfile.mkdtemp(prefix="tracker-", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="tracker-", dir="/tmp")).resolve()
     folder.chmod(0o755 if os.geteuid() == 0 else 0o700)
     try:
         yield folder

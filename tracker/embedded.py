@@ -16,6 +16,7 @@ shell, where a blank ends it. And a socket's path has at most 107 bytes. Where o
 of them would hurt, the data goes to /var/lib/tracker or ~/.local/share/tracker.
 """
 
+import atexit
 import fcntl
 import hashlib
 import logging
@@ -83,7 +84,7 @@ class Store(Protocol):
 
 def place_data_dir(wanted: Path) -> Path:
     """Where data really goes when somebody asks for `wanted`; nothing is made."""
-    path = wanted.absolute()
+    path = wanted.resolve()
     if _opened_by_root(path) is None and _fits(path):
         return path
     return _elsewhere() / hashlib.sha256(os.fsencode(path)).hexdigest()[:12]
@@ -92,13 +93,14 @@ def place_data_dir(wanted: Path) -> Path:
 def make_data_dir(wanted: Path) -> Path:
     """The data directory, made if need be; says aloud when it is somewhere else."""
     path = place_data_dir(wanted)
-    if path != wanted.absolute():
+    is_moved = path != wanted.resolve()
+    if is_moved:
         _check_elsewhere(path)
-        log.warning("data_dir.moved", asked=wanted.absolute(), used=path)
+        log.warning("data_dir.moved", asked=wanted.resolve(), used=path)
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     if _is_root():
         # Postgres then runs as a user of its own, and has to get in.
-        for folder in {path, path if path == wanted.absolute() else path.parent}:
+        for folder in (path, path.parent) if is_moved else (path,):
             folder.chmod(0o755)
     return path
 
@@ -210,8 +212,12 @@ class EmbeddedPostgres:
 
     def stop(self) -> None:
         """Stop it in its `fast` mode: sessions end, nothing is lost."""
-        if self._server is not None and self.is_running():
+        if self._server is None:
+            return
+        if self.is_running():
             self._server.stop()
+        # At exit it would look again, and make folders anew that are gone by then.
+        atexit.unregister(self._server._cleanup)  # noqa: SLF001 -- there is no other way
 
     def _start_server(self) -> None:
         """One call gives up after 10 s, but replaying a long log takes longer."""
@@ -244,6 +250,7 @@ def _import_pgserver(data_dir: Path) -> Any:
     runtime = data_dir / "run"
     for folder in (runtime, runtime / "python_PostgresServer"):
         folder.mkdir(mode=0o700, exist_ok=True)
+        folder.chmod(0o700)
     before = os.environ.get("XDG_RUNTIME_DIR")
     os.environ["XDG_RUNTIME_DIR"] = str(runtime)
     try:

@@ -118,8 +118,10 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
         pool = make_pool(settings.database_conninfo, size=DATABASE_CONNECTIONS)
         await pool.open(wait=False)
         stack.push_async_callback(pool.close)
-        redis = await _client(settings, stack, settings.redis_timeout.total_seconds())
-        reader = await _client(settings, stack, None)
+        redis = _client(settings, settings.redis_timeout.total_seconds())
+        stack.push_async_callback(redis.aclose)
+        reader = _client(settings, None)
+        stack.push_async_callback(reader.aclose)
         sender = Sender(settings.allow_destinations)
         stack.push_async_callback(sender.close)
         runtime = _build(settings, pool, redis, reader, sender)
@@ -127,14 +129,10 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
         yield runtime
 
 
-async def _client(
-    settings: Settings, stack: AsyncExitStack, timeout: float | None
-) -> Client:
-    client = make_client(
+def _client(settings: Settings, timeout: float | None) -> Client:
+    return make_client(
         settings.redis_address, connections=REDIS_CONNECTIONS, timeout=timeout
     )
-    stack.push_async_callback(client.aclose)
-    return client
 
 
 def _build(

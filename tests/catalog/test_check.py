@@ -34,7 +34,10 @@ ONE_FAULT = {
     "a key that nobody knows": (
         AUTH,
         f"{AUTH}\n    zzz: 1",
-        "6:5: advertisers.acme.zzz: unknown key; there are name, auth, postback or reopen",
+        (
+            "6:5: advertisers.acme.zzz: unknown key;"
+            " there are name, auth, postback or reopen"
+        ),
     ),
     "a key that is missing": (
         "revenue: 12%",
@@ -90,6 +93,11 @@ ONE_FAULT = {
         f"{TOP}\nrates: {{EUR: 0}}",
         "3:14: rates.EUR: must be more than zero",
     ),
+    "a rate for the own currency": (
+        TOP,
+        f"{TOP}\nrates: {{USD: 2}}",
+        "3:9: rates.USD: 'USD' is the catalog's own currency: it needs no rate",
+    ),
     "no proof at all": (
         AUTH,
         "auth: {}",
@@ -102,8 +110,8 @@ ONE_FAULT = {
         AUTH,
         "auth: {none: true, allow_ips: 10.0.0.1}",
         (
-            "5:11: advertisers.acme.auth: 'none: true' contradicts the proofs beside it:"
-            " keep one"
+            "5:11: advertisers.acme.auth:"
+            " 'none: true' contradicts the proofs beside it: keep one"
         ),
     ),
     "yes for true": (
@@ -408,8 +416,8 @@ BROKEN = {
     "a tab": (
         "a:\n\tb: 1\n",
         (
-            "2:1: no value can start with this character: indent with spaces and not with"
-            " tabs, and put quotes around text that starts with it"
+            "2:1: no value can start with this character: indent with spaces and not"
+            " with tabs, and put quotes around text that starts with it"
         ),
     ),
     "an open quote": ("a: 'x\n", "2:1: the file ends before the quotes are closed"),
@@ -430,7 +438,10 @@ BROKEN = {
     ),
     "a tag": (
         "a: !!python/name:os.system x",
-        "1:4: the tag 'tag:yaml.org,2002:python/name:os.system' is not allowed: remove it",
+        (
+            "1:4: the tag 'tag:yaml.org,2002:python/name:os.system'"
+            " is not allowed: remove it"
+        ),
     ),
     "an unknown alias": ("a: *b", "1:4: no anchor '&b' stands above"),
     "an endless alias": ("a: &b [*b]", "1:8: no anchor '&b' stands above"),
@@ -611,6 +622,11 @@ def test_editors_get_a_schema_that_takes_numbers_where_we_take_text():
 
     goal = schema["$defs"]["GoalSection"]["properties"]
     assert goal["payout"]["type"] == ["number", "string"]
+    assert "const" not in schema["properties"]["version"]
     assert schema["properties"]["version"]["enum"] == [1, "1"]
     assert schema["additionalProperties"] is False
+    assert schema["$defs"]["OfferTermsSection"]["type"] == ["object", "null"]
+    assert list(schema["properties"]["offers"]["patternProperties"]) == [
+        "^[a-z0-9_-]{1,64}$"
+    ]
     assert schema["required"] == ["version", "currency"]

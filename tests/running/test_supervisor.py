@@ -22,7 +22,7 @@ class Up:
     def __init__(self, data_dir, environ):
         self.port = free_port()
         self.environ = {
-            "PATH": os.environ["PATH"],
+            **{n: v for n, v in os.environ.items() if not n.startswith("TRACKER_")},
             "TRACKER_DATA_DIR": str(data_dir),
             "TRACKER_PORT": str(self.port),
             **environ,

@@ -1,7 +1,7 @@
 """A file is believed whole or not at all."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
@@ -20,7 +20,7 @@ from tracker.catalog.sections import KEY_FAULT
 class CheckedCatalog:
     """A document that can be believed; `content_hash` is the file's SHA-256."""
 
-    document: Document
+    document: Document = field(repr=False)
     content_hash: str
 
 

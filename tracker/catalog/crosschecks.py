@@ -37,6 +37,7 @@ class _Known:
 def find_flaws(data: Entries) -> Iterator[Flaw]:
     """Everything that two places of the file disagree about."""
     known = _Known(data)
+    yield from _rate_flaws(data)
     yield from _currency_flaws(data, known.offers)
     for key, advertiser in known.advertisers.items():
         yield from _advertiser_flaws(key, _mapping(advertiser), known)
@@ -57,6 +58,13 @@ def _currency_flaws(data: Entries, offers: Entries) -> Iterator[Flaw]:
         # One that is not three capital letters is named by the schema.
         if _is_code(currency) and currency not in known:
             yield Flaw(loc, "unknown currency: give it a rate to make it known")
+
+
+def _rate_flaws(data: Entries) -> Iterator[Flaw]:
+    own = data.get("currency")
+    if isinstance(own, str) and own in _mapping(data.get("rates")):
+        message = f"{_named(own)} is the catalog's own currency: it needs no rate"
+        yield Flaw(("rates", own), message, at_key=True)
 
 
 def _is_code(value: Data) -> TypeGuard[str]:

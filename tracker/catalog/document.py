@@ -7,7 +7,7 @@ What can be judged from one value or one section is judged here; what takes two
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, WithJsonSchema, model_validator
 
 from tracker.catalog.scalars import (
     Amount,
@@ -236,9 +236,8 @@ class PartnerSection(Section):
 class Document(Section):
     """The whole of partners.yaml."""
 
-    version: Literal["1"] = Field(
-        description="the version of this format: 1",
-        json_schema_extra={"enum": [1, "1"]},
+    version: Annotated[Literal["1"], WithJsonSchema({"enum": [1, "1"]})] = Field(
+        description="the version of this format: 1"
     )
     currency: Currency = Field(description="the currency of reports, such as USD")
     timezone: Timezone = Field("UTC", description="of caps and report days")
@@ -257,6 +256,6 @@ def json_schema() -> dict[str, Any]:
     """The JSON Schema of partners.yaml, for editors."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "partners.yaml",
         **Document.model_json_schema(mode="validation"),
+        "title": "partners.yaml",
     }

@@ -322,7 +322,11 @@ def _schema(kind: str, example: str) -> WithJsonSchema:
 
 _LOOSE = WithJsonSchema({"type": ["string", "number", "boolean"]})
 
-Key = Annotated[str, Field(max_length=64), AfterValidator(check_key)]
+Key = Annotated[
+    str,
+    AfterValidator(check_key),
+    WithJsonSchema({"type": "string", "pattern": f"^{_KEY.pattern}$"}),
+]
 Name = Annotated[str, Field(min_length=1, max_length=200), _LOOSE]
 Word = Annotated[str, Field(max_length=200), AfterValidator(check_word), _LOOSE]
 Flag = Annotated[bool, _from_text(parse_flag), _schema("boolean", "true")]

@@ -52,6 +52,14 @@ class Section(BaseModel):
                 cls.__name__, [_explained(detail, cls) for detail in details]
             ) from None
 
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        schema = handler.resolve_ref_schema(handler(core_schema))
+        schema["type"] = ["object", "null"]
+        return schema
+
 
 def many(value: Any) -> Any:
     """A single text may stand for a list of one."""

@@ -12,8 +12,10 @@ slices, so that an event loop can breathe while it loads ten thousand of them.
 """
 
 import asyncio
-from collections.abc import Generator, Iterable, Mapping
-from dataclasses import dataclass, replace
+import gc
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from hashlib import blake2b
 from itertools import islice
@@ -34,7 +36,7 @@ from tracker.domain.errors import CatalogError
 
 FORMAT = 1
 SLICE = 200
-"""Entries that are decoded without a pause: about 2 ms."""
+"""Entries that are decoded without a pause, in about 2 ms."""
 
 _MAGIC = b"tracker-catalog %d\n" % FORMAT
 _DIGEST_BYTES = 16
@@ -78,8 +80,8 @@ class Draft:
 
     content_hash: str
     follows: int
-    keys: list[tuple[Kind, str]]
-    body: bytes
+    keys: list[tuple[Kind, str]] = field(repr=False)
+    body: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,14 +144,33 @@ async def load_snapshot(data: bytes, secrets: Mapping[str, str]) -> Catalog:
     Lets the event loop run between slices. Raises CatalogError for another format,
     for damage, and for a secret that is not set.
     """
-    steps = _steps(data, secrets)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as done:
-            catalog: Catalog = done.value
-            return catalog
-        await asyncio.sleep(0)
+    with _undisturbed():
+        steps = _steps(data, secrets)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as done:
+                catalog: Catalog = done.value
+                return catalog
+            await asyncio.sleep(0)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """
+    No garbage is looked for meanwhile, nor among what was loaded ever after.
+
+    With ten thousand partners, each full collection would stop the loop for 70 ms;
+    a catalog has no cycles and goes when the last reference to it goes.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+        gc.freeze()
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def read_facts(data: bytes) -> SnapshotFacts:

@@ -80,7 +80,7 @@ async def follow_catalog(runtime: Runtime, *, applies_edits: bool) -> None:
         except StoreUnavailableError:
             log.warning("catalog.waits", because="Postgres does not answer")
         except CatalogError as error:
-            log.error("catalog.not_followed", error=str(error))
+            log.warning("catalog.not_followed", error=str(error))
 
 
 async def describe_file(runtime: Runtime) -> str:

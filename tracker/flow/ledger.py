@@ -31,7 +31,9 @@ async def find_clicks(
     except UNAVAILABLE as error:
         log.warning("redis.unavailable", error=repr(error))
     missing = [clicks[one] for one, click in found.items() if click is None]
-    return found | await runtime.click_log.list_known(missing) if missing else found
+    if missing:
+        found |= await runtime.click_log.list_known(missing)
+    return found
 
 
 async def write_changes(

@@ -9,6 +9,7 @@ from psycopg.errors import UniqueViolation
 from tracker import metrics
 from tracker.domain.conversion import Ledger
 from tracker.domain.errors import QuarantinedError, StoreUnavailableError
+from tracker.domain.identity import PostbackId
 from tracker.domain.judgement import Mention, Proposal, Rules, judge, mention_of
 from tracker.domain.outcome import Outcome, Reason, Verdict
 from tracker.domain.postback import Postback
@@ -38,8 +39,9 @@ async def accept_postback(runtime: Runtime, postback: Postback) -> Outcome:
     """
     outcome = await runtime.together(accept_postbacks, postback)
     metrics.POSTBACKS.labels(outcome.verdict, outcome.reason).inc()
+    event = f"postback.{outcome.verdict}"
     log.info(
-        f"postback.{outcome.verdict}",
+        event,
         postback_id=postback.id,
         reason=outcome.reason,
         conversion_id=outcome.conversion_id,
@@ -58,7 +60,7 @@ async def accept_postbacks(
     postback is judged twice.
     """
     await runtime.conversions.make_room(postbacks)
-    decided: dict[str, Outcome] = {}
+    decided: dict[PostbackId, Outcome] = {}
     for attempt in range(1, ATTEMPTS + 1):
         try:
             decided |= await _decide(runtime, postbacks, decided)
@@ -72,8 +74,8 @@ async def accept_postbacks(
 
 
 async def _decide(
-    runtime: Runtime, postbacks: Sequence[Postback], decided: dict[str, Outcome]
-) -> dict[str, Outcome]:
+    runtime: Runtime, postbacks: Sequence[Postback], decided: dict[PostbackId, Outcome]
+) -> dict[PostbackId, Outcome]:
     """
     Judges and writes those that are not decided yet, in one transaction.
 

@@ -63,7 +63,7 @@ async def _kept_click(runtime: Runtime, plan: Plan) -> Click:
     except (OverloadedError, *UNAVAILABLE) as error:
         click = _drawn(runtime, plan, runtime.next_shard(), datetime.now(UTC))
         metrics.CLICKS_LOST.inc()
-        log.error("click.lost", click_id=click.id, error=repr(error))
+        log.critical("click.lost", click_id=click.id, error=repr(error))
         return click
 
 

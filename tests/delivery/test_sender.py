@@ -1,0 +1,235 @@
+"""One call over a real socket, whatever the other side does."""
+
+import gzip
+from dataclasses import replace
+from ipaddress import ip_network
+
+import aiohttp
+import pytest
+from aiohttp import web
+from parties import break_off, hang, hang_up, never_end
+from tracker import sender as outbound
+from tracker.domain.delivery import MAX_ANSWER, Failure, Request
+from tracker.sender import AddressGuard, GuardedResolver, Sender
+from tracker.domain.errors import ForbiddenAddressError
+
+
+def a_request(url, **changed):
+    return replace(Request("GET", url, url), **changed)
+
+
+@pytest.fixture
+async def sender():
+    """One that may call loopback."""
+    async with Sender([ip_network("127.0.0.0/8")]) as sender:
+        yield sender
+
+
+@pytest.fixture
+async def strict_sender():
+    """One that may call public addresses only."""
+    async with Sender() as sender:
+        yield sender
+
+
+async def test_the_url_goes_out_byte_for_byte(sender, partner_inbox):
+    target = "/a%2Fb/../c;d?x=%7B1%7D&y=%2b+%20&z=a%0D%0A&&=#"
+    answer = await sender.send(a_request(partner_inbox.url(target)))
+
+    assert (answer.status, answer.body, answer.failure) == (200, b"OK", "")
+    assert partner_inbox.hits[0].target == target.removesuffix("#")
+
+
+async def test_headers_and_body_arrive_as_they_are(sender, partner_inbox):
+    headers = {"User-Agent": "tracker/0", "X-Label": "one", "Content-Type": "a/b"}
+    await sender.send(
+        a_request(partner_inbox.url(), method="POST", headers=headers, body=b"\0\xff")
+    )
+
+    (hit,) = partner_inbox.hits
+    assert (hit.method, hit.body) == ("POST", b"\0\xff")
+    assert headers.items() <= hit.headers.items()
+    assert "Cookie" not in hit.headers
+
+
+async def test_no_redirect_is_followed(sender, partner_inbox):
+    elsewhere = partner_inbox.url("/elsewhere")
+    partner_inbox.answers.append(
+        web.Response(status=302, headers={"Location": elsewhere})
+    )
+    answer = await sender.send(a_request(partner_inbox.url()))
+
+    assert answer.status == 302
+    assert len(partner_inbox.hits) == 1
+
+
+async def test_no_cookie_comes_back(sender, partner_inbox):
+    answer = web.Response(headers={"Set-Cookie": "a=1"})
+    partner_inbox.answers.append(answer)
+    for _ in range(2):
+        await sender.send(a_request(partner_inbox.url()))
+
+    assert "Cookie" not in partner_inbox.hits[1].headers
+
+
+async def test_a_body_without_an_end_is_cut(sender, partner_inbox):
+    partner_inbox.answers.append(never_end)
+    answer = await sender.send(a_request(partner_inbox.url()))
+
+    assert (answer.status, len(answer.body)) == (200, MAX_ANSWER)
+    assert answer.failure is Failure.NONE
+
+
+async def test_a_compressed_body_is_not_unpacked(sender, partner_inbox):
+    packed = gzip.compress(b"0" * 10_000_000)
+    partner_inbox.answers.append(
+        web.Response(body=packed, headers={"Content-Encoding": "gzip"})
+    )
+    answer = await sender.send(a_request(partner_inbox.url()))
+
+    assert answer.body == packed[:MAX_ANSWER]
+    assert partner_inbox.hits[0].headers["Accept-Encoding"] == "identity"
+
+
+async def test_a_partner_that_hangs_is_given_up(sender, partner_inbox, monkeypatch):
+    monkeypatch.setattr(outbound, "TOTAL_SECONDS", 0.2)
+    partner_inbox.answers.append(hang)
+    answer = await sender.send(a_request(partner_inbox.url()))
+
+    assert (answer.status, answer.failure) == (None, Failure.TIMEOUT)
+    assert 0.15 < answer.duration.total_seconds() < 2
+
+
+async def test_a_status_that_came_counts_though_the_body_breaks_off(
+    sender, partner_inbox
+):
+    partner_inbox.answers.append(break_off)
+    answer = await sender.send(a_request(partner_inbox.url()))
+
+    assert (answer.status, answer.body) == (200, b"half")
+    assert answer.failure is Failure.BROKEN_ANSWER
+
+
+async def test_no_answer_is_a_result_too(sender, partner_inbox):
+    partner_inbox.answers.extend([hang_up, hang_up])
+    answer = await sender.send(a_request(partner_inbox.url()))
+
+    assert (answer.status, answer.failure) == (None, Failure.BROKEN_ANSWER)
+
+
+async def test_nobody_at_home_is_a_result_too(sender, unused_tcp_port):
+    answer = await sender.send(a_request(f"http://127.0.0.1:{unused_tcp_port}/"))
+
+    assert (answer.status, answer.failure) == (None, Failure.NO_CONNECTION)
+
+
+async def test_a_partner_without_a_certificate_is_not_spoken_to(sender, partner_inbox):
+    url = partner_inbox.url().replace("http:", "https:")
+    answer = await sender.send(a_request(url))
+
+    assert (answer.status, answer.failure) == (None, Failure.BAD_CERTIFICATE)
+
+
+@pytest.mark.parametrize("url", ["http://", "http://[::1", "ftp://a/", "http://a:b/"])
+async def test_a_url_that_is_none_is_a_result_too(sender, url):
+    assert (await sender.send(a_request(url))).status is None
+
+
+async def test_a_name_that_does_not_exist_is_a_result_too(sender):
+    answer = await sender.send(a_request("http://nowhere.invalid/"))
+
+    assert (answer.status, answer.failure) == (None, Failure.NO_ADDRESS)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "localhost",
+        "2130706433",
+        "0x7f000001",
+        "0x7f.1",
+        "127.1",
+        "0177.0.0.1",
+        "0",
+        "0.0.0.0",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:7f00:1]",
+        "[::]",
+        "[64:ff9b::7f00:1]",
+        "169.254.169.254",
+    ],
+)
+async def test_this_machine_is_refused_in_every_spelling(
+    strict_sender, partner_inbox, host
+):
+    url = f"http://{host}:{partner_inbox.port}/"
+    answer = await strict_sender.send(a_request(url))
+
+    assert (answer.status, answer.failure) == (None, Failure.FORBIDDEN_ADDRESS)
+    assert partner_inbox.hits == []
+
+
+@pytest.mark.parametrize("host", ["2130706433", "0x7f.1", "127.1", "0177.0.0.1"])
+async def test_odd_spellings_are_refused_even_of_what_is_allowed(
+    sender, partner_inbox, host
+):
+    answer = await sender.send(a_request(f"http://{host}:{partner_inbox.port}/"))
+
+    assert answer.failure is Failure.FORBIDDEN_ADDRESS
+
+
+async def test_one_forbidden_address_refuses_the_name(monkeypatch):
+    """A name that is public half of the time is a way in all the same."""
+    resolver = GuardedResolver(AddressGuard())
+    monkeypatch.setattr(
+        outbound.socket,
+        "getaddrinfo",
+        lambda *_: [
+            (2, 1, 6, "", ("1.1.1.1", 80)),
+            (2, 1, 6, "", ("127.0.0.1", 80)),
+        ],
+    )
+    with pytest.raises(ForbiddenAddressError):
+        await resolver.resolve("two-faced.example", 80)
+    await resolver.close()
+
+
+async def test_our_own_addresses_are_refused_though_public(monkeypatch):
+    guard = AddressGuard()
+    monkeypatch.setattr(outbound, "is_public", lambda _: True)
+
+    guard.check("192.0.2.1")
+    with pytest.raises(ForbiddenAddressError):
+        guard.check("127.0.0.1")
+    with pytest.raises(ForbiddenAddressError):
+        guard.check("::ffff:127.0.0.1")
+
+
+async def test_proxies_of_the_environment_are_not_used(
+    sender, partner_inbox, monkeypatch
+):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+
+    assert (await sender.send(a_request(partner_inbox.url()))).status == 200
+
+
+async def test_what_went_wrong_is_told_without_the_url(strict_sender, monkeypatch):
+    for url in ("http://127.0.0.1/?key=hush", "http://[::1/?key=hush", "a:?key=hush"):
+        answer = await strict_sender.send(a_request(url))
+        assert answer.detail
+        assert "hush" not in answer.detail
+
+
+async def test_an_error_of_the_library_is_a_result_too(
+    sender, partner_inbox, monkeypatch
+):
+    def fail(*_args, **_kwargs):
+        raise RuntimeError("the transport is closed")
+
+    monkeypatch.setattr(aiohttp.ClientSession, "request", fail)
+    answer = await sender.send(a_request(partner_inbox.url()))
+
+    assert answer.failure is Failure.BROKEN_ANSWER

@@ -1,0 +1,97 @@
+import pytest
+from psycopg import OperationalError
+
+from tracker.domain.errors import StoreUnavailableError
+from tracker.flow.clicklog import fold_clicks
+from tracker.store.clicks import stream_key
+
+
+async def test_clicks_are_folded_into_the_day_of_their_id(visit, runtime, rows):
+    ids = [await visit(sub1=str(n)) for n in range(3)]
+
+    assert await fold_clicks(runtime, 0) == 3
+
+    found = await rows("select id, day, clicked_at, sub1 from clicks order by id")
+    assert [row["id"] for row in found] == sorted(ids)
+    assert {row["day"] for row in found} == {found[0]["clicked_at"].date()}
+    assert await runtime.stream.count(0) == 0
+
+
+async def test_a_crash_between_insert_and_acknowledge_folds_once(
+    visit, runtime, rows, monkeypatch
+):
+    await visit()
+
+    async def dies(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as crash, pytest.raises(KeyboardInterrupt):
+        crash.setattr(runtime.stream, "trim", dies)
+        await fold_clicks(runtime, 0)
+    assert await runtime.stream.count(0) == 1
+    await fold_clicks(runtime, 0)
+
+    assert await rows("select count(*) from clicks") == [{"count": 1}]
+    assert await rows("select count(*) from click_collisions") == [{"count": 0}]
+    assert await runtime.stream.count(0) == 0
+
+
+async def test_what_cannot_be_folded_is_set_aside_and_the_rest_goes_on(
+    visit, runtime, rows
+):
+    good = [await visit()]
+    await runtime.redis.xadd(stream_key(0), {b"not an id": b"not a record"})
+    spoiled = await visit(sub1="spoiled")
+    await _put_a_nul_into(runtime, spoiled)
+    good.append(await visit())
+
+    await fold_clicks(runtime, 0)
+
+    assert {row["id"] for row in await rows("select id from clicks")} == set(good)
+    assert await rows("select count(*) from clicks_rejected") == [{"count": 2}]
+    assert await runtime.stream.count(0) == 0
+
+
+async def test_a_store_that_is_away_loses_nothing(visit, runtime, rows, monkeypatch):
+    await visit()
+
+    async def is_away(*_):
+        raise StoreUnavailableError from OperationalError()
+
+    with monkeypatch.context() as outage, pytest.raises(StoreUnavailableError):
+        outage.setattr(runtime.click_log, "insert", is_away)
+        await fold_clicks(runtime, 0)
+    await fold_clicks(runtime, 0)
+
+    assert await rows("select count(*) from clicks") == [{"count": 1}]
+
+
+async def test_another_click_under_a_folded_id_is_a_collision(visit, runtime, rows):
+    """Redis was flushed, and the id was used again: neither click may vanish."""
+    click_id = await visit(sub1="first")
+    await fold_clicks(runtime, 0)
+    other = await visit(sub1="second")
+    ((_, fields),) = await runtime.redis.xrange(stream_key(0))
+    await runtime.redis.xtrim(stream_key(0), maxlen=0)
+    await runtime.redis.xadd(stream_key(0), {click_id: fields[other.encode()]})
+
+    await fold_clicks(runtime, 0)
+
+    assert await rows("select sub1 from clicks") == [{"sub1": "first"}]
+    assert await rows("select id from click_collisions") == [{"id": click_id}]
+
+
+async def test_a_shard_has_one_reader_at_a_time(visit, runtime):
+    await visit()
+    assert await runtime.stream.lease(0)
+    runtime.stream._owner = "another worker"
+    assert not await runtime.stream.lease(0)
+
+
+async def _put_a_nul_into(runtime, click_id):
+    """As if an older version had let it through."""
+    entries = await runtime.redis.xrange(stream_key(0))
+    position, fields = next(entry for entry in entries if click_id.encode() in entry[1])
+    await runtime.redis.xdel(stream_key(0), position)
+    record = fields[click_id.encode()].replace(b"spoiled", b"spoi\0ed")
+    await runtime.redis.xadd(stream_key(0), {click_id: record})

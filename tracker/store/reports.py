@@ -1,0 +1,350 @@
+"""
+What people and pages read: lists, and everything that belongs to one story.
+
+Rows come as they stand, flat, with money in what its currency can pay. Nothing
+here locks or writes.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from functools import cache
+from typing import Any, TypeVar
+
+from psycopg.rows import dict_row
+
+from tracker.domain.errors import NotFoundError
+from tracker.domain.identity import postback_day
+from tracker.domain.money import to_minor_unit
+from tracker.store.deliveries import PastAttempt
+from tracker.store.migrations import read_report
+from tracker.store.postgres import Pool, transaction
+
+FIRST_DAY = date(2024, 1, 1)
+"""Nothing of ours is older: the ids of clicks begin to count here."""
+
+_GET_CONVERSIONS = "select * from conversions where id = %(id)s"
+
+_LIST_CONVERSIONS_OF = """
+select   *
+from     conversions
+where    click_id = %(click_id)s
+order by converted_at, id
+"""
+
+_LIST_KEYS = """
+select kind, key
+from   catalog_numbers
+where  (kind, number) in (('partner', %(partner)s), ('offer', %(offer)s))
+"""
+
+_MONEY = ("amount", "payout", "revenue")
+
+Row = TypeVar("Row", "ListedConversion", "ListedPostback", "ListedChange",
+              "ListedDelivery", PastAttempt)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ConversionFilter:
+    """Which conversions are listed; None leaves a column open."""
+
+    status: str | None = None
+    partner: str | None = None
+    offer: str | None = None
+    advertiser: str | None = None
+    since: datetime | None = None
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class PostbackFilter:
+    """Which postbacks are listed; `quarantined` is the outcome of quarantine."""
+
+    outcome: str | None = None
+    reason: str | None = None
+    since: datetime | None = None
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryFilter:
+    """Which deliveries are listed, by the words of `ListedDelivery`."""
+
+    state: str | None = None
+    partner: str | None = None
+    reason: str | None = None
+    since: datetime | None = None
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class ListedConversion:
+    """A conversion as it stands."""
+
+    id: str
+    status: str
+    advertiser: str
+    offer: str
+    partner: str
+    goal: str
+    click_id: str
+    transaction_id: str | None
+    currency: str
+    amount: Decimal | None
+    payout: Decimal
+    revenue: Decimal
+    sent_amount: Decimal | None
+    sent_currency: str | None
+    rate: Decimal
+    click_class: int
+    clicked_at: datetime
+    converted_at: datetime
+    changed_at: datetime
+    changes: int
+    catalog_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class ListedPostback:
+    """
+    A postback as it came, and what was decided.
+
+    `parameters` are pairs in the order they came, secrets masked. `quarantined_for`
+    stays when it is released; outcome and reason are then those of the release.
+    """
+
+    id: str
+    received_at: datetime
+    method: str
+    path: str
+    parameters: tuple[tuple[str, str], ...]
+    route: str | None
+    address: str | None
+    fault: str
+    advertiser: str | None
+    click_id: str | None
+    transaction_id: str | None
+    outcome: str
+    reason: str
+    conversion_id: str | None
+    catalog_version: int
+    quarantined_for: str | None
+    waived: str | None
+    released_by: str | None
+    released_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedChange:
+    """One thing that happened to a conversion, by a postback or an operator."""
+
+    id: str
+    conversion_id: str
+    number: int
+    kind: str
+    old_status: str | None
+    status: str
+    currency: str
+    amount: Decimal | None
+    payout: Decimal
+    revenue: Decimal
+    postback_id: str | None
+    operator: str | None
+    note: str | None
+    catalog_version: int
+    changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ListedDelivery:
+    """
+    One round of a delivery: `owed`, `held`, `delivered` or `dead`.
+
+    `reason` says why it is held or dead, `due_at` when an owed one is tried next.
+    """
+
+    id: str
+    change_id: str
+    conversion_id: str
+    partner: str
+    postback: str
+    lane: str
+    number: int
+    round: int
+    state: str
+    reason: str
+    attempts: int
+    created_at: datetime
+    due_at: datetime | None
+    finished_at: datetime | None
+
+
+class ReportStore:
+    """Reads for people; every method is one statement."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def list_conversions(
+        self, wanted: ConversionFilter
+    ) -> list[ListedConversion]:
+        """Conversions, the newest first."""
+        rows = await self._fetch(_report("list_conversions"), **asdict(wanted))
+        return _read_all(ListedConversion, rows)
+
+    async def list_postbacks(self, wanted: PostbackFilter) -> list[ListedPostback]:
+        """Postbacks, the newest first."""
+        rows = await self._fetch(_report("list_postbacks"), **asdict(wanted))
+        return _read_all(ListedPostback, rows)
+
+    async def list_deliveries(self, wanted: DeliveryFilter) -> list[ListedDelivery]:
+        """Deliveries, owed and finished, the newest first."""
+        rows = await self._fetch(_report("list_deliveries"), **asdict(wanted))
+        return _read_all(ListedDelivery, rows)
+
+    async def get_conversion(self, conversion_id: str) -> ListedConversion:
+        """The conversion of that id; raises NotFoundError."""
+        rows = await self._fetch(_GET_CONVERSIONS, id=conversion_id)
+        return _only(ListedConversion, rows, f"no conversion {conversion_id}")
+
+    async def get_postback(self, postback_id: str) -> ListedPostback:
+        """The postback of that id; raises NotFoundError."""
+        rows = await self._fetch(
+            _report("list_postbacks_of"),
+            first_day=_day_of(postback_id),
+            postback_ids=[postback_id],
+            click_id=None,
+            conversion_ids=[],
+        )
+        return _only(ListedPostback, rows, f"no postback {postback_id}")
+
+    async def get_delivery(self, delivery_id: str) -> ListedDelivery:
+        """The latest round of the delivery of that id; raises NotFoundError."""
+        rows = await self._fetch(
+            _report("list_deliveries_of"),
+            delivery_ids=[delivery_id],
+            conversion_ids=[],
+            first_day=FIRST_DAY,
+        )
+        return _only(ListedDelivery, rows[-1:], f"no delivery {delivery_id}")
+
+    async def list_conversions_of(self, click_id: str) -> list[ListedConversion]:
+        """The conversions of a click, the oldest first."""
+        rows = await self._fetch(_LIST_CONVERSIONS_OF, click_id=click_id)
+        return _read_all(ListedConversion, rows)
+
+    async def list_postbacks_of(
+        self,
+        click_id: str | None,
+        conversion_ids: Collection[str],
+        *,
+        first_day: date = FIRST_DAY,
+    ) -> list[ListedPostback]:
+        """
+        Postbacks that named the click or concerned the conversions, in order.
+
+        None of them came before `first_day`.
+        """
+        rows = await self._fetch(
+            _report("list_postbacks_of"),
+            first_day=first_day,
+            postback_ids=[],
+            click_id=click_id,
+            conversion_ids=list(conversion_ids),
+        )
+        return _read_all(ListedPostback, rows)
+
+    async def list_changes_of(
+        self, conversion_ids: Collection[str]
+    ) -> list[ListedChange]:
+        """Everything that ever happened to these conversions, each in order."""
+        rows = await self._fetch(
+            _report("list_changes_of"), conversion_ids=list(conversion_ids)
+        )
+        return _read_all(ListedChange, rows)
+
+    async def list_deliveries_of(
+        self, conversion_ids: Collection[str], *, first_day: date = FIRST_DAY
+    ) -> list[ListedDelivery]:
+        """What is or was owed for these conversions, every round of it, in order."""
+        rows = await self._fetch(
+            _report("list_deliveries_of"),
+            delivery_ids=[],
+            conversion_ids=list(conversion_ids),
+            first_day=first_day,
+        )
+        return _read_all(ListedDelivery, rows)
+
+    async def list_attempts_of(
+        self, delivery_ids: Iterable[str], *, first_day: date = FIRST_DAY
+    ) -> list[PastAttempt]:
+        """Every try at these deliveries, in order."""
+        rows = await self._fetch(
+            _report("list_attempts_of"),
+            delivery_ids=sorted(set(delivery_ids)),
+            first_day=first_day,
+        )
+        return _read_all(PastAttempt, rows)
+
+    async def list_keys(self, partner_number: int, offer_number: int) -> dict[str, str]:
+        """The keys behind the numbers of a click id, as `partner` and `offer`."""
+        rows = await self._fetch(_LIST_KEYS, partner=partner_number, offer=offer_number)
+        return {row["kind"]: row["key"] for row in rows}
+
+    async def _fetch(self, query: str, **parameters: Any) -> list[dict[str, Any]]:
+        async with transaction(self._pool) as connection:
+            cursor = connection.cursor(row_factory=dict_row)
+            await cursor.execute(query, parameters)
+            return await cursor.fetchall()
+
+
+_report = cache(read_report)
+
+
+def _day_of(postback_id: str) -> date:
+    try:
+        return postback_day(postback_id)
+    except ValueError as error:
+        raise NotFoundError(str(error)) from error
+
+
+def _only(kind: type[Row], rows: list[dict[str, Any]], missing: str) -> Row:
+    if not rows:
+        raise NotFoundError(missing)
+    return _read(kind, rows[0])
+
+
+def _read_all(kind: type[Row], rows: Iterable[Mapping[str, Any]]) -> list[Row]:
+    return [_read(kind, row) for row in rows]
+
+
+def _read(kind: type[Row], row: Mapping[str, Any]) -> Row:
+    """Columns that the kind does not have are left behind."""
+    tidy = {name: _tidy(name, value, row) for name, value in row.items()}
+    return kind(**{one.name: tidy[one.name] for one in fields(kind)})
+
+
+def _tidy(name: str, value: Any, row: Mapping[str, Any]) -> Any:
+    """Numbers as people write them: the columns have more decimals than are paid."""
+    match value:
+        case Decimal() if name in _MONEY:
+            return _sum(value, row["currency"])
+        case Decimal():
+            return _shortest(value)
+        case datetime():
+            return value.astimezone(UTC)
+        case list():
+            return tuple(tuple(pair) for pair in value)
+        case _:
+            return value
+
+
+def _sum(value: Decimal, currency: str) -> Decimal:
+    """An amount may be finer than the minor unit; then nothing of it is hidden."""
+    rounded = to_minor_unit(value, currency)
+    return rounded if rounded == value else _shortest(value)
+
+
+def _shortest(value: Decimal) -> Decimal:
+    return Decimal(f"{value.normalize():f}")

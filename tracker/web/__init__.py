@@ -1,0 +1,1 @@
+"""HTTP: each endpoint parses, calls one flow, and answers."""

@@ -1,0 +1,140 @@
+"""
+The web process: the two hot endpoints ahead of everything else, and the rest.
+
+Here stands the one table from an error to an answer.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import structlog
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from tracker import metrics
+from tracker.domain.errors import (
+    ClosedLinkError,
+    OverloadedError,
+    StoreUnavailableError,
+    UnknownLinkError,
+)
+from tracker.flow.catalog import follow_catalog, open_catalog
+from tracker.runtime import Runtime, open_runtime
+from tracker.settings import Settings
+from tracker.web import postback, redirect
+from tracker.web.sandbox import sandbox_routes
+from tracker.web.status import healthz, readyz, render_metrics
+
+log = structlog.get_logger()
+
+_ANSWERS: dict[type[Exception], tuple[int, str]] = {
+    UnknownLinkError: (404, "There is no such link."),
+    ClosedLinkError: (410, "This offer is closed."),
+    StoreUnavailableError: (503, "Nothing could be stored; send it again later."),
+    OverloadedError: (503, "Too much at once; send it again later."),
+}
+_UNEXPECTED = (500, "Something went wrong here; it was logged.")
+
+_WRONG_METHOD = (405, "This address does not take that method.")
+
+
+class TrackerApp:
+    """
+    An ASGI application that owns a runtime for as long as it is served.
+
+    Clicks and postbacks pass no routing and no middleware.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        status = status_routes()
+        own = status[:1] if settings.internal_port else status
+        self.pages = Starlette(
+            routes=[*own, *(sandbox_routes(settings) if settings.sandbox else [])],
+            lifespan=self._open,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request, or runs the lifespan."""
+        path = scope.get("path", "") if scope["type"] == "http" else ""
+        if path.startswith(redirect.PREFIX):
+            response = await self._redirect(scope)
+        elif path == postback.PREFIX or path.startswith(f"{postback.PREFIX}/"):
+            response = await self._postback(scope, receive)
+        else:
+            await self.pages(scope, receive, send)
+            return
+        await response(scope, receive, send)
+
+    @property
+    def runtime(self) -> Runtime:
+        """What is open; there is none before the lifespan has begun."""
+        runtime: Runtime = self.pages.state.runtime
+        return runtime
+
+    async def _redirect(self, scope: Scope) -> Response:
+        if scope["method"] not in redirect.METHODS:
+            return _text(*_WRONG_METHOD)
+        try:
+            return await redirect.redirect(self.runtime, scope)
+        except Exception as error:  # noqa: BLE001 - answered by the table
+            return _text(*_answer_to(error))
+
+    async def _postback(self, scope: Scope, receive: Receive) -> Response:
+        if scope["method"] not in postback.METHODS:
+            return _text(*_WRONG_METHOD)
+        try:
+            return await postback.receive_postback(self.runtime, scope, receive)
+        except Exception as error:  # noqa: BLE001 - answered by the table
+            metrics.POSTBACKS_FAILED.inc()
+            status, sentence = _answer_to(error)
+            return JSONResponse({"status": "failed", "reason": sentence}, status)
+
+    @asynccontextmanager
+    async def _open(self, pages: Starlette) -> AsyncIterator[None]:
+        async with open_runtime(self._settings) as runtime:
+            await open_catalog(runtime)
+            pages.state.runtime = runtime
+            following = asyncio.create_task(
+                follow_catalog(runtime, applies_edits=False)
+            )
+            yield
+            following.cancel()
+            with suppress(asyncio.CancelledError):
+                await following
+
+
+def create_app(settings: Settings) -> TrackerApp:
+    """What `tracker serve` serves."""
+    return TrackerApp(settings)
+
+
+def create_internal_app(app: TrackerApp) -> ASGIApp:
+    """`/healthz`, `/readyz` and `/metrics` of an application, for another port."""
+    internal = Starlette(routes=status_routes())
+    internal.state = app.pages.state
+    return internal
+
+
+def status_routes() -> list[Route]:
+    """`/healthz` comes first; the other two can move to an internal port."""
+    return [
+        Route("/healthz", healthz),
+        Route("/readyz", readyz),
+        Route("/metrics", render_metrics),
+    ]
+
+
+def _answer_to(error: Exception) -> tuple[int, str]:
+    for kind, answer in _ANSWERS.items():
+        if isinstance(error, kind):
+            return answer
+    log.error("request.failed", exc_info=error)
+    return _UNEXPECTED
+
+
+def _text(status: int, sentence: str) -> Response:
+    return PlainTextResponse(f"{sentence}\n", status, headers=redirect.HEADERS)

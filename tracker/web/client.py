@@ -1,0 +1,50 @@
+"""Who is calling: the address that counts, behind proxies or not."""
+
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+
+from starlette.types import Scope
+
+Address = IPv4Address | IPv6Address
+Networks = Sequence[IPv4Network | IPv6Network]
+
+
+def header(scope: Scope, name: bytes) -> str:
+    """The first header of that name (in lower case), "" if there is none."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return str(value.decode("latin-1"))
+    return ""
+
+
+def client_address(scope: Scope, trusted: Networks) -> str:
+    """
+    The peer's address, or what a trusted proxy says it is; "" if it has none.
+
+    `X-Forwarded-For` is read from the right: the first address that is not a
+    trusted proxy's own is the client's, whatever a client wrote before it.
+    """
+    peer = _parsed((scope.get("client") or ("",))[0])
+    if peer is None or not _is_within(peer, trusted):
+        return str(peer or "")
+    for text in reversed(header(scope, b"x-forwarded-for").split(",")):
+        hop = _parsed(text.strip())
+        if hop is None:
+            break
+        peer = hop
+        if not _is_within(hop, trusted):
+            break
+    return str(peer)
+
+
+def _parsed(text: str) -> Address | None:
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    mapped = getattr(address, "ipv4_mapped", None)
+    return mapped or address
+
+
+def _is_within(address: Address, networks: Networks) -> bool:
+    return any(address in network for network in networks)

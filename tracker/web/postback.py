@@ -1,0 +1,174 @@
+"""`/postback` and `/postback/{advertiser}`: what advertisers' servers call."""
+
+import json
+from collections.abc import AsyncGenerator, Iterator
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl
+
+from starlette.datastructures import Headers
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope
+
+from tracker.domain.catalog import Advertiser, Reply
+from tracker.domain.errors import NotFoundError
+from tracker.domain.identity import new_postback_id
+from tracker.domain.outcome import Outcome, Reason
+from tracker.domain.postback import (
+    KEPT_OF_A_LARGE_ONE,
+    MAX_BYTES,
+    MAX_PARAMETERS,
+    Postback,
+    clean,
+    conceal,
+    names_of,
+)
+from tracker.flow.postback import accept_postback
+from tracker.runtime import Runtime
+from tracker.web.client import client_address, header
+
+PREFIX = "/postback"
+METHODS = ("GET", "POST")
+
+Pairs = list[tuple[str, str]]
+
+UNREAD = "(unread body)"
+"""Under this name a body that could not be read is kept, as far as it goes."""
+
+
+async def receive_postback(
+    runtime: Runtime, scope: Scope, receive: Receive
+) -> Response:
+    """The answer to a postback: true, at once, and with a stable reason."""
+    body = await _body(scope, receive)
+    postback, advertiser = await _postback(runtime, scope, body)
+    outcome = await accept_postback(runtime, postback)
+    return _answer(outcome, advertiser.reply if advertiser else Reply())
+
+
+async def _body(scope: Scope, receive: Receive) -> bytes:
+    """As much of the body as tells whether it is too large."""
+    body = b""
+    try:
+        async for chunk in Request(scope, receive).stream():
+            body += chunk
+            if len(body) > MAX_BYTES:
+                break
+    except ClientDisconnect:
+        return body
+    return body
+
+
+async def _postback(
+    runtime: Runtime, scope: Scope, body: bytes
+) -> tuple[Postback, Advertiser | None]:
+    route = _route(scope["path"])
+    advertiser = _advertiser(runtime, route)
+    pairs, fault = await _parameters(scope, body)
+    bearer = header(scope, b"authorization").removeprefix("Bearer ").strip()
+    parameters, digest = conceal(pairs, names_of(advertiser), runtime.hasher, bearer)
+    now = datetime.now(UTC)
+    postback = Postback(
+        id=new_postback_id(now),
+        received_at=now,
+        method=scope["method"],
+        path=clean(scope["path"])[:1024],
+        address=client_address(scope, runtime.settings.trusted_proxies),
+        route=route,
+        parameters=parameters,
+        token_digest=digest,
+        fault=fault,
+    )
+    return postback, advertiser
+
+
+def _route(path: str) -> str | None:
+    name = clean(path).removeprefix(PREFIX).strip("/").split("/")[0]
+    return name[:64] or None
+
+
+def _advertiser(runtime: Runtime, route: str | None) -> Advertiser | None:
+    try:
+        return runtime.catalog.advertiser(route) if route else None
+    except NotFoundError:
+        return None
+
+
+async def _parameters(scope: Scope, body: bytes) -> tuple[Pairs, Reason]:
+    """Query and body are equal: what either says was said."""
+    query = scope["query_string"]
+    if len(query) + len(body) > MAX_BYTES:
+        kept = (query + body)[:KEPT_OF_A_LARGE_ONE]
+        return _form(kept), Reason.TOO_LARGE
+    pairs = _form(query) + await _body_parameters(scope, body)
+    if len(pairs) > MAX_PARAMETERS:
+        return pairs[:MAX_PARAMETERS], Reason.TOO_LARGE
+    return pairs, Reason.NONE
+
+
+async def _body_parameters(scope: Scope, body: bytes) -> Pairs:
+    if not body:
+        return []
+    kind = header(scope, b"content-type").lower()
+    try:
+        if "json" in kind:
+            return list(_flattened("", _json(body)))
+        if "multipart" in kind:
+            return await _multipart(scope, body)
+    except (ValueError, RecursionError, KeyError, MultiPartException):
+        return [(UNREAD, body[:KEPT_OF_A_LARGE_ONE].decode(errors="replace"))]
+    return _form(body)
+
+
+def _form(data: bytes) -> Pairs:
+    return parse_qsl(data.decode(errors="replace"), keep_blank_values=True)
+
+
+def _json(body: bytes) -> Any:
+    """Numbers stay as they were written: money is never a float."""
+    return json.loads(body, parse_float=str, parse_int=str, parse_constant=str)
+
+
+def _flattened(name: str, value: Any) -> Iterator[tuple[str, str]]:
+    """`{"a": {"b": 1}}` is the parameter `a.b`; null is empty."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _flattened(f"{name}.{key}" if name else key, inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _flattened(name, inner)
+    elif isinstance(value, bool):
+        yield name, str(value).lower()
+    else:
+        yield name, value or ""
+
+
+async def _multipart(scope: Scope, body: bytes) -> Pairs:
+    async def chunks() -> AsyncGenerator[bytes, None]:
+        yield body
+
+    parser = MultiPartParser(
+        Headers(scope=scope), chunks(), max_files=0, max_fields=MAX_PARAMETERS + 1
+    )
+    form = await parser.parse()
+    return [
+        (name, value) for name, value in form.multi_items() if isinstance(value, str)
+    ]
+
+
+def _answer(outcome: Outcome, reply: Reply) -> Response:
+    is_good = outcome.http_status < 300  # noqa: PLR2004 - the 2xx
+    status = 200 if reply.always_200 else outcome.http_status
+    if is_good and reply.body is not None:
+        return Response(reply.body, status, media_type=reply.content_type)
+    return JSONResponse(
+        {
+            "status": outcome.verdict,
+            "reason": outcome.reason,
+            "conversion_id": outcome.conversion_id,
+            "postback_id": outcome.postback_id,
+        },
+        status,
+    )
