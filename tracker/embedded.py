@@ -132,10 +132,10 @@ def _is_root() -> bool:
 
 
 def _opened_by_root(path: Path) -> Path | None:
-    """The parent folder that pgserver would open to everybody, if there is one."""
+    """The outermost folder that pgserver would open to everybody, if there is one."""
     if not _is_root():
         return None
-    for parent in path.parents:
+    for parent in reversed(path.parents):
         if parent in {Path("/root"), Path("/home")} or _is_closed(parent):
             return parent
     return None

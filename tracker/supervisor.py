@@ -41,7 +41,7 @@ import structlog
 import yaml
 from pydantic import SecretStr
 
-from tracker.domain.errors import SettingsError, TrackerError
+from tracker.domain.errors import SettingsError, StartError, TrackerError
 from tracker.embedded import (
     EmbeddedPostgres,
     EmbeddedValkey,
@@ -67,10 +67,6 @@ _HEALTHY_AFTER = 30.0
 _HOPELESS_AFTER = 3
 _LOOPBACK = tuple(map(ip_network, ("127.0.0.1/32", "::1/128")))
 _SANDBOX_TOKEN = "SANDBOX_POSTBACK_TOKEN"  # noqa: S105 -- the variable's name
-
-
-class StartError(TrackerError):
-    """A part of the tracker did not come up, or one of a former run does not go."""
 
 
 @dataclass(frozen=True, slots=True)

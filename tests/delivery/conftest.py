@@ -3,6 +3,7 @@ from ipaddress import ip_network
 
 import pytest
 from parties import Clock, Ledger, PartnerInbox, a_catalog, a_delivery, a_postback
+
 from tracker.runtime import open_runtime
 from tracker.settings import Settings
 from tracker.store.deliveries import insert_deliveries

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import psycopg
 from aiohttp import web
+
 from tracker.domain.catalog import Catalog, Partner, PartnerPostback, Status
 from tracker.domain.click import Click
 from tracker.domain.click_id import ClickClass
@@ -120,9 +121,7 @@ class PartnerInbox:
         self.answers = deque()
         self.let_go = asyncio.Event()
         self._told = asyncio.Condition()
-        self._runner = web.ServerRunner(
-            web.Server(self._answer), shutdown_timeout=0.1
-        )
+        self._runner = web.ServerRunner(web.Server(self._answer), shutdown_timeout=0.1)
         self.port = 0
 
     async def start(self):

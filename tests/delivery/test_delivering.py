@@ -13,6 +13,7 @@ from parties import (
     a_postback,
 )
 from structlog.testing import capture_logs
+
 from tracker.domain.delivery import RETRY_DELAYS, HeldReason
 from tracker.domain.errors import NotFoundError, RefusedChangeError
 from tracker.flow.delivery import deliver_due, sweep_deliveries
@@ -134,7 +135,9 @@ async def test_what_is_unfinished_after_seven_days_has_expired(
 async def test_a_410_pauses_the_lane_until_it_is_resumed(
     runtime, owe, partner_inbox, ledger
 ):
-    first, second = (a_delivery(conversion=f"cv_{n}", catalog=runtime.catalog) for n in "12")
+    first, second = (
+        a_delivery(conversion=f"cv_{n}", catalog=runtime.catalog) for n in "12"
+    )
     await owe(first)
     partner_inbox.answers.append(410)
     await deliver_due(runtime)

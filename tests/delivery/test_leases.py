@@ -5,13 +5,14 @@ from datetime import timedelta
 
 import pytest
 from parties import a_catalog, a_delivery, a_postback
+
 from tracker.domain.delivery import (
     Dead,
     DeadReason,
     Delivered,
     Failure,
-    Hold,
     HeldReason,
+    Hold,
     Retry,
 )
 from tracker.flow.delivery import end_expired_leases
@@ -108,12 +109,14 @@ async def test_a_batch_is_finished_each_in_its_own_way(deliveries, owe, ledger):
     await owe(*(a_delivery(conversion=f"cv_{n}") for n in range(4)))
     one, two, three, four = (await deliveries.claim(4)).leases
     gone = Dead(DeadReason.CLICK_DETAILS_LOST)
-    await deliveries.finish([
-        delivered(one),
-        failed(two, seconds=30),
-        Result(three, Hold(HeldReason.REMOVED_POSTBACK)),
-        Result(four, gone),
-    ])
+    await deliveries.finish(
+        [
+            delivered(one),
+            failed(two, seconds=30),
+            Result(three, Hold(HeldReason.REMOVED_POSTBACK)),
+            Result(four, gone),
+        ]
+    )
 
     assert sorted(ledger.archived) == ["dead click_details_lost", "delivered"]
     owed = {one.id: one for one in await deliveries.list_owed()}
@@ -182,13 +185,12 @@ async def test_a_successor_written_while_the_first_is_finished_is_not_forgotten(
 
 
 async def test_other_postbacks_of_the_conversion_do_not_wait(deliveries, owe):
-    await owe(for_host("a.example", "cv_1", 1))
+    await owe(a_delivery(1))
     (lease,) = (await deliveries.claim(1)).leases
-    other = for_host("a.example", "cv_2", 2)
-    await owe(other)
+    (other,) = await owe(a_delivery(2, catalog=a_catalog(a_postback(id="other"))))
 
     assert ids((await deliveries.claim(10)).leases) == [other.id]
-    assert lease.delivery.id != other.id
+    assert lease.delivery.conversion_id == other.conversion_id
 
 
 async def test_at_most_sixteen_are_in_flight_on_one_lane(deliveries, owe):

@@ -8,10 +8,11 @@ import aiohttp
 import pytest
 from aiohttp import web
 from parties import break_off, hang, hang_up, never_end
+
 from tracker import sender as outbound
 from tracker.domain.delivery import MAX_ANSWER, Failure, Request
-from tracker.sender import AddressGuard, GuardedResolver, Sender
 from tracker.domain.errors import ForbiddenAddressError
+from tracker.sender import AddressGuard, GuardedResolver, Sender
 
 
 def a_request(url, **changed):

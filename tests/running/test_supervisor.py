@@ -153,11 +153,11 @@ def test_a_command_finds_the_stores_of_a_running_up(start, environ):
 
 
 def test_a_second_signal_hastens(start, environ):
-    up = start(**environ, DEAF="worker")
+    up = start(**environ, DEAF="serve")
     up.await_ready()
 
     up.process.terminate()
-    up.await_event("child.ended", child="serve")
+    up.await_event("child.ended", child="worker")
     status, last_words = up.end(signal.SIGINT)
 
     assert status == 0

@@ -1,125 +1,24 @@
 import asyncio
+import os
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from ipaddress import ip_network
+from itertools import count
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+from cast import CATALOG, TOKEN, Advertiser, Partner
 from parties import PartnerInbox
 
-from tracker.flow.catalog import open_catalog
+from tracker.catalog import check_text, draft_catalog, seal_draft
 from tracker.flow.clicklog import fold_clicks
 from tracker.flow.delivery import deliver_due
-from tracker.runtime import open_runtime
 from tracker.settings import Settings
+from tracker.store.catalogs import CatalogStore, Edit
+from tracker.store.partitions import Partitions
+from tracker.store.postgres import make_pool
 from tracker.web.app import TrackerApp
-
-TOKEN = "s3cret-token"
-
-CATALOG = """\
-version: 1
-currency: USD
-timezone: UTC
-rates: {{EUR: 1.10}}
-advertisers:
-  acme:
-    name: Acme
-    auth: {{token: "${{ACME_TOKEN}}"}}
-  globex:
-    name: Globex
-    auth: {{token: "${{GLOBEX_TOKEN}}", allow_ips: [127.0.0.0/8]}}
-    postback:
-      params:
-        click_id: [cid]
-        transaction_id: [order]
-        amount: [total]
-        goal: [event]
-        status: [st]
-        token: [secret]
-      goals: {{e1: lead, e2: sale}}
-      statuses: {{approved: ["1"], pending: ["2"], rejected: ["3"], ignored: [test]}}
-      reply: {{body: "OK"}}
-  far-away:
-    name: Far Away
-    auth: {{token: "${{ACME_TOKEN}}", allow_ips: [203.0.113.0/24]}}
-offers:
-  shoes:
-    advertiser: acme
-    name: Shoes
-    url: https://shop.acme.example/landing?cid={{click_id}}&source={{partner}}&s={{sub1}}
-    window: 30d
-    goals:
-      lead: {{payout: 2.50, revenue: 4.00, default: true}}
-      sale: {{payout: 8%, revenue: 12%, once_per: transaction}}
-      upsell: {{payout: 10%, revenue: 20%, on_repeat: add}}
-      install: {{payout: 1, revenue: 2, status: pending, on_repeat: update}}
-    deeplinks: [shop.acme.example]
-    limits: {{amount: 5000}}
-  closed:
-    advertiser: acme
-    name: Closed
-    url: https://shop.acme.example/closed?cid={{click_id}}
-    paused: true
-    goals: {{lead: {{payout: 1, revenue: 2}}}}
-  moved:
-    advertiser: acme
-    name: Moved
-    url: https://shop.acme.example/moved?cid={{click_id}}
-    paused: true
-    fallback_url: https://elsewhere.example/?from={{partner}}
-    goals: {{lead: {{payout: 1, revenue: 2}}}}
-  game:
-    advertiser: globex
-    name: Game
-    url: https://game.globex.example/?cid={{click_id}}
-    window: 1h
-    goals:
-      lead: {{payout: 1, revenue: 2}}
-      sale: {{payout: 50%, revenue: 80%, once_per: transaction, status: pending}}
-  remote:
-    advertiser: far-away
-    name: Remote
-    url: https://remote.example/?cid={{click_id}}
-    goals: {{lead: {{payout: 1, revenue: 2}}}}
-partners:
-  bestdeals:
-    name: Best Deals
-    offers: all
-    postbacks:
-      - id: all
-        url: {inbox}/pb?cid={{sub1}}&goal={{goal}}&status={{status}}&payout={{payout}}&tx={{transaction_id}}
-        when: {{changes: true}}
-  quiet:
-    name: Quiet
-    offers: [shoes]
-"""
-
-
-class Advertiser:
-    """An advertiser's server: it knows its click ids, and what to call."""
-
-    def __init__(self, client):
-        self._client = client
-
-    async def report(self, click_id=None, *, route="", token=TOKEN, **said):
-        """Fires a postback; what is None is not said."""
-        said = {"click_id": click_id, "token": token, **said}
-        query = {name: value for name, value in said.items() if value is not None}
-        return await self._client.get(f"/postback{route}", params=query)
-
-
-class Partner:
-    """A partner's server, and what it was told."""
-
-    def __init__(self, inbox):
-        self.inbox = inbox
-
-    @property
-    def told(self):
-        """What each call said, in order."""
-        return [
-            {name: values[0] for name, values in parse_qs(urlsplit(hit.path).query).items()}
-            for hit in self.inbox.hits
-        ]
 
 
 @pytest.fixture
@@ -130,17 +29,56 @@ async def partner():
     await inbox.stop()
 
 
+_numbers = count(1)
+
+SECRETS = {"ACME_TOKEN": TOKEN, "GLOBEX_TOKEN": "another-token", "INBOX": "http://x"}
+
+
+@pytest.fixture(scope="session")
+def catalog_database(stores, template_database):
+    """The name of a database with the catalog in force, compiled once for all."""
+    name = "template_of_stories"
+    with stores.database(name, template_database) as url:
+        checked = check_text(CATALOG, "partners.yaml", SECRETS)
+        draft = draft_catalog(checked)
+        edit = Edit(CATALOG, draft.content_hash, datetime.now(UTC), 0, draft.keys)
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, _put_in_force(url, draft, edit)).result()
+        yield name
+
+
+async def _put_in_force(url, draft, edit):
+    async with make_pool(url, size=1) as pool:
+        await Partitions(pool).make_ahead(datetime.now(UTC).date())
+        await CatalogStore(pool).insert(
+            edit,
+            lambda version, numbers: seal_draft(
+                draft, version=version, numbers=numbers
+            ),
+        )
+
+
 @pytest.fixture
-def catalog_file(tmp_path, partner):
+def database_url(stores, catalog_database):
+    """A database of this test's own, with the catalog in force."""
+    name = f"story_{next(_numbers)}"
+    with stores.database(name, catalog_database) as url:
+        yield url
+
+
+@pytest.fixture
+def catalog_file(tmp_path):
+    """The file of the catalog in force, as old as the hills."""
     path = tmp_path / "partners.yaml"
-    path.write_text(CATALOG.format(inbox=partner.inbox.url("")))
+    path.write_text(CATALOG)
+    os.utime(path, (0, 0))
     return path
 
 
 @pytest.fixture
-def settings(database_url, redis_url, tmp_path, catalog_file, monkeypatch):
-    monkeypatch.setenv("ACME_TOKEN", TOKEN)
-    monkeypatch.setenv("GLOBEX_TOKEN", "another-token")
+def settings(database_url, redis_url, tmp_path, catalog_file, partner, monkeypatch):
+    for name, value in {**SECRETS, "INBOX": partner.inbox.url("")}.items():
+        monkeypatch.setenv(name, value)
     return Settings(
         database_url=database_url,
         redis_url=redis_url,
@@ -211,21 +149,11 @@ def rows(runtime):
         async with runtime.pool.connection() as connection:
             cursor = await connection.execute(query, parameters)
             names = [column.name for column in cursor.description]
-            return [dict(zip(names, row, strict=True)) for row in await cursor.fetchall()]
+            return [
+                dict(zip(names, row, strict=True)) for row in await cursor.fetchall()
+            ]
 
     return rows
-
-
-@pytest.fixture
-def opened(settings):
-    """Another process on the same stores: its runtime, with the catalog in force."""
-
-    async def opened():
-        async with open_runtime(settings) as runtime:
-            await open_catalog(runtime)
-            return runtime
-
-    return opened
 
 
 @pytest.fixture

@@ -25,9 +25,10 @@ async def test_a_crash_between_insert_and_acknowledge_folds_once(
     async def dies(*_):
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as crash, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as crash:
         crash.setattr(runtime.stream, "trim", dies)
-        await fold_clicks(runtime, 0)
+        with pytest.raises(KeyboardInterrupt):
+            await fold_clicks(runtime, 0)
     assert await runtime.stream.count(0) == 1
     await fold_clicks(runtime, 0)
 
@@ -58,9 +59,10 @@ async def test_a_store_that_is_away_loses_nothing(visit, runtime, rows, monkeypa
     async def is_away(*_):
         raise StoreUnavailableError from OperationalError()
 
-    with monkeypatch.context() as outage, pytest.raises(StoreUnavailableError):
+    with monkeypatch.context() as outage:
         outage.setattr(runtime.click_log, "insert", is_away)
-        await fold_clicks(runtime, 0)
+        with pytest.raises(StoreUnavailableError):
+            await fold_clicks(runtime, 0)
     await fold_clicks(runtime, 0)
 
     assert await rows("select count(*) from clicks") == [{"count": 1}]

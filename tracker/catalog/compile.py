@@ -46,7 +46,7 @@ UNNUMBERED = 0
 
 DEFAULT_WINDOW = timedelta(days=30)
 
-Entry = TypeVar("Entry", Advertiser, Offer, Partner)
+Entry = TypeVar("Entry", Advertiser, Offer, Partner, Goal)
 
 _NOTHING = Catalog(0, "", "", advertisers={}, offers={}, partners={})
 
@@ -82,6 +82,7 @@ def compile_unnumbered(document: Document, previous: Catalog | None) -> Catalog:
     advertisers = {k: _advertiser(k, it) for k, it in document.advertisers.items()}
     offers = {key: _offer(key, it, document) for key, it in document.offers.items()}
     partners = {key: _partner(key, it) for key, it in document.partners.items()}
+    offers = {k: _with_goals(it, former.offers.get(k)) for k, it in offers.items()}
     gone = {key: it for key, it in former.offers.items() if key not in offers}
     kept = {k: _with_words(a, former, gone.values()) for k, a in advertisers.items()}
     return Catalog(
@@ -128,6 +129,12 @@ def _with_retired(
         if key not in current
     }
     return {**current, **gone}
+
+
+def _with_goals(offer: Offer, former: Offer | None) -> Offer:
+    """The offer, with the goals it had: what they counted is still to be settled."""
+    before = former.goals if former else {}
+    return replace(offer, goals=_with_retired(offer.goals, before))
 
 
 def _with_words(

@@ -83,7 +83,11 @@ class Advertiser:
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """The named action that counts, and what it earns."""
+    """
+    The named action that counts, and what it earns.
+
+    A retired one was removed: it counts nothing new, but settles what it counted.
+    """
 
     key: str
     payout: Rate
@@ -92,6 +96,7 @@ class Goal:
     scope: Scope = "advertiser"
     status: Status = Status.APPROVED
     on_repeat: OnRepeat = "status"
+    is_retired: bool = False
 
 
 @dataclass(frozen=True, slots=True)

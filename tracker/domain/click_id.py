@@ -18,7 +18,7 @@ survive being lower- or upper-cased, and fit a column made for an MD5.
 import hmac
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import IntEnum
 from hashlib import blake2b
@@ -73,7 +73,7 @@ class SigningKeys:
     """Secrets by number (0 to 7): one signs, all of them verify."""
 
     signing: int
-    secrets: Mapping[int, bytes]
+    secrets: Mapping[int, bytes] = field(repr=False)
 
     def derive(self, purpose: bytes) -> "SigningKeys":
         """Keys for one purpose, so that no proof serves for another."""

@@ -13,8 +13,8 @@ from tracker.domain.identity import (
     ChangeId,
     ConversionId,
     PostbackId,
-    new_change_id,
     conversion_id_of,
+    new_change_id,
 )
 from tracker.domain.judgement import Proposal, Rules
 from tracker.domain.money import to_minor_unit
@@ -329,6 +329,8 @@ def _new_conversion(proposal: Proposal, rules: Rules) -> Conversion:
     if click is None or offer is None or partner is None:
         raise QuarantinedError(Reason.MISSING_CLICK_ID)
     now = proposal.postback.received_at
+    if offer.goals[proposal.goal].is_retired:
+        raise QuarantinedError(Reason.UNKNOWN_GOAL)
     _refuse_untimely(click, offer, now, rules)
     conversion = Conversion(
         id=conversion_id_of(proposal.postback.id),

@@ -5,6 +5,8 @@ The errors of the tracker.
     ├── CatalogError            partners.yaml cannot be believed
     ├── TemplateError           a template in it cannot be read
     ├── SettingsError           the environment cannot be believed
+    ├── StartError              `tracker up` cannot run, or cannot go on
+    ├── MigrationError          the database and the migrations do not fit
     ├── NotFoundError           a name or an id that nothing answers to
     │   ├── UnknownClickIdError     not one of our click ids, or its key is retired
     │   └── UnknownLinkError        no such partner, offer, or pairing of the two
@@ -40,6 +42,14 @@ class TemplateError(TrackerError):
 
 class SettingsError(TrackerError):
     """The settings cannot be believed; the message names every fault."""
+
+
+class StartError(TrackerError):
+    """`tracker up` cannot run, or cannot go on."""
+
+
+class MigrationError(TrackerError):
+    """The database and the migrations do not fit each other."""
 
 
 class NotFoundError(TrackerError):

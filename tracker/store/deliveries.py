@@ -51,7 +51,7 @@ LEASE = timedelta(seconds=60)
 PER_LANE = 16
 """Calls in flight at once to one partner postback and host."""
 
-LANES_PER_CLAIM = 1000
+LANES_PER_CLAIM = 256
 """Lanes that one claim looks at; the next goes on where it stopped."""
 
 MAX_NOTED = 1024
@@ -207,7 +207,11 @@ on     conflict (id) do nothing
 """
 
 CLAIM = """
-with recursive scan (lane, is_wrapped, place) as (
+with recursive clock (now) as (
+    -- Read once: an index cannot be searched for what changes from row to row.
+    select tracker_now()
+),
+scan (lane, is_wrapped, place) as (
     -- From lane to lane by the index, around the ring, starting after the cursor:
     -- the cost depends on the number of lanes, never on what waits in one.
     select %(cursor)s::text collate "C", false, 0
@@ -247,13 +251,16 @@ chosen as (
                    from   deliveries as mine
                    where  lane = scan.lane
                    and    held_reason is null and lease_token is null
-                   and    due_at <= tracker_now()
+                   and    due_at <= (select now from clock)
                    and    not exists (
                               select from deliveries as earlier
                               where  earlier.conversion_id = mine.conversion_id
                               and    earlier.partner = mine.partner
                               and    earlier.postback = mine.postback
-                              and    earlier.number < mine.number)
+                              and    earlier.number < mine.number
+                              -- Asked row by row in the order of the index: as a
+                              -- join it would read the whole lane.
+                              offset 0)
                    order  by due_at
                    limit  greatest(0, %(per_lane)s - (
                               select count(*)
@@ -271,20 +278,21 @@ chosen as (
 ),
 locked as (
     -- Another worker may have chosen the same; whoever locks it first has it.
-    select deliveries.id, chosen.place
+    -- Spelled so that the primary key serves, and not the index of all that is due.
+    select id
     from   deliveries
-    join   chosen using (id)
-    where  deliveries.held_reason is null and deliveries.lease_token is null
-    for no key update of deliveries skip locked
+    where  id = any(array(select id from chosen))
+    and    coalesce(held_reason, lease_token::text) is null
+    for no key update skip locked
 ),
 leased as (
     update deliveries
     set    attempts = attempts + 1,
            lease_token = gen_random_uuid(),
-           lease_until = tracker_now() + %(lease)s
-    from   locked
-    where  deliveries.id = locked.id
-    returning deliveries.*, locked.place, tracker_now() as claimed_at
+           lease_until = clock.now + %(lease)s
+    from   clock
+    where  deliveries.id = any(array(select id from locked))
+    returning deliveries.*, clock.now as claimed_at
 )
 select scanned.lanes_seen, scanned.last_lane, chosen_last.lane as last_chosen, leased.*
 from   (select count(*) - 1 as lanes_seen,
@@ -292,7 +300,8 @@ from   (select count(*) - 1 as lanes_seen,
         from   scan) as scanned
 left   join (select lane from chosen where place = %(limit)s) as chosen_last on true
 left   join leased on true
-order  by leased.place
+left   join chosen on chosen.id = leased.id
+order  by chosen.place
 """
 
 LIST_EXPIRED = """
@@ -306,8 +315,7 @@ limit  %(limit)s
 LOCK_LEASED = """
 select lease_token
 from   deliveries
-where  (id, lease_token) in (
-           select * from unnest(%(ids)s::text[], %(tokens)s::uuid[]))
+where  id = any(%(ids)s) and lease_token = any(%(tokens)s)
 order  by id
 for    update
 """
@@ -384,8 +392,7 @@ where  deliveries.id = moved.id and deliveries.lease_token is null
 RELEASE = """
 update deliveries
 set    lease_token = null, lease_until = null, attempts = attempts - 1
-where  (id, lease_token) in (
-           select * from unnest(%(ids)s::text[], %(tokens)s::uuid[]))
+where  id = any(%(ids)s) and lease_token = any(%(tokens)s)
 """
 
 FILL_CLICK_DETAILS = """
@@ -419,7 +426,8 @@ where  deliveries.id = found.id and deliveries.held_reason = 'click_details'
 FREE_OVERDUE = """
 update deliveries
 set    held_reason = null, due_at = tracker_now()
-where  held_reason = 'click_details' and created_at <= tracker_now() - %(wait)s
+where  held_reason = 'click_details'
+and    created_at <= (select tracker_now()) - %(wait)s
 """
 
 LIST_HELD_POSTBACKS = """
@@ -439,7 +447,7 @@ and    (partner, postback) in (
 LIST_TOO_OLD = """
 select *
 from   deliveries
-where  created_at <= tracker_now() - %(age)s and lease_token is null
+where  created_at <= (select tracker_now()) - %(age)s and lease_token is null
 order  by id
 limit  %(limit)s
 for    update skip locked

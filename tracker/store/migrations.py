@@ -18,7 +18,7 @@ from pathlib import Path
 from psycopg import AsyncConnection, DatabaseError, OperationalError
 from psycopg.rows import class_row
 
-from tracker.domain.errors import NotFoundError, StoreUnavailableError, TrackerError
+from tracker.domain.errors import MigrationError, NotFoundError, StoreUnavailableError
 
 _FILE_NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql", re.ASCII)
 
@@ -33,10 +33,6 @@ create table if not exists schema_migrations (
   applied_at timestamptz not null default clock_timestamp()
 )
 """
-
-
-class MigrationError(TrackerError):
-    """The database and the migrations of this version contradict each other."""
 
 
 @dataclass(frozen=True, slots=True)

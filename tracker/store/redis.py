@@ -27,9 +27,8 @@ def make_client(url: str, *, connections: int, timeout: float | None) -> Client:
         socket_connect_timeout=timeout or 5.0,
         retry=Retry(NoBackoff(), 0),
         health_check_interval=0,
-        # Three round trips at every connect that nobody here reads.
-        lib_name=None,
-        lib_version=None,
+        # Two round trips at every connect that nobody here reads.
+        driver_info=None,
     )
     return Redis.from_pool(pool)
 

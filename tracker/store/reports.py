@@ -24,7 +24,7 @@ from tracker.store.postgres import Pool, transaction
 FIRST_DAY = date(2024, 1, 1)
 """Nothing of ours is older: the ids of clicks begin to count here."""
 
-_GET_CONVERSIONS = "select * from conversions where id = %(id)s"
+_GET_CONVERSION = "select * from conversions where id = %(id)s"
 
 _LIST_CONVERSIONS_OF = """
 select   *
@@ -205,7 +205,7 @@ class ReportStore:
 
     async def get_conversion(self, conversion_id: str) -> ListedConversion:
         """The conversion of that id; raises NotFoundError."""
-        rows = await self._fetch(_GET_CONVERSIONS, id=conversion_id)
+        rows = await self._fetch(_GET_CONVERSION, id=conversion_id)
         return _only(ListedConversion, rows, f"no conversion {conversion_id}")
 
     async def get_postback(self, postback_id: str) -> ListedPostback:
@@ -221,13 +221,19 @@ class ReportStore:
 
     async def get_delivery(self, delivery_id: str) -> ListedDelivery:
         """The latest round of the delivery of that id; raises NotFoundError."""
+        return (await self.list_rounds(delivery_id))[-1]
+
+    async def list_rounds(self, delivery_id: str) -> list[ListedDelivery]:
+        """Every round of the delivery of that id; raises NotFoundError."""
         rows = await self._fetch(
             _report("list_deliveries_of"),
             delivery_ids=[delivery_id],
             conversion_ids=[],
             first_day=FIRST_DAY,
         )
-        return _only(ListedDelivery, rows[-1:], f"no delivery {delivery_id}")
+        if not rows:
+            raise NotFoundError(f"no delivery {delivery_id}")
+        return _read_all(ListedDelivery, rows)
 
     async def list_conversions_of(self, click_id: str) -> list[ListedConversion]:
         """The conversions of a click, the oldest first."""

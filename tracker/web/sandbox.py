@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-import httpx
+import aiohttp
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -31,6 +31,7 @@ from starlette.responses import (
     Response,
 )
 from starlette.routing import Route
+from yarl import URL
 
 from tracker.catalog import read_secrets
 from tracker.domain.postback import MASK, clean
@@ -43,6 +44,7 @@ POSTBACK = "/postback/acme"
 KEPT_HITS = 200
 KEPT_CALLS = 100
 
+TIMEOUT_SECONDS = 10.0
 MAX_BODY = 16 * 1024
 MAX_FIELD = 500
 """Characters that the shop takes of a field; a URL of three of them is still one."""
@@ -66,7 +68,6 @@ PAGE_HEADERS = {
     "X-Robots-Tag": "noindex",
 }
 
-_TIMEOUT = 10.0
 _FOLDER = Path(__file__).parent / "templates" / "sandbox"
 
 Pairs = tuple[tuple[str, str], ...]
@@ -193,12 +194,15 @@ def postback_url(endpoint: str, report: Report, token: str) -> str:
 
 
 async def _get(url: str) -> tuple[int, str]:
-    try:
-        async with httpx.AsyncClient(timeout=_TIMEOUT, trust_env=False) as client:
-            response = await client.get(url)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        return 0, f"no answer: {error or type(error).__name__}"
-    return response.status_code, response.text
+    timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
+    # A session per call, as pressing a button is rare.
+    async with aiohttp.ClientSession(timeout=timeout) as session:
+        try:
+            asked = session.get(URL(url, encoded=True), allow_redirects=False)
+            async with asked as response:
+                return response.status, await response.text(errors="replace")
+        except (aiohttp.ClientError, TimeoutError) as error:
+            return 0, str(error) or "The tracker took too long."
 
 
 # --------------------------------------------------------------------- the pages

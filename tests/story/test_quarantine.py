@@ -1,0 +1,90 @@
+import pytest
+
+from tracker.domain.errors import NotFoundError, RefusedChangeError
+from tracker.domain.outcome import Reason, Verdict
+from tracker.flow.quarantine import Pardon, release_postback
+
+ORDER = {"goal": "sale", "transaction_id": "t-1", "amount": "10"}
+
+
+@pytest.fixture
+def release(runtime):
+    async def release(answer, **pardon):
+        postback_id = answer.json()["postback_id"]
+        return await release_postback(runtime, postback_id, Pardon("ann", **pardon))
+
+    return release
+
+
+async def test_a_waived_reason_lets_the_postback_count(
+    visit, advertiser, release, partner, rows, run_worker_once
+):
+    """Until then no partner hears of it; afterwards it is told as ever."""
+    answer = await advertiser.report(await visit(sub1="one"), token="old", **ORDER)
+    await run_worker_once()
+    assert partner.told == []
+
+    outcome = await release(answer, waived=Reason.BAD_TOKEN)
+    await run_worker_once()
+
+    assert outcome.verdict is Verdict.ACCEPTED
+    assert [told["cid"] for told in partner.told] == ["one"]
+    (row,) = await rows("select * from postbacks")
+    assert (row["outcome"], row["quarantined_for"]) == ("accepted", "bad_token")
+    assert (row["released_by"], row["waived"]) == ("ann", "bad_token")
+
+
+async def test_only_the_named_reason_is_waived(visit, advertiser, release, rows):
+    """It may end in another one, and stays visible."""
+    wrong = {**ORDER, "amount": "9999"}
+    answer = await advertiser.report(await visit(), token="old", **wrong)
+
+    outcome = await release(answer, waived=Reason.BAD_TOKEN)
+
+    assert (outcome.verdict, outcome.reason) == ("quarantined", "over_limit")
+    assert await rows("select reason, quarantined_for from postbacks") == [
+        {"reason": "over_limit", "quarantined_for": "bad_token"}
+    ]
+
+
+async def test_a_wrong_token_is_still_wrong_without_a_waiver(
+    visit, advertiser, release
+):
+    """The token is gone, its hash is not."""
+    answer = await advertiser.report(await visit(), token="old", **ORDER)
+    outcome = await release(answer)
+    assert outcome.reason is Reason.BAD_TOKEN
+
+
+async def test_an_unmatched_postback_is_matched_by_hand(
+    visit, advertiser, release, rows
+):
+    click_id = await visit()
+    answer = await advertiser.report("their-own-user-id", **ORDER)
+
+    assert (await release(answer)).reason is Reason.UNKNOWN_CLICK
+    outcome = await release(answer, click_id=click_id, waived=Reason.BAD_TOKEN)
+
+    assert outcome.verdict is Verdict.ACCEPTED
+    assert await rows("select click_id from conversions") == [{"click_id": click_id}]
+
+
+async def test_a_postback_is_released_once(visit, advertiser, release):
+    answer = await advertiser.report(await visit(), token="old", **ORDER)
+    await release(answer, waived=Reason.BAD_TOKEN)
+    with pytest.raises(NotFoundError):
+        await release(answer, waived=Reason.BAD_TOKEN)
+
+
+async def test_what_leaves_nothing_to_record_cannot_be_waived(
+    visit, advertiser, release
+):
+    answer = await advertiser.report(await visit(), **{**ORDER, "amount": "abc"})
+    with pytest.raises(RefusedChangeError):
+        await release(answer, waived=Reason.BAD_AMOUNT)
+
+
+@pytest.mark.parametrize("postback_id", ["pb_1", "nonsense", "", "pb_" + "0" * 24])
+async def test_a_postback_that_is_not_there_is_not_found(runtime, postback_id):
+    with pytest.raises(NotFoundError):
+        await release_postback(runtime, postback_id, Pardon("ann"))

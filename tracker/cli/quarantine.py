@@ -1,0 +1,161 @@
+# ruff: noqa: PLC0415 - imported where it is used, so that --help is fast
+"""`tracker quarantine`: postbacks that were kept but not believed."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tracker.cli.options import AsDocument, AsJson, By, Limit, Since, operator_name
+from tracker.domain.errors import RefusedChangeError
+from tracker.domain.outcome import REASONS, Reason
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from tracker.domain.outcome import Outcome
+    from tracker.flow.quarantine import Pardon
+    from tracker.store.reports import ListedPostback, PostbackFilter
+
+app = typer.Typer(
+    no_args_is_help=True, help="List postbacks in quarantine, or judge them again."
+)
+
+COLUMNS = ("postback", "at (UTC)", "reason", "advertiser", "from")
+MOST_AT_ONCE = 100_000
+
+OnlyReason = Annotated[Reason | None, typer.Option(help="Only these.", metavar="WORD")]
+
+
+@app.command("list")
+def list_them(
+    *,
+    reason: OnlyReason = None,
+    since: Since = None,
+    limit: Limit = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List postbacks in quarantine, the newest first."""
+    from tracker.cli.joining import run
+    from tracker.cli.output import print_list
+
+    found = run(_list(_wanted(reason, since, limit)))
+    print_list(found, COLUMNS, _cells, as_json=as_json)
+
+
+@app.command()
+def show(
+    postback: Annotated[str, typer.Argument(metavar="ID", help="pb_…")],
+    *,
+    as_json: AsDocument = False,
+) -> None:
+    """Show one postback, believed or not: all it said, and what was decided."""
+    from tracker.cli.joining import run
+    from tracker.cli.output import print_json
+    from tracker.cli.story import postback_document, print_story, tell_postback
+
+    found = run(_get(postback))
+    if as_json:
+        print_json(postback_document(found))
+    else:
+        print_story(tell_postback(found))
+
+
+@app.command()
+def release(  # noqa: PLR0913 - what is chosen, and what is waived
+    ids: Annotated[
+        list[str] | None, typer.Argument(metavar="ID…", help="pb_…, any number.")
+    ] = None,
+    *,
+    click: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="The click it meant, in place of its own."),
+    ] = None,
+    waive: Annotated[
+        Reason | None,
+        typer.Option(metavar="WORD", help="The one reason that no longer counts."),
+    ] = None,
+    reason: OnlyReason = None,
+    since: Since = None,
+    by: By = None,
+    as_json: AsJson = False,
+) -> None:
+    """
+    Judge postbacks again, as of their arrival, under the catalog now in force.
+
+    Those named, or without names all that --reason and --since choose. What ends in
+    quarantine once more is a refusal.
+    """
+    from tracker.cli.joining import run
+    from tracker.flow.quarantine import Pardon
+
+    if bool(ids) == bool(reason or since):
+        raise typer.BadParameter("name postbacks, or choose with --reason or --since")
+    if click and len(ids or ()) != 1:
+        raise typer.BadParameter("--click is for one postback")
+    pardon = Pardon(operator_name(by), click, waive)
+    chosen = _wanted(reason, since, MOST_AT_ONCE)
+    run(_release(ids, chosen, pardon, as_json=as_json))
+
+
+def _wanted(
+    reason: Reason | None, since: "datetime | None", limit: int
+) -> "PostbackFilter":
+    from tracker.store.reports import PostbackFilter
+
+    return PostbackFilter("quarantined", reason, since, limit)
+
+
+async def _list(wanted: "PostbackFilter") -> "list[ListedPostback]":
+    from tracker.cli.joining import open_database
+    from tracker.store.reports import ReportStore
+
+    async with open_database() as pool:
+        return await ReportStore(pool).list_postbacks(wanted)
+
+
+async def _get(postback: str) -> "ListedPostback":
+    from tracker.cli.joining import open_database
+    from tracker.store.reports import ReportStore
+
+    async with open_database() as pool:
+        return await ReportStore(pool).get_postback(postback)
+
+
+async def _release(
+    ids: list[str] | None, chosen: "PostbackFilter", pardon: "Pardon", *, as_json: bool
+) -> None:
+    from tracker.cli.joining import open_tracker_in_force
+    from tracker.cli.output import each
+    from tracker.flow.quarantine import release_postback
+
+    async with open_tracker_in_force() as runtime:
+        found = [] if ids else await runtime.reports.list_postbacks(chosen)
+
+        async def release_one(postback: str) -> None:
+            outcome = await release_postback(runtime, postback, pardon)
+            _say(outcome, as_json=as_json)
+
+        await each(ids or [one.id for one in reversed(found)], release_one)
+
+
+def _say(outcome: "Outcome", *, as_json: bool) -> None:
+    from tracker.cli.output import print_json
+
+    if as_json:
+        print_json(outcome)
+    meaning = REASONS[outcome.reason][1]
+    if outcome.verdict == "quarantined":
+        raise RefusedChangeError(
+            f"{outcome.postback_id} stays: {outcome.reason}, {meaning}"
+        )
+    if not as_json:
+        because = f" ({outcome.reason}, {meaning})" if outcome.reason else ""
+        print(f"{outcome.postback_id} is {outcome.verdict}{because}", end="")
+        print(f": {outcome.conversion_id}" if outcome.conversion_id else "")
+
+
+def _cells(one: "ListedPostback") -> tuple[str, ...]:
+    from tracker.cli.output import short_time
+
+    who = one.advertiser or one.route or "?"
+    return (one.id, short_time(one.received_at), one.reason, who, one.address or "?")

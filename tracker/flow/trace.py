@@ -1,0 +1,185 @@
+"""The whole story of a click, however it is asked for; nothing is changed by it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Literal
+
+import structlog
+
+from tracker.domain import base32
+from tracker.domain.click import Click
+from tracker.domain.click_id import ClickFacts, ClickId
+from tracker.domain.errors import (
+    ForgedClickIdError,
+    NotFoundError,
+    UnknownClickIdError,
+)
+from tracker.runtime import Runtime
+from tracker.store.deliveries import PastAttempt
+from tracker.store.redis import UNAVAILABLE
+from tracker.store.reports import (
+    FIRST_DAY,
+    ListedChange,
+    ListedConversion,
+    ListedDelivery,
+    ListedPostback,
+)
+
+log = structlog.get_logger()
+
+FoundIn = Literal["redis", "postgres", "id", "nowhere"]
+
+
+@dataclass(frozen=True, slots=True)
+class TracedClick:
+    """
+    A click, or what is known of it.
+
+    `found_in` says where: with `id` there is no record, and only `facts` are known;
+    with `nowhere` the id is not one of ours, and `doubt` says why.
+    """
+
+    id: str
+    found_in: FoundIn
+    doubt: str = ""
+    facts: ClickFacts | None = None
+    partner: str = ""
+    offer: str = ""
+    record: Click | None = None
+
+    @property
+    def first_day(self) -> date:
+        """Nothing of its story is older."""
+        return self.facts.day if self.facts else FIRST_DAY
+
+    @property
+    def clicked_at(self) -> datetime | None:
+        """When, by its id; None where that is not ours."""
+        return self.facts.clicked_at if self.facts else None
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Everything that belongs to one click; each list is in order of time."""
+
+    asked: str
+    click: TracedClick | None
+    postbacks: Sequence[ListedPostback] = ()
+    conversions: Sequence[ListedConversion] = ()
+    changes: Sequence[ListedChange] = ()
+    deliveries: Sequence[ListedDelivery] = ()
+    attempts: Mapping[tuple[str, int], Sequence[PastAttempt]] = field(
+        default_factory=dict
+    )
+    """By delivery and round."""
+
+
+async def trace(runtime: Runtime, asked: str) -> Trace:
+    """
+    The story that a click, a postback, a conversion or a delivery belongs to.
+
+    Raises NotFoundError where there is nothing to tell. An id that is not one of
+    ours has a story as well, if a postback named it.
+    """
+    match asked.partition("_")[0]:
+        case "pb":
+            return await _trace_postback(runtime, asked)
+        case "cv":
+            return await _trace_conversion(runtime, asked, asked)
+        case "dl":
+            delivery = await runtime.reports.get_delivery(asked)
+            return await _trace_conversion(runtime, asked, delivery.conversion_id)
+        case _:
+            return await _trace_click(runtime, asked, asked)
+
+
+async def find_click(runtime: Runtime, text: str) -> TracedClick:
+    """The click of that id: from Redis, else from Postgres, else what the id says."""
+    try:
+        facts = runtime.mint.read(text)
+    except (UnknownClickIdError, ForgedClickIdError) as error:
+        return TracedClick(base32.normalise(text), "nowhere", doubt=str(error))
+    record, found_in = await _find_record(runtime, facts)
+    keys = await runtime.reports.list_keys(facts.partner_number, facts.offer_number)
+    return TracedClick(
+        id=facts.id,
+        found_in=found_in,
+        facts=facts,
+        partner=keys.get("partner", f"number {facts.partner_number}"),
+        offer=keys.get("offer", f"number {facts.offer_number}"),
+        record=record,
+    )
+
+
+async def _find_record(
+    runtime: Runtime, facts: ClickFacts
+) -> tuple[Click | None, FoundIn]:
+    hot = await _list_hot(runtime, facts)
+    if facts.id in hot:
+        return hot[facts.id], "redis"
+    logged = await runtime.click_log.list_known([facts])
+    if facts.id in logged:
+        return logged[facts.id], "postgres"
+    return None, "id"
+
+
+async def _list_hot(runtime: Runtime, facts: ClickFacts) -> dict[ClickId, Click]:
+    """With Redis away, Postgres may still know."""
+    try:
+        return await runtime.clicks.list_known([facts])
+    except UNAVAILABLE as error:
+        log.error("redis.unavailable", error=repr(error))
+        return {}
+
+
+async def _trace_postback(runtime: Runtime, asked: str) -> Trace:
+    postback = await runtime.reports.get_postback(asked)
+    if postback.conversion_id is not None:
+        return await _trace_conversion(runtime, asked, postback.conversion_id)
+    if postback.click_id is not None:
+        return await _trace_click(runtime, asked, postback.click_id)
+    return Trace(asked, None, postbacks=[postback])
+
+
+async def _trace_conversion(runtime: Runtime, asked: str, conversion: str) -> Trace:
+    found = await runtime.reports.get_conversion(conversion)
+    return await _trace_click(runtime, asked, found.click_id)
+
+
+async def _trace_click(runtime: Runtime, asked: str, click_id: str) -> Trace:
+    click = await find_click(runtime, click_id)
+    told = await _tell(runtime, asked, click)
+    if click.found_in == "nowhere" and not told.postbacks:
+        raise NotFoundError(f"{asked}: {click.doubt}, and no postback named it")
+    return told
+
+
+async def _tell(runtime: Runtime, asked: str, click: TracedClick) -> Trace:
+    reports, first_day = runtime.reports, click.first_day
+    conversions = await reports.list_conversions_of(click.id)
+    ids = [conversion.id for conversion in conversions]
+    deliveries = await reports.list_deliveries_of(ids, first_day=first_day)
+    return Trace(
+        asked=asked,
+        click=click,
+        postbacks=await reports.list_postbacks_of(click.id, ids, first_day=first_day),
+        conversions=conversions,
+        changes=await reports.list_changes_of(ids),
+        deliveries=deliveries,
+        attempts=by_round(
+            await reports.list_attempts_of(
+                (delivery.id for delivery in deliveries), first_day=first_day
+            )
+        ),
+    )
+
+
+def by_round(
+    attempts: Sequence[PastAttempt],
+) -> dict[tuple[str, int], list[PastAttempt]]:
+    """Attempts by what they were tries at."""
+    found: dict[tuple[str, int], list[PastAttempt]] = {}
+    for attempt in attempts:
+        found.setdefault((attempt.delivery_id, attempt.round), []).append(attempt)
+    return found
