@@ -161,6 +161,16 @@ async def test_an_operator_can_pause_a_lane_too(runtime, owed):
     assert [one.id for one in held] == [owed.id]
 
 
+async def test_what_is_freed_on_a_paused_lane_is_held_for_that(
+    runtime, without_click, clock
+):
+    await runtime.deliveries.pause(without_click.lane, "asked by phone")
+    clock.advance(hours=24, seconds=1)
+    await sweep_deliveries(runtime)
+
+    assert (await runtime.deliveries.count_owed()).held == {"paused_lane": 1}
+
+
 async def test_a_removed_postback_is_held_and_freed_when_it_is_back(
     runtime, owed, partner_inbox
 ):

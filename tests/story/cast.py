@@ -129,4 +129,4 @@ class Partner:
     @property
     def told(self):
         """What each call said, in order."""
-        return [dict(parse_qsl(urlsplit(hit.path).query)) for hit in self.inbox.hits]
+        return [dict(parse_qsl(urlsplit(hit.target).query)) for hit in self.inbox.hits]

@@ -1,7 +1,6 @@
 # ruff: noqa: PLC0415 - imported where it is used, so that --help is fast
 """`tracker conversions`: list them, and change them by hand."""
 
-from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +12,8 @@ from tracker.domain.identity import ConversionId
 from tracker.domain.money import parse_amount
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from tracker.domain.conversion import Conversion
     from tracker.flow.conversion import Operator
     from tracker.runtime import Runtime
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="List conversions, or change them.")
 
-COLUMNS = ("conversion", "at (UTC)", "status", "partner, offer, goal", "payout")
+COLUMNS = ("conversion", "at (UTC)", "status", "for", "payout")
 
-Ids = Annotated[list[str], typer.Argument(metavar="ID…", help="cv_…, one or more.")]
+Ids = Annotated[list[str], typer.Argument(metavar="ID", help="cv_…, one or more.")]
 Note = Annotated[str | None, typer.Option(help="Why; kept with the change.")]
 
 

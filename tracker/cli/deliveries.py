@@ -1,7 +1,6 @@
 # ruff: noqa: PLC0415 - imported where it is used, so that --help is fast
 """`tracker deliveries`: what partners are owed, what became of it, and once more."""
 
-from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +11,8 @@ from tracker.domain.errors import RefusedChangeError
 from tracker.domain.identity import DeliveryId
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from tracker.flow.trace import Trace
     from tracker.store.deliveries import DeliveryStore, PausedLane
     from tracker.store.reports import DeliveryFilter, ListedDelivery
@@ -22,10 +23,10 @@ app = typer.Typer(
     no_args_is_help=True, help="List deliveries to partners, or send them again."
 )
 
-COLUMNS = ("delivery", "owed since", "state", "partner/postback", "why, or when")
+COLUMNS = ("delivery", "owed since", "state", "to", "why")
 LANE_COLUMNS = ("lane", "paused since", "why", "waiting")
 
-Ids = Annotated[list[str], typer.Argument(metavar="ID…", help="dl_…, one or more.")]
+Ids = Annotated[list[str], typer.Argument(metavar="ID", help="dl_…, one or more.")]
 
 
 class State(StrEnum):
@@ -96,7 +97,7 @@ def replay(ids: Ids) -> None:
 def resume(
     lanes: Annotated[
         list[str] | None,
-        typer.Argument(metavar="LANE…", help="partner/postback@host, one or more."),
+        typer.Argument(metavar="LANE", help="partner/postback@host, one or more."),
     ] = None,
     *,
     as_json: AsJson = False,
@@ -185,7 +186,7 @@ async def _list_paused() -> "tuple[PausedLane, ...]":
 def _cells(one: "ListedDelivery") -> tuple[str, ...]:
     from tracker.cli.output import short_time
 
-    why = f"next try {short_time(one.due_at)}" if one.due_at else one.reason
+    why = f"due {short_time(one.due_at)}" if one.due_at else one.reason
     where = f"{one.partner}/{one.postback}"
     return (one.id, short_time(one.created_at), one.state, where, why)
 

@@ -216,7 +216,7 @@ def _sale_reports(turn: int, sale: dict[str, str]) -> Iterator[Report]:
         yield Report("sale, repeated", sale)
     if turn % 3 == 1:
         yield Report("approved → rejected", {**sale, "status": "rejected"})
-        yield Report("rejected → approved, other amount", {**sale, "amount": "1"})
+        yield Report("rejected → approved for 1", {**sale, "amount": "1"})
 
 
 def _fault_reports(number: int, sale: dict[str, str]) -> Iterator[Report]:
@@ -243,12 +243,21 @@ def _forged(click_id: str) -> str:
 
 def _session(base_url: str) -> aiohttp.ClientSession:
     """aiohttp, because a slower client would mostly measure itself."""
+    if not _is_http(base_url):
+        raise DemoError(f"{base_url!r} is not a URL like http://127.0.0.1:8080")
     return aiohttp.ClientSession(
         f"{base_url.rstrip('/')}/",
         connector=aiohttp.TCPConnector(limit=0),
         timeout=aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS),
         headers={"User-Agent": "tracker-demo"},
     )
+
+
+def _is_http(url: str) -> bool:
+    with suppress(ValueError):
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname)
+    return False
 
 
 async def _find_sandbox(session: aiohttp.ClientSession, base_url: str) -> None:
@@ -394,7 +403,7 @@ def _mean_and_p95(seconds: Sequence[float]) -> tuple[timedelta, timedelta]:
 @contextmanager
 def _progress(console: Console, clicks: int) -> Iterator[Callable[[], None]]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=console) as progress:
+    with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("clicks", total=clicks)
         yield lambda: progress.advance(task)
 

@@ -110,6 +110,14 @@ def read_catalog_secrets(settings: "Settings") -> dict[str, str]:
     return {BASE_URL: settings.base_url, **made, **found}
 
 
+def read_sandbox_token(data_dir: "Path") -> str:
+    """The token of the sandbox's advertiser; StoreUnavailableError without one."""
+    found = {**_sandbox_secrets(data_dir), **os.environ}
+    if not found.get(_SANDBOX_TOKEN):
+        raise StoreUnavailableError("no sandbox runs; start `tracker up --sandbox`")
+    return found[_SANDBOX_TOKEN]
+
+
 def _sandbox_secrets(data_dir: "Path") -> dict[str, str]:
     """The token that `up --sandbox` made, where it has ever run."""
     try:

@@ -56,8 +56,12 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 def print_rich(what: Any) -> None:
-    """With colour where there is a terminal that wants it, and nowhere else."""
-    _console().print(what)
+    """With colour where a terminal wants it; without the blanks at the ends of lines."""
+    console = _console()
+    with console.capture() as captured:
+        console.print(what)
+    for line in captured.get().splitlines():
+        print(line.rstrip())
 
 
 def refuse(message: object) -> None:

@@ -1,9 +1,11 @@
 # ruff: noqa: PLC0415 - imported where it is used, so that --help is fast
-"""The command that plays through the main job against a running sandbox."""
+"""The command that plays the main job through, against a sandbox that runs."""
 
 from typing import Annotated
 
 import typer
+
+from tracker.cli.tracing import trace_id
 
 
 def demo(
@@ -17,6 +19,12 @@ def demo(
     ] = None,
 ) -> None:
     """Send clicks and postbacks to a running sandbox, and tell what became of them."""
-    from tracker.cli.demo import run_demo
+    from tracker.cli.demo import demo as play
+    from tracker.cli.joining import own_settings, read_sandbox_token
 
-    run_demo(clicks=clicks, base_url=base_url)
+    settings = own_settings()
+    token = read_sandbox_token(settings.data_dir)
+    summary = play(base_url or settings.base_url, token, clicks)
+    if summary.click_id:
+        print(f"\ntracker trace {summary.click_id}\n")
+        trace_id(summary.click_id)

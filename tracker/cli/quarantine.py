@@ -63,7 +63,7 @@ def show(
 @app.command()
 def release(  # noqa: PLR0913 - what is chosen, and what is waived
     ids: Annotated[
-        list[str] | None, typer.Argument(metavar="ID…", help="pb_…, any number.")
+        list[str] | None, typer.Argument(metavar="ID", help="pb_…, any number.")
     ] = None,
     *,
     click: Annotated[

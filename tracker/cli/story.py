@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
@@ -16,7 +15,12 @@ from tracker.domain.delivery import EXPLANATIONS, DeadReason, Failure, HeldReaso
 from tracker.domain.outcome import REASONS, Reason
 from tracker.flow.trace import Trace, TracedClick
 from tracker.store.deliveries import PastAttempt
-from tracker.store.reports import ListedChange, ListedDelivery, ListedPostback
+from tracker.store.reports import (
+    ListedChange,
+    ListedConversion,
+    ListedDelivery,
+    ListedPostback,
+)
 
 FOUND_IN = {
     "redis": "its record is in Redis",
@@ -76,7 +80,8 @@ def tell(trace: Trace) -> list[Event]:
     released = {one.id: one.released_at for one in trace.postbacks if one.conversion_id}
     events += [_changed(one, released) for one in trace.changes]
     events += tell_deliveries(trace)
-    return sorted(events, key=lambda event: event.place)
+    now = [_now(one) for one in trace.conversions]
+    return sorted(events, key=lambda event: event.place) + now
 
 
 def tell_click(click: TracedClick) -> list[Event]:
@@ -230,12 +235,15 @@ def _said(postback: ListedPostback) -> list[str]:
     details = [
         postback.id,
         _meaning(reason) if reason else "",
-        _labelled("from", postback.address or ""),
-        f"{postback.method} {postback.path}",
+        f"{postback.method} {postback.path}{_source(postback)}",
         " ".join(f"{name}={value}" for name, value in postback.parameters),
         "" if postback.released_at else _concerns(postback),
     ]
     return [detail for detail in details if detail]
+
+
+def _source(postback: ListedPostback) -> str:
+    return f" from {postback.address}" if postback.address else ""
 
 
 def _concerns(postback: ListedPostback) -> str:
@@ -255,9 +263,9 @@ def _release(postback: ListedPostback, at: datetime) -> Event:
 
 def _changed(change: ListedChange, released: Mapping[str, datetime | None]) -> Event:
     details = [
-        f"{_money(change)}, catalog version {change.catalog_version}",
-        f"conversion {change.conversion_id}",
-        f"by {change.postback_id or change.operator}",
+        _money(change),
+        f"of {change.conversion_id}",
+        f"by {change.postback_id or change.operator}, {_terms(change)}",
         f"note: {change.note}" if change.note else "",
     ]
     return Event(
@@ -269,6 +277,13 @@ def _changed(change: ListedChange, released: Mapping[str, datetime | None]) -> E
     )
 
 
+def _now(conversion: ListedConversion) -> Event:
+    transaction = _labelled("transaction", conversion.transaction_id or "")
+    details = [_money(conversion), conversion.id, transaction]
+    headline = f"{conversion.goal} is {conversion.status}"
+    return Event(None, "now", headline, [one for one in details if one])
+
+
 def _move(change: ListedChange) -> str:
     if change.old_status is None:
         return f"#{change.number} created, {change.status}"
@@ -277,15 +292,15 @@ def _move(change: ListedChange) -> str:
     return f"#{change.number} {change.old_status} → {change.status}"
 
 
-def _money(change: ListedChange) -> str:
-    sums = [("amount", change.amount), ("payout", change.payout)]
-    sums.append(("revenue", change.revenue))
-    known = [_sum(name, value) for name, value in sums if value is not None]
-    return f"{', '.join(known)} {change.currency}"
+def _money(change: ListedChange | ListedConversion) -> str:
+    sums = f"payout {change.payout:f}, revenue {change.revenue:f}"
+    if change.amount is not None:
+        sums += f", amount {change.amount:f}"
+    return f"{sums} {change.currency}"
 
 
-def _sum(name: str, value: Decimal) -> str:
-    return f"{name} {value:f}"
+def _terms(change: ListedChange) -> str:
+    return f"under catalog version {change.catalog_version}"
 
 
 def _owed(delivery: ListedDelivery) -> Event:

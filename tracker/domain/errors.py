@@ -3,6 +3,7 @@ The errors of the tracker.
 
     TrackerError
     ├── CatalogError            partners.yaml cannot be believed
+    │   └── CatalogOutpacedError    another version came into force meanwhile
     ├── TemplateError           a template in it cannot be read
     ├── SettingsError           the environment cannot be believed
     ├── StartError              `tracker up` cannot run, or cannot go on
@@ -30,6 +31,10 @@ class TrackerError(Exception):
 
 class CatalogError(TrackerError):
     """The catalog cannot be believed; the message names every fault by line."""
+
+
+class CatalogOutpacedError(CatalogError):
+    """Another version came into force while this one was made."""
 
 
 class TemplateError(TrackerError):

@@ -28,7 +28,11 @@ from tracker.catalog import (
     seal_draft,
     write_copy,
 )
-from tracker.domain.errors import CatalogError, StoreUnavailableError
+from tracker.domain.errors import (
+    CatalogError,
+    CatalogOutpacedError,
+    StoreUnavailableError,
+)
 from tracker.logs import hide
 from tracker.runtime import BASE_URL, Runtime
 from tracker.store.catalogs import Edit, InForce
@@ -108,7 +112,7 @@ async def _apply_newer_file(runtime: Runtime) -> None:
     try:
         file = await asyncio.to_thread(_read, runtime.settings.catalog)
         if not in_force or file.edited_at > in_force[0].edited_at:
-            await _put_in_force(runtime, file, in_force)
+            await _put_in_force(runtime, file)
     except CatalogError as error:
         if not in_force:
             raise
@@ -119,14 +123,27 @@ async def _apply_edit(runtime: Runtime) -> None:
     """A file that was written while we run is what the operator wants now."""
     try:
         file = await asyncio.to_thread(_read, runtime.settings.catalog)
-        await _put_in_force(runtime, file, await runtime.catalogs.list_in_force())
+        await _put_in_force(runtime, file)
     except CatalogError as error:
         _report(runtime, error)
 
 
-async def _put_in_force(runtime: Runtime, file: File, in_force: list[InForce]) -> None:
-    if in_force and in_force[0].content_hash == file.content_hash:
+async def _put_in_force(runtime: Runtime, file: File) -> None:
+    """Once per content: whoever is outpaced looks again at what is in force."""
+    while True:
+        in_force = await runtime.catalogs.list_in_force()
+        if in_force and in_force[0].content_hash == file.content_hash:
+            return
+        try:
+            await _insert_version(runtime, file, in_force)
+        except CatalogOutpacedError:
+            continue
         return
+
+
+async def _insert_version(
+    runtime: Runtime, file: File, in_force: list[InForce]
+) -> None:
     previous = in_force[0].snapshot if in_force else None
     name = runtime.settings.catalog.name
     draft = await draft_apart(file.content, name, runtime.secrets, previous)

@@ -29,7 +29,7 @@ from tracker.domain.delivery import (
 )
 from tracker.domain.errors import NotFoundError, TemplateError
 from tracker.runtime import Runtime
-from tracker.store.deliveries import MAX_NOTED, Attempt, Lease, Result
+from tracker.store.deliveries import MAX_NOTED, Attempt, Lease, Outcome, Result
 
 log = structlog.get_logger()
 
@@ -76,16 +76,24 @@ async def finish_deliveries(
     """Write down what came of the calls, in one transaction, and then tell of it."""
     lost = await runtime.deliveries.finish(results)
     for result in results:
-        _tell(result, is_lost=result.lease.delivery.id in lost)
+        if result.lease.delivery.id in lost:
+            _tell_lost(result)
+        else:
+            _tell(result)
     return list(results)
 
 
 async def sweep_deliveries(runtime: Runtime) -> None:
-    """What time brings: leases that ran out, holds that are over, old age."""
+    """
+    What time brings: leases that ran out, holds that are over, old age.
+
+    Each step stands for itself: what one leaves undone the next sweep does.
+    """
     await end_expired_leases(runtime)
     await runtime.deliveries.fill_click_details()
     await runtime.deliveries.free_overdue()
     await free_restored(runtime)
+    await runtime.deliveries.hold_paused()
     await runtime.deliveries.expire()
 
 
@@ -151,18 +159,23 @@ def _forsaken(lease: Lease) -> Result:
     return Result(lease, verdict, Attempt("unknown", lease.claimed_at, error=failure))
 
 
-def _tell(result: Result, *, is_lost: bool) -> None:
+def _tell(result: Result) -> None:
     if result.attempt:
-        _tell_attempt(result, result.attempt, "orphan" if is_lost else "")
-    if isinstance(result.verdict, Dead) and not is_lost:
+        _tell_attempt(result, result.attempt, result.attempt.outcome)
+    if isinstance(result.verdict, Dead):
         metrics.DELIVERIES_DEAD.labels(result.verdict.reason).inc()
         log.warning("delivery.dead", **_ids(result), reason=result.verdict.reason)
-    if _failure(result.verdict) is Failure.GONE and not is_lost:
+    if _failure(result.verdict) is Failure.GONE:
         log.error("lane.paused", lane=result.lease.delivery.lane, reason=Failure.GONE)
 
 
-def _tell_attempt(result: Result, attempt: Attempt, overruled: str) -> None:
-    outcome = overruled or attempt.outcome
+def _tell_lost(result: Result) -> None:
+    """A worker that overslept has made its call; who only wrote it off has not."""
+    if result.attempt and result.attempt.outcome != "unknown":
+        _tell_attempt(result, result.attempt, "orphan")
+
+
+def _tell_attempt(result: Result, attempt: Attempt, outcome: Outcome) -> None:
     metrics.DELIVERY_ATTEMPTS.labels(outcome).inc()
     log.info(
         "delivery.attempted",
@@ -173,7 +186,7 @@ def _tell_attempt(result: Result, attempt: Attempt, overruled: str) -> None:
         http_status=attempt.http_status,
         duration_ms=attempt.duration_ms,
         error=attempt.error,
-        retry_after_s=_wait(result.verdict),
+        retry_in_s=_wait(result.verdict),
     )
 
 

@@ -129,7 +129,7 @@ async def _list_hot(runtime: Runtime, facts: ClickFacts) -> dict[ClickId, Click]
     try:
         return await runtime.clicks.list_known([facts])
     except UNAVAILABLE as error:
-        log.error("redis.unavailable", error=repr(error))
+        log.warning("redis.unavailable", error=repr(error))
         return {}
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from psycopg.rows import class_row
 
-from tracker.domain.errors import CatalogError
+from tracker.domain.errors import CatalogOutpacedError
 from tracker.store.postgres import Connection, Pool, transaction
 
 Kind = Literal["partner", "offer"]
@@ -94,12 +94,12 @@ class CatalogStore:
         Puts an edit in force, with numbers for what is new in it.
 
         `seal` makes the snapshot of a version number and all numbers. One process
-        at a time gets here; raises CatalogError if another version came between.
+        at a time gets here; raises CatalogOutpacedError if another version was first.
         """
         async with transaction(self._pool) as connection:
             await connection.execute(_LOCK)
             if await _version(connection) != edit.follows:
-                raise CatalogError("another version came into force meanwhile")
+                raise CatalogOutpacedError("another version came into force")
             version = edit.follows + 1
             snapshot = seal(version, await _numbers(connection, edit))
             await connection.execute(

@@ -501,10 +501,13 @@ set    paused_at = excluded.paused_at, paused_reason = excluded.paused_reason
 where  lanes.paused_at is null
 """
 
-HOLD_LANES = """
+HOLD_PAUSED = """
 update deliveries
 set    held_reason = 'paused_lane'
-where  lane = any(%(lanes)s) and held_reason is null and lease_token is null
+from   lanes
+where  lanes.paused_at is not null
+and    deliveries.lane = lanes.lane
+and    deliveries.held_reason is null and deliveries.lease_token is null
 """
 
 RESUME = """
@@ -663,6 +666,10 @@ class DeliveryStore:
             postbacks=[postback for _, postback in pairs],
         )
 
+    async def hold_paused(self) -> int:
+        """Hold what became due on a paused lane by another way; how many."""
+        return await self._execute(HOLD_PAUSED)
+
     async def expire(self, limit: int = _SWEPT_AT_ONCE) -> int:
         """Give up what is still unfinished after seven days; how many."""
         async with transaction(self._pool) as connection:
@@ -707,7 +714,7 @@ class DeliveryStore:
         """Send nothing more on a lane until it is resumed."""
         async with transaction(self._pool) as connection:
             await _execute(connection, PAUSE, lanes=[lane], reason=reason)
-            await _execute(connection, HOLD_LANES, lanes=[lane])
+            await _execute(connection, HOLD_PAUSED)
 
     async def resume(self, lane: str) -> None:
         """Send again; raises NotFoundError for a lane that is not paused."""
@@ -911,7 +918,7 @@ async def _pause_lanes(connection: Connection, kept: Sequence[Result]) -> None:
     )
     if lanes:
         await _execute(connection, PAUSE, lanes=lanes, reason="410")
-        await _execute(connection, HOLD_LANES, lanes=lanes)
+        await _execute(connection, HOLD_PAUSED)
 
 
 async def _archive(connection: Connection, kept: Sequence[Result]) -> None:

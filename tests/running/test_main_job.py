@@ -1,0 +1,181 @@
+"""The whole of it, as `make run` runs it: real processes, real stores, real HTTP."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+
+CATALOG = Path(__file__).parents[2] / "partners.yaml"
+
+
+class Sandbox:
+    """A `tracker up --sandbox` in a folder of its own."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.port = _free_port()
+        self.base_url = f"http://127.0.0.1:{self.port}"
+        self.environ = {
+            **{n: v for n, v in os.environ.items() if not n.startswith("TRACKER_")},
+            "TRACKER_DATA_DIR": str(folder / "data"),
+            "TRACKER_CATALOG": str(folder / "partners.yaml"),
+            "TRACKER_PORT": str(self.port),
+        }
+        shutil.copy(CATALOG, folder)
+        self.start()
+
+    def start(self):
+        with (self.folder / "log").open("a") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tracker", "up", "--sandbox"],
+                env=self.environ,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        said = ""
+        while "stop " not in said:
+            line = self.process.stdout.readline()
+            assert line, (self.folder / "log").read_text()
+            said += line
+        return said
+
+    def stop(self, number=signal.SIGTERM):
+        self.process.send_signal(number)
+        self.process.communicate(timeout=40)
+        return self.process.returncode
+
+    def command(self, *words):
+        return subprocess.run(
+            [sys.executable, "-m", "tracker", *words],
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+
+    def click(self, **query):
+        answer = httpx.get(f"{self.base_url}/c/bestdeals/acme-shoes", params=query)
+        return parse_qs(urlsplit(answer.headers["location"]).query)["cid"][0]
+
+    def report(self, click_id, order):
+        token = (self.folder / "data/sandbox_token").read_text().strip()
+        query = {
+            "click_id": click_id,
+            "transaction_id": order,
+            "amount": "50",
+            "token": token,
+        }
+        return httpx.get(f"{self.base_url}/postback/acme", params=query)
+
+    def told(self):
+        """What the partner's inbox page shows."""
+        return httpx.get(f"{self.base_url}/sandbox/inbox/view").text
+
+
+@pytest.fixture(scope="module")
+def sandbox():
+    from stores import temporary_folder  # noqa: PLC0415 - beside the other stores
+
+    with temporary_folder() as folder:
+        sandbox = Sandbox(folder)
+        yield sandbox
+        sandbox.stop()
+
+
+def test_the_main_job_from_click_to_partner(sandbox):
+    click_id = sandbox.click(sub1="banner-7")
+    answer = sandbox.report(click_id, "order-1")
+
+    assert (answer.status_code, answer.json()["status"]) == (200, "accepted")
+    _await(lambda: "banner-7" in sandbox.told())
+    story = sandbox.command("trace", click_id).stdout
+    for fact in ("banner-7", "accepted", "order-1", "delivered"):
+        assert fact in story
+
+
+def test_a_delivery_leaves_within_200_ms_of_its_conversion(sandbox):
+    """Measured by the tracker's own clock, conversion against first attempt."""
+    for number in range(10):
+        order = f"quick-{number}"
+        sandbox.report(sandbox.click(sub1=order), order)
+        _await(lambda order=order: order in sandbox.told())
+
+    listed = sandbox.command("conversions", "list", "--json").stdout
+    assert listed.count("quick-") == 10
+    delays = sorted(_delays(sandbox))
+    assert statistics.median(delays) < 0.2, delays
+
+
+def test_after_everything_was_killed_the_next_start_goes_on(sandbox):
+    """Even the stores: nothing that was acknowledged is gone."""
+    click_id = sandbox.click(sub1="before-the-crash")
+    sandbox.report(click_id, "order-before")
+
+    _kill_all(sandbox.process.pid)
+    sandbox.process.communicate()
+    sandbox.start()
+
+    assert sandbox.report(click_id, "order-before").json()["status"] == "duplicate"
+    _await(lambda: "before-the-crash" in sandbox.command("trace", click_id).stdout)
+
+
+def _delays(sandbox):
+    """Seconds from each change to the start of its first attempt."""
+    import psycopg  # noqa: PLC0415 - only this test looks behind the curtain
+
+    from tracker.settings import load_settings  # noqa: PLC0415
+    from tracker.supervisor import find_running  # noqa: PLC0415
+
+    settings = find_running(load_settings(sandbox.environ, needs=()))
+    with psycopg.connect(settings.database_conninfo) as connection:
+        rows = connection.execute(
+            """
+            select extract(epoch from attempt.started_at - archive.created_at)::float
+              from delivery_attempts as attempt
+              join delivery_archive  as archive on archive.id = attempt.delivery_id
+             where attempt.number = 1
+            """
+        )
+        return [row[0] for row in rows]
+
+
+def _await(is_so, seconds=10.0):
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def _kill_all(pid):
+    """The supervisor and all it started, stores included, all at once."""
+    listing = subprocess.run(
+        ["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True
+    )
+    children = {}
+    for line in listing.stdout.splitlines():
+        child, parent = map(int, re.findall(r"\d+", line))
+        children.setdefault(parent, []).append(child)
+    doomed, queue = [], [pid]
+    while queue:
+        doomed.append(queue.pop())
+        queue += children.get(doomed[-1], [])
+    for one in doomed:
+        os.kill(one, signal.SIGKILL)
+
+
+def _free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
