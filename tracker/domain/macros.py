@@ -46,6 +46,8 @@ CLICK_DETAILS = DELIVERY_MACROS - CONVERSION_MACROS
 
 _ORIGIN = re.compile(r"https?://[^\s/?#@{}\\]+(?=[/?#]|\Z)", re.IGNORECASE)
 
+_NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,6})?", re.ASCII)
+
 _SPECIAL = re.compile(
     r"\$\$\{(?P<literal>[^{}]*)\}"
     r"|\$\{(?P<secret>[A-Za-z_][A-Za-z0-9_]*)\}"
@@ -250,9 +252,11 @@ def _percent(argument: str) -> Callable[[str], str]:
 
 
 def _share_of(value: str, share: Decimal) -> str:
-    whole = Decimal(value)
-    exponent = Decimal(1).scaleb(whole.as_tuple().exponent)  # type: ignore[arg-type]
-    return str((whole * share).quantize(exponent, rounding=ROUND_HALF_UP))
+    """With as many decimals as the value has."""
+    if not _NUMBER.fullmatch(value):
+        raise ValueError("not a plain number")
+    exponent = Decimal(1).scaleb(-len(value.partition(".")[2]))
+    return str((Decimal(value) * share).quantize(exponent, rounding=ROUND_HALF_UP))
 
 
 def _unix(argument: str) -> Callable[[str], str]:

@@ -1,0 +1,219 @@
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tracker.domain.catalog import (
+    Advertiser,
+    Auth,
+    Catalog,
+    Goal,
+    Offer,
+    Partner,
+    Status,
+)
+from tracker.domain.click_id import ClickClass, ClickIdMint, SigningKeys
+from tracker.domain.conversion import Ledger
+from tracker.domain.errors import QuarantinedError
+from tracker.domain.identity import new_postback_id
+from tracker.domain.judgement import Rules, judge
+from tracker.domain.money import Rate
+from tracker.domain.outcome import Reason, Verdict
+from tracker.domain.postback import Postback, TokenHasher
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+KEYS = SigningKeys(0, {0: b"0" * 32})
+MINT = ClickIdMint(KEYS)
+
+SHARE, SUM = Rate(Decimal(10), is_percent=True), Rate(Decimal("2.50"))
+
+
+def a_goal(**changed):
+    return replace(Goal("sale", payout=SHARE, revenue=SHARE), **changed)
+
+
+def an_offer(goal):
+    return Offer(
+        key="shoes",
+        number=1,
+        name="Shoes",
+        advertiser="acme",
+        url="https://shop.example/?cid={click_id}",
+        window=timedelta(days=30),
+        currency="USD",
+        timezone="UTC",
+        goals={goal.key: goal},
+        default_goal=goal.key,
+    )
+
+
+def the_rules(goal, **advertiser):
+    acme = Advertiser("acme", "Acme", Auth(none=True), **advertiser)
+    catalog = Catalog(
+        version=1,
+        currency="USD",
+        timezone="UTC",
+        advertisers={"acme": acme},
+        offers={"shoes": an_offer(goal)},
+        partners={"best": Partner("best", 1, "Best", all_offers=True)},
+        rates={"EUR": Decimal("1.1")},
+    )
+    return Rules(catalog, MINT, TokenHasher(KEYS))
+
+
+def a_click_id(at=NOW, click_class=ClickClass.VISIT):
+    return MINT.mint(
+        now=at, shard=0, click_class=click_class, partner_number=1, offer_number=1
+    )
+
+
+def a_postback(click_id, after=timedelta(minutes=1), **said):
+    at = NOW + after
+    pairs = tuple({"click_id": click_id, "amount": "10", **said}.items())
+    return Postback(new_postback_id(at), at, "GET", "/postback", "", parameters=pairs)
+
+
+def decide(ledger, rules, postback):
+    """The verdict and reason of one postback."""
+    try:
+        outcome = ledger.decide(judge(postback, rules), rules)
+    except QuarantinedError as error:
+        return Verdict.QUARANTINED, error.reason
+    return outcome.verdict, outcome.reason
+
+
+def the_conversion(ledger):
+    (one,) = [*ledger.created, *ledger.updated]
+    return one
+
+
+@given(st.lists(st.sampled_from(["pending", "approved", "rejected"]), min_size=1))
+def test_whatever_comes_a_status_never_moves_backwards(statuses):
+    """And each change is the one its conversion then shows."""
+    rules, ledger, click_id = the_rules(a_goal()), Ledger({}, []), a_click_id()
+    for number, status in enumerate(statuses):
+        after = timedelta(minutes=number)
+        decide(ledger, rules, a_postback(click_id, after, status=status))
+
+    path = [change.status for change in ledger.changes]
+    order = [Status.PENDING, Status.APPROVED, Status.REJECTED]
+    assert path == sorted(set(path), key=order.index)
+    assert the_conversion(ledger).status is path[-1]
+    assert the_conversion(ledger).changes == len(path)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["t-1", "t-2"]), st.integers(1, 3)), min_size=1)
+)
+def test_added_amounts_are_each_counted_once(upsells):
+    rules = the_rules(a_goal(on_repeat="add"))
+    ledger, click_id = Ledger({}, []), a_click_id()
+    for number, (transaction_id, amount) in enumerate(upsells):
+        said = {"transaction_id": transaction_id, "amount": str(amount)}
+        decide(ledger, rules, a_postback(click_id, timedelta(minutes=number), **said))
+
+    money = the_conversion(ledger).money
+    assert money.amount == sum(amount for _, amount in set(upsells))
+    assert money.payout == SHARE.of(money.amount, "USD")
+
+
+def test_what_is_settled_in_the_same_batch_is_seen_by_the_next():
+    rules, ledger, click_id = the_rules(a_goal()), Ledger({}, []), a_click_id()
+    verdicts = [
+        decide(ledger, rules, a_postback(click_id, status=status))[0]
+        for status in ("pending", "pending", "approved")
+    ]
+    assert verdicts == [Verdict.ACCEPTED, Verdict.DUPLICATE, Verdict.UPDATED]
+    assert (len(ledger.created), len(ledger.updated)) == (1, 0)
+
+
+def test_a_postback_that_was_overtaken_undoes_nothing():
+    """The rejection arrived later, though it is judged first."""
+    rules = the_rules(a_goal(), reopen=True)
+    ledger, click_id = Ledger({}, []), a_click_id()
+    late, early = timedelta(minutes=9), timedelta(minutes=1)
+
+    decide(ledger, rules, a_postback(click_id, early, status="pending"))
+    decide(ledger, rules, a_postback(click_id, late, status="rejected"))
+    overtaken = decide(
+        ledger, rules, a_postback(click_id, timedelta(minutes=5), status="approved")
+    )
+
+    assert overtaken == (Verdict.DUPLICATE, Reason.STALE_STATUS)
+
+
+def test_an_advertiser_may_be_trusted_to_reopen():
+    rules = the_rules(a_goal(), reopen=True)
+    ledger, click_id = Ledger({}, []), a_click_id()
+    decide(ledger, rules, a_postback(click_id, status="rejected"))
+    later = a_postback(click_id, timedelta(minutes=2), status="approved")
+    assert decide(ledger, rules, later) == (Verdict.UPDATED, Reason.NONE)
+
+
+def test_an_update_replaces_the_amount_and_a_fixed_sum_is_owed_once():
+    rules = the_rules(a_goal(on_repeat="update", payout=SUM))
+    ledger, click_id = Ledger({}, []), a_click_id()
+    decide(ledger, rules, a_postback(click_id))
+    decide(ledger, rules, a_postback(click_id, timedelta(minutes=2), amount="99"))
+
+    money = the_conversion(ledger).money
+    assert (money.amount, money.payout) == (Decimal(99), Decimal("2.50"))
+    assert money.revenue == Decimal("9.90")
+
+
+def test_once_per_postback_counts_every_one():
+    rules = the_rules(a_goal(once_per="postback"))
+    ledger, click_id = Ledger({}, []), a_click_id()
+    said = [decide(ledger, rules, a_postback(click_id))[0] for _ in range(3)]
+    assert said == [Verdict.ACCEPTED] * 3
+
+
+def test_a_transaction_may_count_per_click():
+    rules = the_rules(a_goal(once_per="transaction", scope="click"))
+    ledger = Ledger({}, [])
+    verdicts = [
+        decide(ledger, rules, a_postback(a_click_id(), transaction_id="t-1"))[0]
+        for _ in range(2)
+    ]
+    assert verdicts == [Verdict.ACCEPTED, Verdict.ACCEPTED]
+
+
+@pytest.mark.parametrize(
+    ("sent", "currency", "amount", "payout"),
+    [
+        ("10", "USD", "10", "1.00"),
+        ("10.05", "USD", "10.05", "1.01"),
+        ("10.04", "USD", "10.04", "1.00"),
+        ("10.01", "EUR", "11.011", "1.10"),
+        ("0", "USD", "0", "0.00"),
+        ("999999999999.999999", "USD", "999999999999.999999", "100000000000.00"),
+    ],
+)
+def test_money_is_rounded_half_up_and_once(sent, currency, amount, payout):
+    rules, ledger = the_rules(a_goal()), Ledger({}, [])
+    postback = a_postback(a_click_id(), amount=sent, currency=currency)
+    decide(ledger, rules, postback)
+
+    money = the_conversion(ledger).money
+    assert (money.amount, money.payout) == (Decimal(amount), Decimal(payout))
+    assert (money.sent_amount, money.sent_currency) == (Decimal(sent), currency)
+
+
+def test_the_window_ends_to_the_moment():
+    rules = the_rules(a_goal())
+    click_id = a_click_id()
+    within = a_postback(click_id, timedelta(days=30))
+    beyond = a_postback(click_id, timedelta(days=30, milliseconds=1))
+
+    assert decide(Ledger({}, []), rules, beyond)[1] is Reason.OUTSIDE_WINDOW
+    assert decide(Ledger({}, []), rules, within)[0] is Verdict.ACCEPTED
+
+
+def test_the_window_does_not_apply_to_a_change():
+    rules, ledger, click_id = the_rules(a_goal()), Ledger({}, []), a_click_id()
+    decide(ledger, rules, a_postback(click_id, status="pending"))
+    late = a_postback(click_id, timedelta(days=90), status="approved")
+    assert decide(ledger, rules, late)[0] is Verdict.UPDATED

@@ -1,0 +1,31 @@
+from ipaddress import ip_network
+
+import pytest
+
+from tracker.web.client import client_address
+
+PROXIES = (ip_network("10.0.0.0/8"), ip_network("::1/128"))
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "address"),
+    [
+        ("203.0.113.9", "", "203.0.113.9"),
+        ("203.0.113.9", "198.51.100.1", "203.0.113.9"),
+        ("10.0.0.1", "198.51.100.1", "198.51.100.1"),
+        ("10.0.0.1", "6.6.6.6, 198.51.100.1", "198.51.100.1"),
+        ("10.0.0.1", "198.51.100.1, 10.0.0.7", "198.51.100.1"),
+        ("10.0.0.1", "rubbish", "10.0.0.1"),
+        ("10.0.0.1", "198.51.100.1, rubbish", "10.0.0.1"),
+        ("10.0.0.1", "", "10.0.0.1"),
+        ("::1", "2001:db8::7", "2001:db8::7"),
+        ("::ffff:203.0.113.9", "", "203.0.113.9"),
+        ("", "198.51.100.1", ""),
+    ],
+)
+def test_only_a_trusted_proxy_is_believed(peer, forwarded, address):
+    scope = {
+        "client": (peer, 1) if peer else None,
+        "headers": [(b"x-forwarded-for", forwarded.encode())],
+    }
+    assert client_address(scope, PROXIES) == address
