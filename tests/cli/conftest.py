@@ -1,10 +1,6 @@
 """A tracker with one offer and one partner, and its command line."""
 
-import json
 import os
-import subprocess
-import sys
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from ipaddress import ip_network
@@ -13,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from aiohttp import web
+from commands import run_command
 
 from tracker.catalog import check_text, draft_catalog, load_snapshot, seal_draft
 from tracker.domain.click import Visit
@@ -56,23 +53,6 @@ partners:
 """
 
 TOKEN = "the-token-of-acme"
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a command printed, and how it ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def document(self):
-        return json.loads(self.out)
-
-    @property
-    def lines(self):
-        return [json.loads(line) for line in self.out.splitlines()]
 
 
 class Inbox:
@@ -157,15 +137,7 @@ def tracker(environ):
     """Runs a command; `environ` may be changed before."""
 
     def tracker(*words):
-        done = subprocess.run(
-            [sys.executable, "-m", "tracker", *words],
-            env=environ,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-        return Said(done.returncode, done.stdout, done.stderr)
+        return run_command(words, environ)
 
     return tracker
 

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 
 from tracker.settings import Settings
 from tracker.web.app import create_app, create_internal_app
+from tracker.web.protocol import BoundedProtocol
 
 FINISHING_SECONDS = 15
 """How long requests in flight may take when the server is asked to stop."""
@@ -31,7 +32,7 @@ class Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """None."""
+        """Nothing to capture: `on_signals` has them."""
         yield
 
 
@@ -69,7 +70,7 @@ def _config(
         app,
         host=host,
         port=port,
-        http="httptools",
+        http=BoundedProtocol,
         ws="none",
         lifespan=lifespan,
         log_config=None,

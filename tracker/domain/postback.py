@@ -13,7 +13,7 @@ from tracker.domain.identity import PostbackId
 from tracker.domain.macros import expand_text, parse_template
 from tracker.domain.outcome import Reason
 
-MAX_BYTES = 64 * 1024
+MAX_BYTES = 32 * 1024
 """A query and a body longer than this together are `too_large`."""
 
 MAX_PARAMETERS = 200
