@@ -18,6 +18,7 @@ from tracker.flow.clicklog import fold_clicks
 from tracker.flow.delivery import (
     IN_FLIGHT,
     attempt_delivery,
+    claim_due,
     finish_deliveries,
     sweep_deliveries,
 )
@@ -104,7 +105,7 @@ class Dispatcher:
             free = self._places - len(self._tasks)
             if free <= 0 or self._is_draining:
                 return False
-            claim = await self._runtime.deliveries.claim(free, cursor=self._cursor)
+            claim = await claim_due(self._runtime, free, self._cursor)
             self._cursor = claim.cursor
             for lease in claim.leases:
                 self._start(lease)

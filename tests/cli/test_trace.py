@@ -160,7 +160,9 @@ async def test_a_release_comes_before_what_it_made(tracker, visit, report):
 
 async def test_what_a_stranger_sent_stays_text(tracker, visit):
     """Neither control characters nor rich's own markup."""
-    click_id = await visit(sub1="\x1b[31mred\x07\u202e [bold]x[/bold]", sub2="two\nlines")
+    click_id = await visit(
+        sub1="\x1b[31mred\x07\u202e [bold]x[/bold]", sub2="two\nlines"
+    )
 
     said = tracker("trace", click_id)
 

@@ -29,7 +29,7 @@ from tracker.domain.delivery import (
 )
 from tracker.domain.errors import NotFoundError, TemplateError
 from tracker.runtime import Runtime
-from tracker.store.deliveries import MAX_NOTED, Attempt, Lease, Outcome, Result
+from tracker.store.deliveries import MAX_NOTED, Attempt, Claim, Lease, Outcome, Result
 
 log = structlog.get_logger()
 
@@ -46,11 +46,24 @@ async def deliver_due(runtime: Runtime) -> int:
     No transaction is open during a call: the leases are committed before it, and
     what came of it is written afterwards.
     """
-    claim = await runtime.deliveries.claim(IN_FLIGHT)
+    claim = await claim_due(runtime, IN_FLIGHT)
     attempts = (attempt_delivery(runtime, lease) for lease in claim.leases)
     results = await asyncio.gather(*attempts)
     await finish_deliveries(runtime, results)
     return len(results)
+
+
+async def claim_due(runtime: Runtime, limit: int, cursor: str = "") -> Claim:
+    """
+    Lease what is due; see `DeliveryStore.claim`.
+
+    Whatever a call brings must have a place to be written to, so the partitions of
+    its day are there before it is made.
+    """
+    claim = await runtime.deliveries.claim(limit, cursor=cursor)
+    if claim.leases:
+        await runtime.partitions.make_ahead(claim.leases[0].claimed_at.date())
+    return claim
 
 
 async def attempt_delivery(runtime: Runtime, lease: Lease) -> Result:
