@@ -207,3 +207,14 @@ async def test_an_internal_port_takes_the_status_pages_with_it(settings):
                     for path in ("/healthz", "/readyz", "/metrics")
                 ]
     assert statuses == {"public": [200, 404, 404], "internal": [200, 200, 200]}
+
+
+async def test_a_fallback_takes_the_visitors_of_unknown_links(runtime, client, edit):
+    async with following(runtime):
+        await asyncio.sleep(0)
+        edit(("currency: USD\n", "currency: USD\nfallback_url: ${INBOX}/more\n"))
+        await until(lambda: runtime.catalog.version == 2)
+
+    answer = await client.get("/c/nobody/nothing")
+    assert answer.status_code == 302
+    assert answer.headers["location"] == f"{runtime.secrets['INBOX']}/more"

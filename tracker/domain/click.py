@@ -101,6 +101,11 @@ def plan_visit(visit: Visit, catalog: Catalog) -> Plan:
     return Plan(visit, catalog, partner, offer, _refusal(partner, offer))
 
 
+def fallback_of(catalog: Catalog) -> str:
+    """Where visitors of a link that is not listed go; "" for nowhere."""
+    return _filled(catalog.fallback_url or "", {}, catalog)
+
+
 def draw_click(
     plan: Plan, click_id: ClickId, seal: deeplink.Seal, *, now: datetime
 ) -> Click:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import structlog
 
 from tracker import metrics
-from tracker.domain.click import Click, Plan, Visit, draw_click, plan_visit
+from tracker.domain.click import Click, Plan, Visit, draw_click, fallback_of, plan_visit
 from tracker.domain.errors import ClosedLinkError, OverloadedError, UnknownLinkError
 from tracker.runtime import Runtime
 from tracker.store.redis import UNAVAILABLE
@@ -25,9 +25,9 @@ async def redirect_visitor(runtime: Runtime, visit: Visit) -> str:
     try:
         plan = plan_visit(visit, runtime.catalog)
     except UnknownLinkError:
-        if runtime.catalog.fallback_url is None:
-            raise
-        return runtime.catalog.fallback_url
+        if fallback := fallback_of(runtime.catalog):
+            return fallback
+        raise
     click = await _kept_click(runtime, plan)
     if not click.destination:
         raise ClosedLinkError(click.reason)

@@ -24,7 +24,7 @@ ATTEMPTS = 5
 """How often a transaction is tried that met another one, or lost its connection."""
 
 
-def make_pool(url: str, *, size: int, timeout: float = 5.0) -> Pool:
+def make_pool(url: str, *, size: int, timeout: float = 1.5) -> Pool:
     """A pool of so many connections, not yet open; `timeout` is in seconds."""
     return AsyncConnectionPool(
         url,
