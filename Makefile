@@ -35,7 +35,7 @@ run: $(STAMP)
 	@exec $(BIN)/tracker up --sandbox
 
 test: $(STAMP)
-	@$(BIN)/python -m pytest --quiet
+	@$(BIN)/python -m pytest
 
 check: $(STAMP)
 	@$(BIN)/ruff check --quiet

@@ -325,6 +325,15 @@ CREATE TABLE schema_migrations (
     CONSTRAINT schema_migrations_number_check CHECK ((number > 0))
 );
 
+CREATE TABLE secret_keys (
+    number smallint NOT NULL,
+    fingerprint bytea NOT NULL,
+    first_seen timestamp with time zone DEFAULT tracker_now() NOT NULL,
+    CONSTRAINT secret_keys_number_check CHECK (((number >= 0) AND (number <= 7)))
+);
+
+COMMENT ON TABLE secret_keys IS 'A fingerprint of each key in TRACKER_SECRET_KEYS: a process with another key of the same number refuses to start.';
+
 ALTER TABLE ONLY catalog_numbers
     ADD CONSTRAINT catalog_numbers_kind_number_key UNIQUE (kind, number);
 
@@ -372,6 +381,9 @@ ALTER TABLE ONLY schema_migrations
 
 ALTER TABLE ONLY schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (number);
+
+ALTER TABLE ONLY secret_keys
+    ADD CONSTRAINT secret_keys_pkey PRIMARY KEY (number);
 
 CREATE INDEX conversion_keys_by_conversion ON conversion_keys USING btree (conversion_id);
 

@@ -19,6 +19,9 @@ import psycopg
 
 from tracker.embedded import EmbeddedPostgres, EmbeddedValkey
 
+MEMORY = Path("/dev/shm")
+ROOM = 4 << 30
+
 # Waits for the end of its input, which is the end of whoever started it.
 GUARD = """
 import os, shutil, signal, sys
@@ -59,10 +62,16 @@ class Stores:
             self.execute(f'drop database "{name}" with (force)')
 
 
+def fast_place() -> str:
+    """In memory where there is room: a database for each test costs a disk much."""
+    has_room = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM
+    return str(MEMORY) if has_room else "/tmp"
+
+
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
     """Short, and open to the user that Postgres runs as when we are root."""
-    folder = Path(tempfile.mkdtemp(prefix="tracker-", dir="/tmp")).resolve()
+    folder = Path(tempfile.mkdtemp(prefix="tracker-", dir=fast_place())).resolve()
     folder.chmod(0o755 if os.geteuid() == 0 else 0o700)
     try:
         yield folder

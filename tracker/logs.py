@@ -1,7 +1,7 @@
 """
 Logs: one JSON object a line on stderr, one event per fact, no secret in any of them.
 
-    {"event": "click.recorded", "level": "info", "at": "2026-11-22T10:00:00.123456Z"}
+    {"event": "postback.accepted", "level": "info", "at": "2026-11-22T10:00:00.123456Z"}
 
 Whatever libraries say through `logging` goes the same way. A value is masked when
 its key names a secret, when it stands where a URL keeps one, or when it is itself

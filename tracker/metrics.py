@@ -15,7 +15,7 @@ from prometheus_client import (
     Histogram,
     generate_latest,
 )
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -23,7 +23,8 @@ CLICKS = Counter(
     "tracker_clicks_total", "Clicks kept before their redirect.", ["click_class"]
 )
 CLICKS_LOST = Counter(
-    "tracker_clicks_lost_total", "Visitors redirected whose click no store would take."
+    "tracker_clicks_lost_total",
+    "Visitors redirected before any store had confirmed their click.",
 )
 CLICK_ID_COLLISIONS = Counter(
     "tracker_click_id_collisions_total", "Click ids that were taken and minted again."
@@ -38,7 +39,9 @@ POSTBACKS = Counter(
     "tracker_postbacks_total", "Postbacks judged.", ["outcome", "reason"]
 )
 POSTBACKS_FAILED = Counter(
-    "tracker_postbacks_failed_total", "Postbacks answered 503: nothing could be stored."
+    "tracker_postbacks_failed_total",
+    "Postbacks that were not judged: cut off, or nothing could be stored.",
+    ["status"],
 )
 DELIVERY_ATTEMPTS = Counter(
     "tracker_delivery_attempts_total", "Calls made to partners.", ["outcome"]
@@ -52,7 +55,23 @@ CATALOG_FAULTS = Counter(
 CATALOG_VERSION = Gauge(
     "tracker_catalog_version",
     "The catalog version this process follows.",
-    multiprocess_mode="min",
+    multiprocess_mode="livemin",
+)
+DELIVERIES_OWED = Gauge(
+    "tracker_deliveries_owed",
+    "Deliveries that are owed, by what they wait for.",
+    ["state"],
+    multiprocess_mode="livemostrecent",
+)
+OLDEST_DUE = Gauge(
+    "tracker_deliveries_oldest_due_seconds",
+    "How long the delivery that is overdue longest has waited.",
+    multiprocess_mode="livemostrecent",
+)
+CLICKS_UNFOLDED = Gauge(
+    "tracker_clicks_unfolded",
+    "Clicks that Redis holds and Postgres does not have yet.",
+    multiprocess_mode="livemostrecent",
 )
 BATCH_SIZE = Histogram(
     "tracker_batch_size",
@@ -69,3 +88,8 @@ def render() -> bytes:
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # theirs
     return generate_latest(registry)
+
+
+def forget_process(pid: int, folder: str) -> None:
+    """The gauges of a process that ended no longer count."""
+    mark_process_dead(pid, folder)  # type: ignore[no-untyped-call]  # theirs

@@ -5,7 +5,6 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from itertools import count
 from typing import Any, TypeVar
 
 from tracker.catalog import read_secrets
@@ -14,6 +13,7 @@ from tracker.domain.catalog import Catalog
 from tracker.domain.click_id import ClickIdMint
 from tracker.domain.deeplink import Seal
 from tracker.domain.judgement import Rules
+from tracker.domain.macros import BASE_URL
 from tracker.domain.postback import TokenHasher
 from tracker.sender import Sender
 from tracker.settings import Settings
@@ -22,6 +22,7 @@ from tracker.store.clicklog import ClickLog, ClickStream
 from tracker.store.clicks import ClickStore
 from tracker.store.conversions import ConversionStore
 from tracker.store.deliveries import DeliveryStore
+from tracker.store.keys import KeyStore
 from tracker.store.partitions import Partitions
 from tracker.store.postgres import Pool, is_poison, make_pool
 from tracker.store.redis import Client, make_client
@@ -32,9 +33,6 @@ Result = TypeVar("Result")
 
 EMPTY = Catalog(0, "USD", "UTC", advertisers={}, offers={}, partners={})
 """Before the first catalog is in force no link leads anywhere."""
-
-BASE_URL = "TRACKER_BASE_URL"
-"""The one `${NAME}` that is no secret."""
 
 REDIS_CONNECTIONS = 32
 DATABASE_CONNECTIONS = 8
@@ -62,21 +60,22 @@ class Runtime:
     conversions: ConversionStore
     deliveries: DeliveryStore
     catalogs: CatalogStore
+    keys: KeyStore
     reports: ReportStore
     partitions: Partitions
     sender: Sender
     catalog: Catalog = EMPTY
     catalog_hash: str = ""
     _together: dict[str, Coalescer[Any, Any]] = field(default_factory=dict)
-    _turns: "count[int]" = field(default_factory=count)
+    shard: int = 0
 
     def rules(self) -> Rules:
         """By what a postback is judged now."""
         return Rules(self.catalog, self.mint, self.hasher)
 
-    def next_shard(self) -> int:
-        """Shards take turns, batch by batch."""
-        return next(self._turns) % self.settings.shards
+    def change_shard(self) -> None:
+        """Shards take turns, batch by batch; `shard` is for the clicks of the next."""
+        self.shard = (self.shard + 1) % self.settings.shards
 
     def wake_worker(self) -> None:
         """Something is due for delivery; costs the caller nothing."""
@@ -112,7 +111,7 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
     """
     Opens everything; stores that are away are waited for by those who need them.
 
-    The catalog is still empty: `tracker.flow.catalog.open_catalog` fills it.
+    The catalog is still empty: `tracker.flow.start.start` fills it.
     """
     async with AsyncExitStack() as stack:
         pool = make_pool(settings.database_conninfo, size=DATABASE_CONNECTIONS)
@@ -155,6 +154,7 @@ def _build(
         conversions=ConversionStore(pool, partitions),
         deliveries=DeliveryStore(pool),
         catalogs=CatalogStore(pool),
+        keys=KeyStore(pool),
         reports=ReportStore(pool),
         partitions=partitions,
         sender=sender,

@@ -13,6 +13,7 @@ to a lock, so that the next `up` waits for those of a killed one.
 
 import asyncio
 import fcntl
+import json
 import os
 import secrets
 import shutil
@@ -51,7 +52,14 @@ from tracker.embedded import (
     place_data_dir,
 )
 from tracker.logs import configure_logs
-from tracker.settings import SERVER_NEEDS, Settings, to_environ, variable
+from tracker.metrics import forget_process
+from tracker.settings import (
+    SERVER_NEEDS,
+    Settings,
+    load_settings,
+    to_environ,
+    variable,
+)
 from tracker.store.migrations import migrate
 
 log = structlog.get_logger()
@@ -66,6 +74,7 @@ _FIRST_DELAY, _LAST_DELAY = 0.1, 5.0
 _HEALTHY_AFTER = 30.0
 _HOPELESS_AFTER = 3
 _LOOPBACK = tuple(map(ip_network, ("127.0.0.1/32", "::1/128")))
+_SETTINGS = "settings"
 _SANDBOX_TOKEN = "SANDBOX_POSTBACK_TOKEN"  # noqa: S105 -- the variable's name
 
 
@@ -100,17 +109,17 @@ def up(
 
 def find_running(settings: Settings) -> Settings:
     """
-    The settings with what `up` made for itself, so that a command can join it.
+    The settings that `up` runs with, so that a command can join it.
 
     For an operator's commands beside a running `up`; what was set stays as it is.
     """
     data_dir = place_data_dir(settings.data_dir)
-    found = {
-        name: SecretStr((data_dir / "run" / name).read_text("utf-8"))
-        for name in SERVER_NEEDS
-        if getattr(settings, name) is None and (data_dir / "run" / name).exists()
-    }
-    return settings.model_copy(update={**found, "data_dir": data_dir})
+    try:
+        running = json.loads((data_dir / "run" / _SETTINGS).read_text("utf-8"))
+    except FileNotFoundError:
+        return settings.model_copy(update={"data_dir": data_dir})
+    own = {**to_environ(settings), variable("data_dir"): str(data_dir)}
+    return load_settings({**running, **own}, needs=())
 
 
 def watch_parent(fd: int, grace: timedelta = GRACE) -> None:
@@ -252,13 +261,18 @@ def _write_secret(path: Path, text: str) -> None:
 
 @contextmanager
 def _published(settings: Settings, data_dir: Path) -> Iterator[None]:
-    """The secrets in files, for children and for `find_running`, while we run."""
+    """
+    What we run with, while we run.
+
+    Each secret in a file, for children, and all of it in one, for `find_running`.
+    """
     folder = data_dir / "run"
     folder.mkdir(mode=0o700, exist_ok=True)
     values = {
         "database_url": settings.database_conninfo,
         "redis_url": settings.redis_address,
         "secret_keys": settings.model_dump()["secret_keys"].get_secret_value(),
+        _SETTINGS: json.dumps(to_environ(settings)),
     }
     for name, value in values.items():
         _write_secret(folder / name, value)
@@ -361,6 +375,7 @@ class Child:
             await _first(process.wait(), stop.asked.wait())
         finally:
             await _end(process, stop)
+            forget_process(process.pid, self.environ["PROMETHEUS_MULTIPROC_DIR"])
         say = log.info if stop.asked.is_set() else log.error
         say("child.ended", child=self.program.name, status=process.returncode)
 

@@ -22,7 +22,7 @@ from tracker.flow.delivery import (
     finish_deliveries,
     sweep_deliveries,
 )
-from tracker.flow.maintenance import make_partitions
+from tracker.flow.maintenance import make_partitions, measure_backlog
 from tracker.runtime import Runtime
 from tracker.store.deliveries import Lease, Result
 from tracker.store.postgres import is_passing, is_poison
@@ -31,6 +31,7 @@ log = structlog.get_logger()
 
 POLL_SECONDS = 1.0
 SWEEP_SECONDS = 5.0
+MEASURE_SECONDS = 15.0
 MAINTENANCE_SECONDS = 3600.0
 PATIENCE_SECONDS = 15.0
 """How long calls in flight may take when the worker is asked to stop."""
@@ -86,7 +87,8 @@ class Dispatcher:
         while await self._claim():
             pass
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
+            async with asyncio.timeout(POLL_SECONDS):
+                await self._wake.wait()
 
     async def drain(self) -> None:
         """Claim no more; wait for the calls, and give back what takes too long."""
@@ -181,6 +183,7 @@ def _loops(runtime: Runtime, dispatcher: Dispatcher) -> list[Awaitable[None]]:
         keep_going("listen", lambda: _listen(runtime, dispatcher)),
         keep_going("sweep", lambda: sweep_deliveries(runtime), SWEEP_SECONDS),
         keep_going("catalog", lambda: follow_catalog(runtime, applies_edits=True)),
+        keep_going("measure", lambda: measure_backlog(runtime), MEASURE_SECONDS),
         keep_going("maintain", lambda: make_partitions(runtime), MAINTENANCE_SECONDS),
         *(_fold(runtime, shard) for shard in range(runtime.settings.shards)),
     ]

@@ -104,8 +104,8 @@ async def test_without_a_waiver_it_stays(tracker, suspect):
 
 
 async def test_a_click_id_can_take_the_place_of_a_wrong_one(tracker, visit, report):
-    outcome = await report("0" * 32)
     click_id = await visit()
+    outcome = await report("0" * 32)
 
     said = tracker("quarantine", "release", outcome.postback_id, "--click", click_id)
 

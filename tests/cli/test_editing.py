@@ -3,7 +3,6 @@
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from conftest import CATALOG
 
 from tracker.domain.click import Visit
 from tracker.flow.redirect import redirect_visitor
@@ -25,9 +24,10 @@ def test_a_good_file_is_summed_up(tracker, without_stores):
     assert said.out == "partners.yaml is good: 1 advertiser, 2 offers, 1 partner\n"
 
 
-def test_every_fault_is_a_line(tracker, without_stores, tmp_path):
-    bad = tmp_path / "bad.yaml"
-    bad.write_text(CATALOG.replace("acme:", "acmee:").replace("USD", "dollars"))
+def test_every_fault_is_a_line(tracker, without_stores, catalog_file):
+    good = catalog_file.read_text()
+    bad = catalog_file.with_name("bad.yaml")
+    bad.write_text(good.replace("acme:", "acmee:").replace("USD", "dollars"))
 
     said = tracker("check", str(bad))
 
@@ -84,7 +84,8 @@ def test_a_link_that_is_not_listed(tracker, without_stores, partner, offer, hint
 
 async def test_the_catalog_in_force_decides(tracker, runtime, catalog_file):
     """A link of a file that nobody serves yet would lead nowhere."""
-    catalog_file.write_text(CATALOG.replace("offers: [shoes]", "offers: all"))
+    served = catalog_file.read_text()
+    catalog_file.write_text(served.replace("offers: [shoes]", "offers: all"))
 
     assert tracker("link", "bestdeals", "hats").code == 1
     assert tracker("link", "bestdeals", "shoes").code == 0

@@ -1,5 +1,6 @@
 """The processes of a tracker, and what a command says when there is none."""
 
+import asyncio
 import os
 import re
 import signal
@@ -7,9 +8,8 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
-from contextlib import suppress
-from urllib.error import URLError
+from contextlib import closing, suppress
+from http.client import HTTPConnection
 
 import pytest
 
@@ -48,12 +48,16 @@ def get(port, path):
     """The status of an answer, as soon as there is one."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
-        with suppress(URLError, ConnectionError):
-            url = f"http://127.0.0.1:{port}{path}"
-            with urllib.request.urlopen(url, timeout=5) as answer:
-                return answer.status
+        with suppress(OSError):
+            return ask(port, path)
         time.sleep(0.05)
     raise AssertionError(f"nothing answers on {port}")
+
+
+def ask(port, path):
+    with closing(HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
+        connection.request("GET", path)
+        return connection.getresponse().status
 
 
 async def test_a_server_serves_and_ends_when_asked(start, runtime):
@@ -93,8 +97,7 @@ async def test_an_internal_port_shows_what_the_public_one_does_not(start, runtim
     server = start("serve", TRACKER_PORT=port, TRACKER_INTERNAL_PORT=internal)
 
     assert get(internal, "/readyz") == get(internal, "/metrics") == 200
-    with pytest.raises(URLError, match="404"):
-        urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5)
+    assert get(port, "/metrics") == 404
     server.send_signal(signal.SIGTERM)
     assert server.wait(20) == 0
 
@@ -103,27 +106,30 @@ async def test_a_worker_delivers_and_ends_when_asked(start, visit, report, inbox
     await report(await visit(sub1="banner"))
     worker = start("worker")
 
-    said = read_until(worker.stderr, "delivery.attempted")
+    said = await asyncio.to_thread(read_until, worker.stderr, "delivery.attempted")
     worker.send_signal(signal.SIGINT)
-    worker.communicate(timeout=20)
+    await asyncio.to_thread(worker.communicate, timeout=30)
 
     assert '"outcome":"delivered"' in said
     assert worker.returncode == 0
 
 
-def test_a_child_ends_with_its_parent(start, environ, runtime):
+def test_a_child_ends_with_its_parent(environ, runtime):
     reader, writer = os.pipe()
     worker = subprocess.Popen(
         [sys.executable, "-m", "tracker", "worker"],
         env={**environ, "TRACKER_PARENT_FD": str(reader)},
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
         pass_fds=(reader,),
     )
     os.close(reader)
+    read_until(worker.stderr, "catalog.followed")
 
     os.close(writer)
+    worker.communicate(timeout=20)
 
-    assert worker.wait(20) == 0
+    assert worker.returncode == 0
 
 
 def test_migrate_says_what_it_did(tracker, environ, empty_database_url):

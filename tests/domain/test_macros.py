@@ -8,10 +8,10 @@ from tracker.domain.errors import TemplateError
 from tracker.domain.macros import (
     CLICK_DETAILS,
     DELIVERY_MACROS,
-    MASKED,
     check_url,
     expand_text,
     expand_url,
+    masked,
     parse_template,
 )
 
@@ -146,7 +146,7 @@ def test_masked_it_can_be_shown():
 
     assert template.secrets == {"KEY"}
     assert template.macros == {"sub1"}
-    shown = expand_url(template, {"sub1": "one"}, MASKED)
+    shown = expand_url(template, {"sub1": "one"}, masked({}))
     assert shown == "https://a.example/?k=***&s=one"
 
 
@@ -199,7 +199,7 @@ def test_any_text_is_a_template_or_is_refused(text):
         template = parse_template(text)
     except TemplateError:
         return
-    assert expand_text(template, {}, MASKED) is not None
+    assert expand_text(template, {}, masked({})) is not None
 
 
 @given(st.text())

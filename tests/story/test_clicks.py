@@ -1,3 +1,4 @@
+import asyncio
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -201,6 +202,26 @@ async def test_the_visitor_arrives_though_redis_is_down(client, runtime, monkeyp
     assert answer.status_code == 302
     click_id = parse_qs(urlsplit(answer.headers["location"]).query)["cid"][0]
     assert runtime.mint.read(click_id)
+
+
+async def test_a_click_that_redis_confirms_late_is_the_visitor_s_own(
+    client, runtime, monkeypatch
+):
+    """It counted as lost, and yet it is there, under the id the visitor carries."""
+    insert, let_go = runtime.clicks.insert, asyncio.Event()
+
+    async def insert_late(*arguments):
+        await let_go.wait()
+        return await insert(*arguments)
+
+    monkeypatch.setattr(runtime.clicks, "insert", insert_late)
+    answer = await client.get("/c/bestdeals/shoes")
+    let_go.set()
+    await runtime.close()
+
+    click_id = parse_qs(urlsplit(answer.headers["location"]).query)["cid"][0]
+    ((_, fields),) = await runtime.redis.xrange("clicks:{0}")
+    assert list(fields) == [click_id.encode()]
 
 
 async def test_a_query_of_a_megabyte_does_not_keep_a_visitor(app):

@@ -64,3 +64,19 @@ async def test_what_changes_nothing_is_refused(runtime, conversion_id):
 async def test_a_conversion_that_is_not_there_is_not_found(runtime):
     with pytest.raises(NotFoundError):
         await set_conversion_status(runtime, "cv_1", Status.APPROVED, ANN)
+
+
+async def test_a_correction_leaves_what_the_advertiser_sent(
+    runtime, visit, advertiser, rows
+):
+    order = {"goal": "sale", "transaction_id": "t-9", "amount": "10"}
+    answer = await advertiser.report(await visit(), **order, currency="EUR")
+
+    await set_conversion_amount(
+        runtime, answer.json()["conversion_id"], Decimal(50), ANN
+    )
+
+    (row,) = await rows(
+        "select amount::int, sent_amount::int, sent_currency from conversions"
+    )
+    assert row == {"amount": 50, "sent_amount": 10, "sent_currency": "EUR"}

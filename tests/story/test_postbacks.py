@@ -470,3 +470,40 @@ async def test_a_poisoned_postback_does_not_fail_its_neighbours(
     )
 
     assert [answer.status_code for answer in answers] == [200, 500, 200]
+
+
+async def test_half_a_body_is_not_judged(app, visit, rows):
+    """An amount of 49.90 that was cut off is not an amount of 4."""
+    body = f"click_id={await visit()}&token=s3cret-token&goal=sale&amount=4"
+    messages = iter([
+        {"type": "http.request", "body": body.encode(), "more_body": True},
+        {"type": "http.disconnect"},
+    ])  # fmt: skip
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/postback",
+        "query_string": b"transaction_id=t-1",
+        "headers": [],
+        "client": ("127.0.0.1", 40000),
+    }
+
+    async def receive():
+        return next(messages)
+
+    async def send(message):
+        pass
+
+    await app(scope, receive, send)
+    assert await rows("select count(*) from postbacks") == [{"count": 0}]
+
+
+async def test_an_update_beyond_the_limit_is_quarantined(visit, advertiser, rows):
+    """Limits hold for what a conversion becomes, not only for what it was."""
+    order = {"click_id": await visit(), "goal": "upsell", "amount": "4000"}
+
+    await advertiser.report(**order, transaction_id="t-1")
+    beyond = await advertiser.report(**order, transaction_id="t-2")
+
+    assert said(beyond) == ("quarantined", "over_limit")
+    assert await rows("select amount::int from conversions") == [{"amount": 4000}]

@@ -2,6 +2,7 @@
 """How a command joins a tracker that runs: by its settings, or beside its `up`."""
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
@@ -30,6 +31,8 @@ def run(story: Coroutine[Any, Any, Result]) -> Result:
     from tracker.logs import configure_logs
 
     configure_logs("error")
+    # It has a level of its own, and tells of every connection that fails.
+    logging.getLogger("psycopg").setLevel(logging.ERROR)
     return asyncio.run(story)
 
 
@@ -61,6 +64,7 @@ async def open_database() -> AsyncIterator["Pool"]:
     from tracker.store.postgres import make_pool
 
     settings = joined_settings("database_url")
+    await _check_database(settings)
     pool = make_pool(settings.database_conninfo, size=1)
     await pool.open(wait=False)
     try:
@@ -76,6 +80,7 @@ async def open_tracker() -> AsyncIterator["Runtime"]:
     from tracker.settings import SERVER_NEEDS
 
     settings = joined_settings(*SERVER_NEEDS)
+    await _check_database(settings)
     patient = settings.model_copy(update={"redis_timeout": PATIENCE})
     async with open_runtime(patient) as runtime:
         yield runtime
@@ -100,10 +105,24 @@ async def open_tracker_in_force() -> AsyncIterator["Runtime"]:
         yield runtime
 
 
+async def _check_database(settings: "Settings") -> None:
+    """A pool would wait for Postgres, and could not say what is wrong."""
+    from psycopg import AsyncConnection, OperationalError
+
+    try:
+        async with await AsyncConnection.connect(
+            settings.database_conninfo, connect_timeout=PATIENCE.seconds
+        ):
+            return
+    except OperationalError as error:
+        reason = " ".join(str(error).split())
+        raise StoreUnavailableError(f"Postgres does not answer: {reason}") from None
+
+
 def read_catalog_secrets(settings: "Settings") -> dict[str, str]:
     """The values of `${NAME}`, as the server would know them."""
     from tracker.catalog import read_secrets
-    from tracker.runtime import BASE_URL
+    from tracker.domain.macros import BASE_URL
 
     found = read_secrets(os.environ, settings.secrets_file)
     made = _sandbox_secrets(settings.data_dir)

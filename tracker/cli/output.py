@@ -56,7 +56,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 def print_rich(what: Any) -> None:
-    """With colour where a terminal wants it; without the blanks at the ends of lines."""
+    """In colour where a terminal wants it; no line ends in blanks."""
     console = _console()
     with console.capture() as captured:
         console.print(what)

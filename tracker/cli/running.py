@@ -61,12 +61,14 @@ def migrate(*, as_json: AsDocument = False) -> None:
 
 
 def _server_settings() -> "Settings":
+    """Logs, the data directory and the parent are seen to, too."""
     from tracker.logs import configure_logs
     from tracker.settings import load_settings
     from tracker.supervisor import watch_parent
 
     settings = load_settings(os.environ)
     configure_logs(settings.log_level)
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     if settings.parent_fd is not None:
         watch_parent(settings.parent_fd)
     return settings
@@ -74,12 +76,12 @@ def _server_settings() -> "Settings":
 
 async def _work(settings: "Settings") -> None:
     from tracker.cli.server import on_signals
-    from tracker.flow.catalog import open_catalog
+    from tracker.flow.start import start
     from tracker.runtime import open_runtime
     from tracker.worker import run_worker
 
     stop = asyncio.Event()
     on_signals(stop.set)
     async with open_runtime(settings) as runtime:
-        await open_catalog(runtime)
+        await start(runtime)
         await run_worker(runtime, stop)

@@ -83,6 +83,11 @@ class SigningKeys:
         }
         return SigningKeys(self.signing, derived)
 
+    def fingerprints(self) -> dict[int, bytes]:
+        """What tells these keys from others, and nothing about them."""
+        derived = self.derive(b"fingerprint").secrets
+        return {number: key[:16] for number, key in derived.items()}
+
 
 class ClickIdMint:
     """

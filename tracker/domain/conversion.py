@@ -187,11 +187,21 @@ class Ledger:
         cause: Cause,
         catalog: Catalog,
     ) -> Change:
-        """An operator's correction of the amount, in the offer's currency."""
+        """
+        An operator's correction of the amount, in the offer's currency.
+
+        What the advertiser sent stays as it was.
+        """
         conversion = self._conversions[conversion_id]
-        money = _priced(conversion, amount, None, catalog)
-        if money == conversion.money:
+        if amount == conversion.money.amount:
             raise RefusedChangeError(f"{conversion_id} has this amount already")
+        priced = _priced(conversion, amount, None, catalog)
+        money = replace(
+            conversion.money,
+            amount=priced.amount,
+            payout=priced.payout,
+            revenue=priced.revenue,
+        )
         return self._change(conversion, cause, money=money)
 
     def _find(self, proposal: Proposal) -> Conversion | None:
@@ -230,6 +240,8 @@ class Ledger:
         money = _money_after(conversion, proposal, rules.catalog)
         if (proposal.status, money) == (conversion.status, conversion.money):
             return _outcome(proposal, Verdict.DUPLICATE, conversion, Reason.REPEATED)
+        if money != conversion.money:
+            _refuse_excess(money, rules.catalog.offers[conversion.offer], rules)
         cause = _cause(proposal, rules)
         self._change(conversion, cause, status=proposal.status, money=money)
         return _outcome(proposal, Verdict.UPDATED, conversion)

@@ -98,7 +98,7 @@ class Failure(StrEnum):
 
 
 EXPLANATIONS: Mapping[HeldReason | DeadReason | Failure, str] = {
-    HeldReason.PAUSED_LANE: "the lane is paused, by a 410 or by an operator",
+    HeldReason.PAUSED_LANE: "a 410 paused the lane, until an operator resumes it",
     HeldReason.REMOVED_POSTBACK: "the partner or its postback is not in the catalog",
     HeldReason.CLICK_DETAILS: "the details of its click have not arrived yet",
     DeadReason.ATTEMPTS_EXHAUSTED: "the last attempt of the schedule failed too",
@@ -303,7 +303,7 @@ def build_request(
     return Request(
         method=postback.method,
         url=_ascii(expand_url(url, values, secrets)),
-        masked_url=_ascii(expand_url(url, values, macros.MASKED)),
+        masked_url=_ascii(expand_url(url, values, macros.masked(secrets))),
         headers=headers,
         body=body,
     )

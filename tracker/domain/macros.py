@@ -94,8 +94,13 @@ class _Masked(dict[str, str]):
         return "***"
 
 
-MASKED: Mapping[str, str] = _Masked()
-"""Pass it for the secrets, and the text can be shown and stored."""
+BASE_URL = "TRACKER_BASE_URL"
+"""The one `${NAME}` that is no secret: where this tracker is."""
+
+
+def masked(secrets: Mapping[str, str]) -> Mapping[str, str]:
+    """Pass it in place of the secrets, and the text can be shown and stored."""
+    return _Masked({name: secrets[name] for name in secrets if name == BASE_URL})
 
 
 @lru_cache(maxsize=16384)

@@ -132,7 +132,8 @@ def conceal(
     pairs = tuple((clean(name), clean(value)) for name, value in parameters)
     sent = read_statement(pairs, {"token": names["token"]})
     token = bearer or sent.get("token")
-    secret_names = _SECRETS | {*names["token"], *CANONICAL["token"]}
+    told = {name for meaning in names if meaning != "token" for name in names[meaning]}
+    secret_names = (_SECRETS - told) | {*names["token"], *CANONICAL["token"]}
     masked = tuple(
         (name, MASK if value and name.lower() in secret_names else value)
         for name, value in pairs

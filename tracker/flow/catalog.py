@@ -33,8 +33,9 @@ from tracker.domain.errors import (
     CatalogOutpacedError,
     StoreUnavailableError,
 )
+from tracker.domain.macros import BASE_URL
 from tracker.logs import hide
-from tracker.runtime import BASE_URL, Runtime
+from tracker.runtime import Runtime
 from tracker.store.catalogs import Edit, InForce
 
 log = structlog.get_logger()

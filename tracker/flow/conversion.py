@@ -4,11 +4,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import structlog
+
 from tracker.domain.catalog import Status
-from tracker.domain.conversion import Cause, Conversion
+from tracker.domain.conversion import Cause, Change, Conversion
 from tracker.domain.identity import ConversionId
 from tracker.flow.ledger import write_changes
 from tracker.runtime import Runtime
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +33,9 @@ async def set_conversion_status(
     """
     async with runtime.conversions.transaction() as opened:
         ledger = await opened.lock_conversion(conversion_id)
-        ledger.set_status(conversion_id, status, _cause(runtime, by))
+        change = ledger.set_status(conversion_id, status, _cause(runtime, by))
         await write_changes(runtime, opened, ledger, {})
-    runtime.wake_worker()
+    _tell(runtime, change)
     return ledger.get(conversion_id)
 
 
@@ -46,10 +50,21 @@ async def set_conversion_amount(
     async with runtime.conversions.transaction() as opened:
         ledger = await opened.lock_conversion(conversion_id)
         cause = _cause(runtime, by)
-        ledger.set_amount(conversion_id, amount, cause, runtime.catalog)
+        change = ledger.set_amount(conversion_id, amount, cause, runtime.catalog)
         await write_changes(runtime, opened, ledger, {})
-    runtime.wake_worker()
+    _tell(runtime, change)
     return ledger.get(conversion_id)
+
+
+def _tell(runtime: Runtime, change: Change) -> None:
+    runtime.wake_worker()
+    log.info(
+        "conversion.changed",
+        conversion_id=change.conversion_id,
+        change_id=change.id,
+        status=change.status,
+        operator=change.cause.operator,
+    )
 
 
 def _cause(runtime: Runtime, by: Operator) -> Cause:

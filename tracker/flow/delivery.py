@@ -12,7 +12,9 @@ from tracker.domain.catalog import Catalog, Partner, PartnerPostback
 from tracker.domain.delivery import (
     Answer,
     Dead,
+    DeadReason,
     Delivered,
+    Delivery,
     Failure,
     HeldReason,
     Hold,
@@ -107,7 +109,8 @@ async def sweep_deliveries(runtime: Runtime) -> None:
     await runtime.deliveries.free_overdue()
     await free_restored(runtime)
     await runtime.deliveries.hold_paused()
-    await runtime.deliveries.expire()
+    for delivery in await runtime.deliveries.expire():
+        _tell_dead(delivery, DeadReason.EXPIRED)
 
 
 async def end_expired_leases(runtime: Runtime) -> None:
@@ -176,10 +179,14 @@ def _tell(result: Result) -> None:
     if result.attempt:
         _tell_attempt(result, result.attempt, result.attempt.outcome)
     if isinstance(result.verdict, Dead):
-        metrics.DELIVERIES_DEAD.labels(result.verdict.reason).inc()
-        log.warning("delivery.dead", **_ids(result), reason=result.verdict.reason)
+        _tell_dead(result.lease.delivery, result.verdict.reason)
     if _failure(result.verdict) is Failure.GONE:
         log.error("lane.paused", lane=result.lease.delivery.lane, reason=Failure.GONE)
+
+
+def _tell_dead(delivery: Delivery, reason: DeadReason) -> None:
+    metrics.DELIVERIES_DEAD.labels(reason).inc()
+    log.warning("delivery.dead", **_ids(delivery), reason=reason)
 
 
 def _tell_lost(result: Result) -> None:
@@ -192,7 +199,7 @@ def _tell_attempt(result: Result, attempt: Attempt, outcome: Outcome) -> None:
     metrics.DELIVERY_ATTEMPTS.labels(outcome).inc()
     log.info(
         "delivery.attempted",
-        **_ids(result),
+        **_ids(result.lease.delivery),
         outcome=outcome,
         attempt=result.lease.delivery.attempts,
         url=attempt.url,
@@ -203,8 +210,7 @@ def _tell_attempt(result: Result, attempt: Attempt, outcome: Outcome) -> None:
     )
 
 
-def _ids(result: Result) -> dict[str, str]:
-    delivery = result.lease.delivery
+def _ids(delivery: Delivery) -> dict[str, str]:
     return {
         "delivery_id": delivery.id,
         "conversion_id": delivery.conversion_id,

@@ -1,5 +1,6 @@
 """What has to be done now and then, so that nothing else ever has to wait for it."""
 
+from tracker import metrics
 from tracker.runtime import Runtime
 
 
@@ -7,3 +8,15 @@ async def make_partitions(runtime: Runtime) -> None:
     """The days ahead have their partitions."""
     now = await runtime.deliveries.get_now()
     await runtime.partitions.make_ahead(now.date())
+
+
+async def measure_backlog(runtime: Runtime) -> None:
+    """How much waits, for the counters: deliveries by state, and clicks in Redis."""
+    backlog = await runtime.deliveries.count_owed()
+    states = {"due": backlog.due, "waiting": backlog.waiting, "leased": backlog.leased}
+    for state, number in (states | dict(backlog.held)).items():
+        metrics.DELIVERIES_OWED.labels(state).set(number)
+    metrics.OLDEST_DUE.set(backlog.oldest_due.total_seconds())
+    shards = range(runtime.settings.shards)
+    unfolded = [await runtime.stream.count(shard) for shard in shards]
+    metrics.CLICKS_UNFOLDED.set(sum(unfolded))

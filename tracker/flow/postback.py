@@ -1,5 +1,6 @@
 """An advertiser's server reports what a visitor did."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,10 @@ from tracker.store.postgres import ATTEMPTS, is_passing
 log = structlog.get_logger()
 
 
+ANSWER_SECONDS = 10.0
+"""A sender that has waited so long is told to come again; most hang up after 30 s."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hearing:
     """A postback with what it proposes, or with the outcome it has already."""
@@ -37,7 +42,11 @@ async def accept_postback(runtime: Runtime, postback: Postback) -> Outcome:
     Raises StoreUnavailableError if nothing could be stored, and OverloadedError
     if too many wait already.
     """
-    outcome = await runtime.together(accept_postbacks, postback)
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            outcome = await runtime.together(accept_postbacks, postback)
+    except TimeoutError:
+        raise StoreUnavailableError("Postgres did not answer in time") from None
     metrics.POSTBACKS.labels(outcome.verdict, outcome.reason).inc()
     event = f"postback.{outcome.verdict}"
     log.info(

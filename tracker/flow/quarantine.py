@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+import structlog
+
 from tracker.domain.errors import RefusedChangeError
 from tracker.domain.judgement import WAIVABLE, Rules
 from tracker.domain.outcome import Outcome, Reason
@@ -11,6 +13,8 @@ from tracker.flow.ledger import find_clicks, write_changes
 from tracker.flow.postback import conclude, hear
 from tracker.runtime import Runtime
 from tracker.store.conversions import Release
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,14 @@ async def release_postback(
         release = Release(pardon.operator, datetime.now(UTC), pardon.waived)
         await opened.release(judged, release)
     runtime.wake_worker()
+    log.info(
+        "postback.released",
+        postback_id=postback_id,
+        outcome=judged.outcome.verdict,
+        reason=judged.outcome.reason,
+        waived=pardon.waived,
+        operator=pardon.operator,
+    )
     return judged.outcome
 
 

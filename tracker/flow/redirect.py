@@ -8,6 +8,7 @@ import structlog
 
 from tracker import metrics
 from tracker.domain.click import Click, Plan, Visit, draw_click, fallback_of, plan_visit
+from tracker.domain.click_id import facts_of
 from tracker.domain.errors import ClosedLinkError, OverloadedError, UnknownLinkError
 from tracker.runtime import Runtime
 from tracker.store.redis import UNAVAILABLE
@@ -25,6 +26,7 @@ async def redirect_visitor(runtime: Runtime, visit: Visit) -> str:
     try:
         plan = plan_visit(visit, runtime.catalog)
     except UnknownLinkError:
+        log.info("link.unknown", partner=visit.partner[:64], offer=visit.offer[:64])
         if fallback := fallback_of(runtime.catalog):
             return fallback
         raise
@@ -34,43 +36,53 @@ async def redirect_visitor(runtime: Runtime, visit: Visit) -> str:
     return click.destination
 
 
-async def record_clicks(runtime: Runtime, plans: Sequence[Plan]) -> list[Click]:
+async def record_clicks(runtime: Runtime, clicks: Sequence[Click]) -> list[bool]:
     """
-    Mints and keeps the clicks of many visits, all in one shard.
+    Keeps many clicks at once; whether each id was free.
 
-    An id that another click has taken is minted again, before anyone sees it.
+    Clicks that gathered together were minted for one shard, so that this is one
+    call; while the shard changes it may be two.
     """
-    shard = runtime.next_shard()
-    now = datetime.now(UTC)
-    clicks = [_drawn(runtime, plan, shard, now) for plan in plans]
-    taken = await runtime.clicks.insert(shard, clicks)
-    while taken:
-        metrics.CLICK_ID_COLLISIONS.inc(len(taken))
-        for number in taken:
-            clicks[number] = _drawn(runtime, plans[number], shard, now)
-        again = await runtime.clicks.insert(shard, [clicks[n] for n in taken])
-        taken = [taken[n] for n in again]
-    for plan in plans:
-        metrics.CLICKS.labels(plan.click_class.name.lower()).inc()
-    return clicks
+    is_free = dict.fromkeys([click.id for click in clicks], True)
+    for shard, some in _by_shard(clicks).items():
+        for number in await runtime.clicks.insert(shard, some):
+            is_free[some[number].id] = False
+    runtime.change_shard()
+    return [is_free[click.id] for click in clicks]
 
 
 async def _kept_click(runtime: Runtime, plan: Plan) -> Click:
-    """The visitor arrives whatever the store does; a click it lost is counted."""
+    """
+    The visitor arrives whatever the store does.
+
+    A click that was not confirmed in time counts as lost. It may yet be kept, and
+    then under the id that the visitor carries.
+    """
+    click = _drawn(runtime, plan)
     try:
         async with asyncio.timeout(runtime.settings.redis_timeout.total_seconds()):
-            return await runtime.together(record_clicks, plan)
+            while not await runtime.together(record_clicks, click):
+                metrics.CLICK_ID_COLLISIONS.inc()
+                click = _drawn(runtime, plan)
+        metrics.CLICKS.labels(plan.click_class.name.lower()).inc()
     except (OverloadedError, *UNAVAILABLE) as error:
-        click = _drawn(runtime, plan, runtime.next_shard(), datetime.now(UTC))
         metrics.CLICKS_LOST.inc()
         log.critical("click.lost", click_id=click.id, error=repr(error))
-        return click
+    return click
 
 
-def _drawn(runtime: Runtime, plan: Plan, shard: int, now: datetime) -> Click:
+def _by_shard(clicks: Sequence[Click]) -> dict[int, list[Click]]:
+    shards: dict[int, list[Click]] = {}
+    for click in clicks:
+        shards.setdefault(facts_of(click.id).shard, []).append(click)
+    return shards
+
+
+def _drawn(runtime: Runtime, plan: Plan) -> Click:
+    now = datetime.now(UTC)
     click_id = runtime.mint.mint(
         now=now,
-        shard=shard,
+        shard=runtime.shard,
         click_class=plan.click_class,
         partner_number=plan.partner.number,
         offer_number=plan.offer.number,

@@ -457,7 +457,7 @@ MAKE_DUE = """
 update deliveries
 set    due_at = tracker_now()
 where  id = %(id)s
-returning id
+returning id, held_reason
 """
 
 LATEST_ROUND = """
@@ -670,8 +670,8 @@ class DeliveryStore:
         """Hold what became due on a paused lane by another way; how many."""
         return await self._execute(HOLD_PAUSED)
 
-    async def expire(self, limit: int = _SWEPT_AT_ONCE) -> int:
-        """Give up what is still unfinished after seven days; how many."""
+    async def expire(self, limit: int = _SWEPT_AT_ONCE) -> list[Delivery]:
+        """Give up what is still unfinished after seven days, and say what it was."""
         async with transaction(self._pool) as connection:
             cursor = connection.cursor(row_factory=dict_row)
             await cursor.execute(LIST_TOO_OLD, {"age": MAX_AGE, "limit": limit})
@@ -680,7 +680,7 @@ class DeliveryStore:
             await _execute(connection, ARCHIVE, done=Jsonb(done))
             moved = [_moved(delivery) for delivery in old]
             await _execute(connection, MOVE_SUCCESSORS, moved=Jsonb(moved))
-        return len(old)
+        return old
 
     async def get(self, delivery: DeliveryId) -> Delivery:
         """What is owed under that id; raises NotFoundError, also for a finished one."""
@@ -694,9 +694,12 @@ class DeliveryStore:
         """
         Make it due now; a dead one is owed again.
 
-        Raises NotFoundError, and RefusedChangeError for one that was delivered.
+        Raises NotFoundError, and RefusedChangeError for one that was delivered, or
+        that is held.
         """
-        if await self._fetch(MAKE_DUE, id=delivery):
+        for owed in await self._fetch(MAKE_DUE, id=delivery):
+            if owed["held_reason"]:
+                raise RefusedChangeError(f"{delivery} is held: {owed['held_reason']}")
             return
         finished = await self._fetch(LATEST_ROUND, id=delivery)
         if not finished:

@@ -7,8 +7,8 @@ from tracker.store.postgres import Pool, transaction
 
 TABLES = ("clicks", "postbacks", "delivery_attempts", "delivery_archive")
 
-DAYS_AHEAD = 14
-"""So many days can the worker be away before a day is made on the way."""
+DAYS_AHEAD = 3
+"""So long can the worker be away before a request has to make a day on its way."""
 
 
 class Partitions:

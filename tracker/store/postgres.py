@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 from psycopg import AsyncConnection, InterfaceError, OperationalError, errors
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
-from tracker.domain.errors import StoreUnavailableError
+from tracker.domain.errors import MigrationError, StoreUnavailableError
 
 Connection: TypeAlias = AsyncConnection[Any]
 Pool: TypeAlias = AsyncConnectionPool[Connection]
@@ -64,6 +64,10 @@ async def transaction(pool: Pool) -> AsyncIterator[Connection]:
     except Exception as error:
         if is_unavailable(error):
             raise StoreUnavailableError("Postgres does not answer") from error
+        if isinstance(error, errors.UndefinedTable | errors.UndefinedFunction):
+            raise MigrationError(
+                "the database has not the schema of this version: run tracker migrate"
+            ) from error
         raise
 
 

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 
 import structlog
 from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -21,7 +22,8 @@ from tracker.domain.errors import (
     StoreUnavailableError,
     UnknownLinkError,
 )
-from tracker.flow.catalog import follow_catalog, open_catalog
+from tracker.flow.catalog import follow_catalog
+from tracker.flow.start import start
 from tracker.runtime import Runtime, open_runtime
 from tracker.settings import Settings
 from tracker.web import postback, redirect
@@ -34,6 +36,7 @@ _ANSWERS: dict[type[Exception], tuple[int, str]] = {
     UnknownLinkError: (404, "There is no such link."),
     ClosedLinkError: (410, "This offer is closed."),
     StoreUnavailableError: (503, "Nothing could be stored; send it again later."),
+    ClientDisconnect: (400, "The request was cut off."),
     OverloadedError: (503, "Too much at once; send it again later."),
 }
 _UNEXPECTED = (500, "Something went wrong here; it was logged.")
@@ -89,14 +92,14 @@ class TrackerApp:
         try:
             return await postback.receive_postback(self.runtime, scope, receive)
         except Exception as error:  # noqa: BLE001 - answered by the table
-            metrics.POSTBACKS_FAILED.inc()
             status, sentence = _answer_to(error)
+            metrics.POSTBACKS_FAILED.labels(str(status)).inc()
             return JSONResponse({"status": "failed", "reason": sentence}, status)
 
     @asynccontextmanager
     async def _open(self, pages: Starlette) -> AsyncIterator[None]:
         async with open_runtime(self._settings) as runtime:
-            await open_catalog(runtime)
+            await start(runtime)
             pages.state.runtime = runtime
             following = asyncio.create_task(
                 follow_catalog(runtime, applies_edits=False)
