@@ -69,9 +69,10 @@ def fast_place() -> str:
 
 
 @contextmanager
-def temporary_folder() -> Iterator[Path]:
+def temporary_folder(place: str | None = None) -> Iterator[Path]:
     """Short, and open to the user that Postgres runs as when we are root."""
-    folder = Path(tempfile.mkdtemp(prefix="tracker-", dir=fast_place())).resolve()
+    place = place or fast_place()
+    folder = Path(tempfile.mkdtemp(prefix="tracker-", dir=place)).resolve()
     folder.chmod(0o755 if os.geteuid() == 0 else 0o700)
     try:
         yield folder
