@@ -8,6 +8,7 @@ a timer when the store is idle.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from tracker.domain.errors import OverloadedError
@@ -17,15 +18,28 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 Story = Callable[[Sequence[Item]], Awaitable[Sequence[Result]]]
-IsPoison = Callable[[BaseException], bool]
+Test = Callable[[BaseException], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """
+    What the errors of a store mean.
+
+    `is_poison` tells one that a single item may have caused: such a batch is halved
+    until the bad item stands alone, so that it cannot fail its neighbours.
+    `is_outage` tells that the store is away: what has gathered meanwhile fails with
+    the batch, and does not wait to hear the same.
+    """
+
+    is_poison: Test
+    is_outage: Test
 
 
 class Coalescer(Generic[Item, Result]):
     """
     Runs `story` for many callers at once, one batch at a time, first come first.
 
-    `is_poison` tells an error that one item alone may have caused: such a batch is
-    halved until the bad item stands alone, so that it cannot fail its neighbours.
     More than `max_waiting` items are refused with OverloadedError.
     """
 
@@ -34,12 +48,12 @@ class Coalescer(Generic[Item, Result]):
         story: Story[Item, Result],
         *,
         name: str,
-        is_poison: IsPoison,
+        faults: Faults,
         max_batch: int = 256,
         max_waiting: int = 10_000,
     ) -> None:
         self._story = story
-        self._is_poison = is_poison
+        self._faults = faults
         self._max_batch = max_batch
         self._max_waiting = max_waiting
         self._sizes = BATCH_SIZE.labels(name)
@@ -77,13 +91,21 @@ class Coalescer(Generic[Item, Result]):
         batch = [self._waiting.popleft() for _ in range(size)]
         self._sizes.observe(size)
         items = [item for item, _ in batch]
-        results = await each_or_error(items, self._story, self._is_poison)
+        results = await each_or_error(items, self._story, self._faults.is_poison)
         for (_, answer), result in zip(batch, results, strict=True):
             _settle(answer, result)
+        for result in results:
+            if isinstance(result, Exception) and self._faults.is_outage(result):
+                self._fail_waiting(result)
+
+    def _fail_waiting(self, error: Exception) -> None:
+        while self._waiting:
+            _, answer = self._waiting.popleft()
+            _settle(answer, error)
 
 
 async def each_or_error(
-    items: Sequence[Item], story: Story[Item, Result], is_poison: IsPoison
+    items: Sequence[Item], story: Story[Item, Result], is_poison: Test
 ) -> list[Result | Exception]:
     """A result for each item, or the error that it met, in the items' order."""
     try:

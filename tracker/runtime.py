@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from tracker.catalog import read_secrets
-from tracker.coalesce import Coalescer
+from tracker.coalesce import Coalescer, Faults
 from tracker.domain.catalog import Catalog
 from tracker.domain.click_id import ClickIdMint
 from tracker.domain.deeplink import Seal
+from tracker.domain.errors import StoreUnavailableError
 from tracker.domain.judgement import Rules
 from tracker.domain.macros import BASE_URL
 from tracker.domain.postback import TokenHasher
@@ -36,6 +37,10 @@ EMPTY = Catalog(0, "USD", "UTC", advertisers={}, offers={}, partners={})
 
 REDIS_CONNECTIONS = 32
 DATABASE_CONNECTIONS = 8
+
+
+FAULTS = Faults(is_poison, lambda error: isinstance(error, StoreUnavailableError))
+"""Every store says in these terms what went wrong."""
 
 
 @dataclass
@@ -94,7 +99,9 @@ class Runtime:
         name = story.__name__
         if name not in self._together:
             self._together[name] = Coalescer(
-                lambda items: story(self, items), name=name, is_poison=is_poison
+                lambda items: story(self, items),
+                name=name,
+                faults=FAULTS,
             )
         result: Result = await self._together[name].submit(item)
         return result

@@ -23,9 +23,9 @@ from tracker.flow.delivery import (
     sweep_deliveries,
 )
 from tracker.flow.maintenance import make_partitions, measure_backlog
-from tracker.runtime import Runtime
+from tracker.runtime import FAULTS, Runtime
 from tracker.store.deliveries import Lease, Result
-from tracker.store.postgres import is_passing, is_poison
+from tracker.store.postgres import is_passing
 
 log = structlog.get_logger()
 
@@ -74,7 +74,7 @@ class Dispatcher:
         self._finishing = Coalescer[Result, Result](
             lambda results: finish_deliveries(runtime, results),
             name="deliveries",
-            is_poison=is_poison,
+            faults=FAULTS,
         )
 
     def wake(self) -> None:

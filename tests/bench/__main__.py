@@ -29,7 +29,9 @@ def main():
     for name in chosen:
         with prepared() as ground:
             for row in PARTS[name](ground):
-                print(f"{row.what}: {row.figure} {row.verdict} {row.remark}", flush=True)
+                print(
+                    f"{row.what}: {row.figure} {row.verdict} {row.remark}", flush=True
+                )
                 rows.append(row)
     text = f"{_heading(time.monotonic() - started)}\n{render(rows)}\n"
     if chosen == list(PARTS):

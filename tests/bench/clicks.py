@@ -4,8 +4,8 @@ import shutil
 from contextlib import ExitStack
 
 import servers
-from published import HEADERS, URL
 from load import push, send_at
+from published import HEADERS, URL
 from table import Ratio, Row, judge
 
 ROUNDS = 10
@@ -70,9 +70,7 @@ def _rows(rounds):
 
 
 def _ratio(rounds, against, figure):
-    return Ratio(
-        tuple(figure(one["tracker"]) / figure(one[against]) for one in rounds)
-    )
+    return Ratio(tuple(figure(one["tracker"]) / figure(one[against]) for one in rounds))
 
 
 def _latency(server, peak):

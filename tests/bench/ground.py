@@ -10,7 +10,6 @@ from pathlib import Path
 
 import psycopg
 import redis
-
 from servers import LOAD_CORE
 
 from tracker.embedded import EmbeddedPostgres, EmbeddedValkey

@@ -21,10 +21,11 @@ LOAD_CORE = (os.cpu_count() or 1) - 1
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
-UVICORN = (
-    "--loop uvloop --http httptools --no-access-log --no-server-header"
-    " --no-date-header --log-level error --lifespan on"
-).split(" ")
+UVICORN = [
+    *("--loop", "uvloop", "--http", "httptools", "--lifespan", "on"),
+    *("--no-access-log", "--no-server-header", "--no-date-header"),
+    *("--log-level", "error"),
+]
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,8 @@ class Server:
 def running(command, environ=None, *, core=SERVER_CORE, port=0) -> Iterator[Server]:
     """The command on one core; ready when its port answers, if it has one."""
     process = subprocess.Popen(
-        command,
+        ["taskset", "-c", str(core), *command],
         env={**os.environ, **(environ or {})},
-        preexec_fn=lambda: os.sched_setaffinity(0, {core}),
     )
     try:
         if port:
@@ -97,8 +97,8 @@ def nginx(folder) -> Iterator[Server]:
     port = free_port()
     config = folder / "nginx.conf"
     config.write_text(
-        f"daemon off; pid {folder}/nginx.pid; error_log /dev/null; worker_processes 1;"
-        " events {} http { access_log off; keepalive_requests 1000000000; server {"
+        f"daemon off; master_process off; pid {folder}/nginx.pid;"
+        " error_log /dev/null; events {} http { access_log off; keepalive_requests 1000000000; server {"
         f" listen 127.0.0.1:{port}; location / {{ return 302 https://shop.example/; }}"
         " } }\n"
     )

@@ -53,9 +53,7 @@ async def click(request):
         "language": request.headers.get("accept-language"),
         "at": datetime.now(UTC).isoformat(),
     }
-    await request.app.state.redis.set(
-        f"click:{click_id}", json.dumps(record), ex=86400
-    )
+    await request.app.state.redis.set(f"click:{click_id}", json.dumps(record), ex=86400)
     query = urlencode({"cid": click_id, "s": request.query_params.get("sub1", "")})
     return RedirectResponse(f"https://shop.example/landing?{query}", 302)
 

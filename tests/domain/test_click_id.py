@@ -12,6 +12,7 @@ from tracker.domain.click_id import (
     ClickIdMint,
     SigningKeys,
     facts_of,
+    shard_of,
 )
 from tracker.domain.errors import ForgedClickIdError, UnknownClickIdError
 from tracker.domain.identity import moment
@@ -85,6 +86,7 @@ def test_an_id_tells_what_it_was_made_of(
     assert len(click_id) == LENGTH
     assert facts.clicked_at == now
     assert (facts.shard, facts.click_class) == (shard, click_class)
+    assert shard_of(click_id) == shard
     assert (facts.partner_number, facts.offer_number) == (partner_number, offer_number)
 
 

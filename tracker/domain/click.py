@@ -111,16 +111,14 @@ def draw_click(
 ) -> Click:
     """The click of a visit, with the URL its visitor is sent to ("" for nowhere)."""
     query = plan.visit.query
-    subs = tuple(_kept(query.get(name, "")) for name in SUBS)
-    ad_ids = _kept_items((name, query.get(name, "")) for name in AD_IDS)
-    labels = dict(zip(SUBS, subs, strict=True)) | ad_ids
-    destination, reason = _destination(
-        plan, _macros(plan, click_id, now) | labels, seal
-    )
+    subs = _kept_items([(name, query[name]) for name in SUBS if name in query])
+    ad_ids = _kept_items([(name, query[name]) for name in AD_IDS if name in query])
+    values = {**_macros(plan, click_id, now), **subs, **ad_ids}
+    destination, reason = _destination(plan, values, seal)
     return Click(
         id=click_id,
         catalog_version=plan.catalog.version,
-        subs=subs,
+        subs=tuple([subs.get(name, "") for name in SUBS]),
         ad_ids=ad_ids,
         params=_other_parameters(query),
         address=plan.visit.address,

@@ -46,6 +46,8 @@ CLICK_DETAILS = DELIVERY_MACROS - CONVERSION_MACROS
 
 _ORIGIN = re.compile(r"https?://[^\s/?#@{}\\]+(?=[/?#]|\Z)", re.IGNORECASE)
 
+# What percent-encoding leaves as it is, and most values consist of (RFC 3986, 2.3).
+_UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]*", re.ASCII)
 _NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,6})?", re.ASCII)
 
 _SPECIAL = re.compile(
@@ -74,19 +76,15 @@ class Macro:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """The parts of a text, in order; plain strings stand for themselves."""
+    """
+    The parts of a text, in order; plain strings stand for themselves.
+
+    `macros` and `secrets` are the names of those in it.
+    """
 
     parts: tuple[str | Secret | Macro, ...]
-
-    @property
-    def macros(self) -> frozenset[str]:
-        """The names of all macros in it."""
-        return frozenset(part.name for part in self.parts if isinstance(part, Macro))
-
-    @property
-    def secrets(self) -> frozenset[str]:
-        """The names of all secrets in it."""
-        return frozenset(part.name for part in self.parts if isinstance(part, Secret))
+    macros: frozenset[str]
+    secrets: frozenset[str]
 
 
 class _Masked(dict[str, str]):
@@ -118,7 +116,9 @@ def parse_template(text: str) -> Template:
         parts.append(_part(found))
         end = found.end()
     parts.append(text[end:])
-    return Template(_joined(parts))
+    macros = frozenset(part.name for part in parts if isinstance(part, Macro))
+    secrets = frozenset(part.name for part in parts if isinstance(part, Secret))
+    return Template(_joined(parts), macros, secrets)
 
 
 def expand_url(
@@ -179,6 +179,8 @@ def _value(macro: Macro, values: Mapping[str, str]) -> str:
 
 
 def _percent_encoded(value: str) -> str:
+    if _UNRESERVED.fullmatch(value):
+        return value
     return quote(value, safe="", errors="replace")
 
 

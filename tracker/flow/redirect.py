@@ -3,13 +3,20 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import cache
 
 import structlog
+from prometheus_client import Counter
 
 from tracker import metrics
 from tracker.domain.click import Click, Plan, Visit, draw_click, fallback_of, plan_visit
-from tracker.domain.click_id import facts_of
-from tracker.domain.errors import ClosedLinkError, OverloadedError, UnknownLinkError
+from tracker.domain.click_id import ClickClass, shard_of
+from tracker.domain.errors import (
+    ClosedLinkError,
+    OverloadedError,
+    StoreUnavailableError,
+    UnknownLinkError,
+)
 from tracker.runtime import Runtime
 from tracker.store.redis import UNAVAILABLE
 
@@ -44,10 +51,14 @@ async def record_clicks(runtime: Runtime, clicks: Sequence[Click]) -> list[bool]
     call; while the shard changes it may be two.
     """
     is_free = dict.fromkeys([click.id for click in clicks], True)
-    for shard, some in _by_shard(clicks).items():
-        for number in await runtime.clicks.insert(shard, some):
-            is_free[some[number].id] = False
     runtime.change_shard()
+    try:
+        async with asyncio.timeout(runtime.settings.redis_timeout.total_seconds()):
+            for shard, some in _by_shard(clicks).items():
+                for number in await runtime.clicks.insert(shard, some):
+                    is_free[some[number].id] = False
+    except UNAVAILABLE as error:
+        raise StoreUnavailableError(f"Redis: {error!r}") from error
     return [is_free[click.id] for click in clicks]
 
 
@@ -60,21 +71,25 @@ async def _kept_click(runtime: Runtime, plan: Plan) -> Click:
     """
     click = _drawn(runtime, plan)
     try:
-        async with asyncio.timeout(runtime.settings.redis_timeout.total_seconds()):
-            while not await runtime.together(record_clicks, click):
-                metrics.CLICK_ID_COLLISIONS.inc()
-                click = _drawn(runtime, plan)
-        metrics.CLICKS.labels(plan.click_class.name.lower()).inc()
-    except (OverloadedError, *UNAVAILABLE) as error:
+        while not await runtime.together(record_clicks, click):
+            metrics.CLICK_ID_COLLISIONS.inc()
+            click = _drawn(runtime, plan)
+        _counter(plan.click_class).inc()
+    except (OverloadedError, StoreUnavailableError) as error:
         metrics.CLICKS_LOST.inc()
-        log.critical("click.lost", click_id=click.id, error=repr(error))
+        log.critical("click.lost", click_id=click.id, error=str(error))
     return click
+
+
+@cache
+def _counter(click_class: ClickClass) -> Counter:
+    return metrics.CLICKS.labels(click_class.name.lower())
 
 
 def _by_shard(clicks: Sequence[Click]) -> dict[int, list[Click]]:
     shards: dict[int, list[Click]] = {}
     for click in clicks:
-        shards.setdefault(facts_of(click.id).shard, []).append(click)
+        shards.setdefault(shard_of(click.id), []).append(click)
     return shards
 
 

@@ -64,13 +64,12 @@ class TrackerApp:
         """Answers one request, or runs the lifespan."""
         path = scope.get("path", "") if scope["type"] == "http" else ""
         if path.startswith(redirect.PREFIX):
-            response = await self._redirect(scope)
+            await self._redirect(scope, receive, send)
         elif path == postback.PREFIX or path.startswith(f"{postback.PREFIX}/"):
             response = await self._postback(scope, receive)
+            await response(scope, receive, send)
         else:
             await self.pages(scope, receive, send)
-            return
-        await response(scope, receive, send)
 
     @property
     def runtime(self) -> Runtime:
@@ -78,13 +77,14 @@ class TrackerApp:
         runtime: Runtime = self.pages.state.runtime
         return runtime
 
-    async def _redirect(self, scope: Scope) -> Response:
+    async def _redirect(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] not in redirect.METHODS:
-            return _text(*_WRONG_METHOD)
+            await _text(*_WRONG_METHOD)(scope, receive, send)
+            return
         try:
-            return await redirect.redirect(self.runtime, scope)
+            await redirect.redirect(self.runtime, scope, send)
         except Exception as error:  # noqa: BLE001 - answered by the table
-            return _text(*_answer_to(error))
+            await _text(*_answer_to(error))(scope, receive, send)
 
     async def _postback(self, scope: Scope, receive: Receive) -> Response:
         if scope["method"] not in postback.METHODS:

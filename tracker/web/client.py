@@ -1,6 +1,7 @@
 """Who is calling: the address that counts, behind proxies or not."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from starlette.types import Scope
@@ -25,8 +26,10 @@ def client_address(scope: Scope, trusted: Networks) -> str:
     trusted proxy's own is the client's, whatever a client wrote before it.
     """
     peer = _parsed((scope.get("client") or ("",))[0])
-    if peer is None or not _is_within(peer, trusted):
-        return str(peer or "")
+    if peer is None:
+        return ""
+    if not trusted or not _is_within(peer, trusted):
+        return _text(peer)
     for text in reversed(header(scope, b"x-forwarded-for").split(",")):
         hop = _parsed(text.strip())
         if hop is None:
@@ -37,6 +40,12 @@ def client_address(scope: Scope, trusted: Networks) -> str:
     return str(peer)
 
 
+@lru_cache(maxsize=4096)
+def _text(address: Address) -> str:
+    return str(address)
+
+
+@lru_cache(maxsize=4096)
 def _parsed(text: str) -> Address | None:
     try:
         address = ip_address(text)
