@@ -13,10 +13,15 @@ from importlib.metadata import version
 from pathlib import Path
 
 import clicks
+import postbacks
 from ground import prepared
 from table import render
 
-PARTS = {"clicks": clicks.measure}
+PARTS = {
+    "clicks": clicks.measure,
+    "postbacks": postbacks.measure,
+    "deliveries": postbacks.measure_deliveries,
+}
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
 _PACKAGES = ("uvicorn", "uvloop", "httptools", "starlette", "redis", "psycopg")
