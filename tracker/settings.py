@@ -214,7 +214,10 @@ class Settings(BaseModel):
     redis_timeout: Annotated[
         Duration,
         _at_least("1ms"),
-        Field(description="What Redis is given from a click's arrival, then the spool"),
+        Field(
+            description="What Redis is given for a batch of clicks; then visitors are "
+            "sent on, and their clicks are counted lost"
+        ),
     ] = timedelta(milliseconds=50)
     spool_bytes: Annotated[
         ByteSize, Field(gt=0, description="The most a spool may take, like `1GB`")

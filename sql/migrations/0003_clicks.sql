@@ -48,6 +48,8 @@ create table click_collisions (
   found_at    timestamptz not null default tracker_now()
 );
 
+create unique index click_collisions_once on click_collisions (id, sha256(record));
+
 comment on table click_collisions is
   'Clicks whose id was taken by another click; there should never be one.';
 

@@ -98,7 +98,8 @@ def nginx(folder) -> Iterator[Server]:
     config = folder / "nginx.conf"
     config.write_text(
         f"daemon off; master_process off; pid {folder}/nginx.pid;"
-        " error_log /dev/null; events {} http { access_log off; keepalive_requests 1000000000; server {"
+        " error_log /dev/null; events {} http {"
+        " access_log off; keepalive_requests 1000000000; server {"
         f" listen 127.0.0.1:{port}; location / {{ return 302 https://shop.example/; }}"
         " } }\n"
     )

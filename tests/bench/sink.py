@@ -37,8 +37,10 @@ async def main(port, path):
     await stop.wait()
     server.close()
     with open(path, "w") as file:  # noqa: PTH123, ASYNC230 - nothing else runs now
-        for now, line in calls:
-            file.write(f"{now} {unquote(line.partition(b'at=')[2].decode())}\n")
+        file.writelines(
+            f"{now} {unquote(line.partition(b'at=')[2].decode())}\n"
+            for now, line in calls
+        )
 
 
 if __name__ == "__main__":

@@ -217,3 +217,24 @@ def test_the_window_does_not_apply_to_a_change():
     decide(ledger, rules, a_postback(click_id, status="pending"))
     late = a_postback(click_id, timedelta(days=90), status="approved")
     assert decide(ledger, rules, late)[0] is Verdict.UPDATED
+
+
+def test_revenues_that_are_stated_add_up_too():
+    rules = the_rules(a_goal(on_repeat="add"))
+    ledger, click_id = Ledger({}, []), a_click_id()
+    for number, (amount, revenue) in enumerate([("50", "10"), ("30", "6")]):
+        said = {"amount": amount, "revenue": revenue, "transaction_id": str(number)}
+        decide(ledger, rules, a_postback(click_id, timedelta(minutes=number), **said))
+
+    money = the_conversion(ledger).money
+    assert (money.amount, money.revenue) == (Decimal(80), Decimal(16))
+
+
+def test_an_amount_that_was_overtaken_undoes_nothing():
+    rules = the_rules(a_goal(on_repeat="update"))
+    ledger, click_id = Ledger({}, []), a_click_id()
+    decide(ledger, rules, a_postback(click_id, timedelta(minutes=5), amount="20"))
+    overtaken = a_postback(click_id, timedelta(minutes=1), amount="10")
+
+    assert decide(ledger, rules, overtaken) == (Verdict.DUPLICATE, Reason.STALE_STATUS)
+    assert the_conversion(ledger).money.amount == Decimal(20)

@@ -131,6 +131,16 @@ def test_a_megabyte_in_the_url_is_answered_by_the_table(sandbox):
     assert "too_large" in sandbox.command("quarantine", "list", "--json").stdout
 
 
+def test_what_no_url_should_hold_is_understood_all_the_same(sandbox):
+    """A raw letter beyond ASCII, or a blank: the visitor arrives with its label."""
+    visitor = _get(sandbox.port, "/c/bestdeals/acme-shoes?sub1=é b".encode())
+    postback = _get(sandbox.port, "/postback?click_id=ü ü".encode())
+
+    assert b"s=%C3%A9%20b" in visitor
+    assert postback.startswith(b"HTTP/1.1 404")
+    assert b"unknown_click" in postback
+
+
 def test_after_everything_was_killed_the_next_start_goes_on(sandbox):
     """Even the stores: nothing that was acknowledged is gone."""
     click_id = sandbox.click(sub1="before-the-crash")

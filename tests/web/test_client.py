@@ -29,3 +29,14 @@ def test_only_a_trusted_proxy_is_believed(peer, forwarded, address):
         "headers": [(b"x-forwarded-for", forwarded.encode())],
     }
     assert client_address(scope, PROXIES) == address
+
+
+def test_a_line_that_the_proxy_adds_counts_after_the_caller_s_own():
+    scope = {
+        "client": ("10.0.0.1", 1),
+        "headers": [
+            (b"x-forwarded-for", b"6.6.6.6"),
+            (b"x-forwarded-for", b"198.51.100.1"),
+        ],
+    }
+    assert client_address(scope, PROXIES) == "198.51.100.1"

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 
 from tracker.settings import Settings
 from tracker.web.app import create_app, create_internal_app
-from tracker.web.protocol import BoundedProtocol
+from tracker.web.protocol import ForgivingProtocol
 
 FINISHING_SECONDS = 15
 """How long requests in flight may take when the server is asked to stop."""
@@ -70,7 +70,7 @@ def _config(
         app,
         host=host,
         port=port,
-        http=BoundedProtocol,
+        http=ForgivingProtocol,
         ws="none",
         lifespan=lifespan,
         log_config=None,

@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Literal
 
-from tracker.domain.catalog import Catalog, Goal, Offer, Status
+from tracker.domain.catalog import Catalog, Goal, Offer, OnRepeat, Status
 from tracker.domain.click_id import ClickClass, ClickFacts, ClickId
 from tracker.domain.errors import NotFoundError, QuarantinedError, RefusedChangeError
 from tracker.domain.identity import (
@@ -49,6 +49,15 @@ class Money:
     sent_amount: Decimal | None = None
     sent_currency: str | None = None
     rate: Decimal = Decimal(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What was said of money, in a currency that is the offer's unless said."""
+
+    amount: Decimal | None = None
+    revenue: Decimal | None = None
+    currency: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +204,7 @@ class Ledger:
         conversion = self._conversions[conversion_id]
         if amount == conversion.money.amount:
             raise RefusedChangeError(f"{conversion_id} has this amount already")
-        priced = _priced(conversion, amount, None, catalog)
+        priced = _priced(conversion, Sent(amount), catalog)
         money = replace(
             conversion.money,
             amount=priced.amount,
@@ -230,7 +239,7 @@ class Ledger:
         on_repeat = _goal(conversion, catalog).on_repeat
         if on_repeat != "add" and _is_other_transaction(conversion, proposal):
             return Reason.OTHER_TRANSACTION
-        if _is_stale(conversion, proposal):
+        if _is_stale(conversion, proposal, on_repeat):
             return Reason.STALE_STATUS
         return Reason.NONE
 
@@ -321,16 +330,17 @@ def _is_other_transaction(conversion: Conversion, proposal: Proposal) -> bool:
     return None not in both and both[0] != both[1]
 
 
-def _is_stale(conversion: Conversion, proposal: Proposal) -> bool:
+def _is_stale(conversion: Conversion, proposal: Proposal, on_repeat: OnRepeat) -> bool:
     """
-    Whether the status is behind the conversion's.
+    Whether the conversion has moved on.
 
     Postbacks overtake each other: one that arrived before the last change cannot
-    undo it, whenever it is judged.
+    undo it, whenever it is judged. What is added undoes nothing.
     """
+    is_overtaken = proposal.postback.received_at < conversion.changed_at
     if proposal.status is conversion.status:
-        return False
-    if proposal.postback.received_at < conversion.changed_at:
+        return is_overtaken and on_repeat == "update"
+    if is_overtaken:
         return True
     may_reopen = proposal.advertiser.reopen and conversion.status is Status.REJECTED
     return not may_reopen and proposal.status not in _MOVES[conversion.status]
@@ -361,7 +371,7 @@ def _new_conversion(proposal: Proposal, rules: Rules) -> Conversion:
         changes=1,
         catalog_version=rules.catalog.version,
     )
-    money = _priced(conversion, proposal.sent_amount, proposal, rules.catalog)
+    money = _priced(conversion, _sent(proposal), rules.catalog)
     _refuse_excess(money, offer, rules)
     return replace(conversion, money=money)
 
@@ -395,44 +405,51 @@ def _money_after(conversion: Conversion, proposal: Proposal, catalog: Catalog) -
     on_repeat = _goal(conversion, catalog).on_repeat
     if proposal.sent_amount is None or on_repeat == "status":
         return conversion.money
-    return _priced(
-        conversion,
-        proposal.sent_amount,
-        proposal,
-        catalog,
-        already=conversion.money.amount if on_repeat == "add" else None,
-    )
+    before = conversion.money if on_repeat == "add" else None
+    return _priced(conversion, _sent(proposal), catalog, before)
 
 
 def _priced(
     conversion: Conversion,
-    sent: Decimal | None,
-    proposal: Proposal | None,
+    sent: Sent,
     catalog: Catalog,
-    already: Decimal | None = None,
+    before: Money | None = None,
 ) -> Money:
-    """The money of a conversion for an amount as sent; payout is rounded once."""
-    offer = catalog.offers[conversion.offer]
-    goal = _goal(conversion, catalog)
+    """The money of a conversion, on top of what it was `before`; rounded once."""
+    offer, goal = catalog.offers[conversion.offer], _goal(conversion, catalog)
     payout, revenue = catalog.terms(catalog.partner(conversion.partner), offer, goal)
-    currency = (proposal and proposal.currency) or offer.currency
+    currency = sent.currency or offer.currency
     rate = _rate(currency, offer, catalog)
-    amount = None if sent is None else sent * rate + (already or 0)
-    sent_revenue = proposal.sent_revenue if proposal else None
+    amount = _total(sent.amount, rate, before)
     try:
+        owed = revenue.of(amount, offer.currency) if sent.revenue is None else None
         return Money(
             currency=offer.currency,
             payout=payout.of(amount, offer.currency),
-            revenue=revenue.of(amount, offer.currency)
-            if sent_revenue is None
-            else to_minor_unit(sent_revenue * rate, offer.currency),
+            revenue=_reported(sent, rate, offer, before) if owed is None else owed,
             amount=None if amount is None else _rounded(amount),
-            sent_amount=sent,
-            sent_currency=None if sent is None else currency,
+            sent_amount=sent.amount,
+            sent_currency=None if sent.amount is None else currency,
             rate=rate,
         )
     except ValueError:
         raise QuarantinedError(Reason.MISSING_AMOUNT) from None
+
+
+def _sent(proposal: Proposal) -> Sent:
+    return Sent(proposal.sent_amount, proposal.sent_revenue, proposal.currency)
+
+
+def _total(sent: Decimal | None, rate: Decimal, before: Money | None) -> Decimal | None:
+    if sent is None:
+        return None
+    return sent * rate + ((before and before.amount) or 0)
+
+
+def _reported(sent: Sent, rate: Decimal, offer: Offer, before: Money | None) -> Decimal:
+    """The revenue as the advertiser states it."""
+    stated = to_minor_unit((sent.revenue or 0) * rate, offer.currency)
+    return stated + (before.revenue if before else 0)
 
 
 def _rate(currency: str, offer: Offer, catalog: Catalog) -> Decimal:

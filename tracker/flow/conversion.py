@@ -6,10 +6,10 @@ from decimal import Decimal
 
 import structlog
 
-from tracker.domain.catalog import Status
+from tracker.domain.catalog import Catalog, Status
 from tracker.domain.conversion import Cause, Change, Conversion
 from tracker.domain.identity import ConversionId
-from tracker.flow.ledger import write_changes
+from tracker.flow.ledger import Decided, write_changes
 from tracker.runtime import Runtime
 
 log = structlog.get_logger()
@@ -31,10 +31,11 @@ async def set_conversion_status(
 
     Raises NotFoundError, or RefusedChangeError if it stands there already.
     """
+    catalog = runtime.catalog
     async with runtime.conversions.transaction() as opened:
         ledger = await opened.lock_conversion(conversion_id)
-        change = ledger.set_status(conversion_id, status, _cause(runtime, by))
-        await write_changes(runtime, opened, ledger, {})
+        change = ledger.set_status(conversion_id, status, _cause(catalog, by))
+        await write_changes(runtime, opened, Decided(ledger, catalog))
     _tell(runtime, change)
     return ledger.get(conversion_id)
 
@@ -47,11 +48,12 @@ async def set_conversion_amount(
 
     Raises NotFoundError, or RefusedChangeError if it has this amount already.
     """
+    catalog = runtime.catalog
     async with runtime.conversions.transaction() as opened:
         ledger = await opened.lock_conversion(conversion_id)
-        cause = _cause(runtime, by)
-        change = ledger.set_amount(conversion_id, amount, cause, runtime.catalog)
-        await write_changes(runtime, opened, ledger, {})
+        cause = _cause(catalog, by)
+        change = ledger.set_amount(conversion_id, amount, cause, catalog)
+        await write_changes(runtime, opened, Decided(ledger, catalog))
     _tell(runtime, change)
     return ledger.get(conversion_id)
 
@@ -67,10 +69,10 @@ def _tell(runtime: Runtime, change: Change) -> None:
     )
 
 
-def _cause(runtime: Runtime, by: Operator) -> Cause:
+def _cause(catalog: Catalog, by: Operator) -> Cause:
     return Cause(
         at=datetime.now(UTC),
-        catalog_version=runtime.catalog.version,
+        catalog_version=catalog.version,
         operator=by.name,
         note=by.note,
     )

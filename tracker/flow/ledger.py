@@ -1,9 +1,11 @@
 """What every change of a conversion has in common: its rows and what they owe."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 import structlog
 
+from tracker.domain.catalog import Catalog
 from tracker.domain.click import Click
 from tracker.domain.click_id import ClickFacts, ClickId, facts_of
 from tracker.domain.conversion import Change, Ledger
@@ -14,6 +16,15 @@ from tracker.store.deliveries import insert_deliveries
 from tracker.store.redis import UNAVAILABLE
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A ledger, the one catalog it was decided by, and the clicks found already."""
+
+    ledger: Ledger
+    catalog: Catalog
+    clicks: Mapping[ClickId, Click | None] = field(default_factory=dict)
 
 
 async def find_clicks(
@@ -37,38 +48,29 @@ async def find_clicks(
 
 
 async def write_changes(
-    runtime: Runtime,
-    opened: LedgerTransaction,
-    ledger: Ledger,
-    clicks: dict[ClickId, Click | None],
+    runtime: Runtime, opened: LedgerTransaction, decided: Decided
 ) -> None:
     """
     Writes what was decided, and the deliveries it owes, in one transaction.
 
-    `clicks` are those found already; a change that came without its click id has
-    its click looked up here.
+    A change that came without its click id has its click looked up here.
     """
+    ledger = decided.ledger
     concerned = {ledger.get(one.conversion_id).click_id for one in ledger.changes}
-    unseen = [facts_of(click_id) for click_id in concerned - clicks.keys()]
-    known = clicks | await find_clicks(runtime, unseen) if unseen else clicks
+    unseen = [facts_of(one) for one in concerned - decided.clicks.keys()]
+    clicks = {
+        **decided.clicks,
+        **(await find_clicks(runtime, unseen) if unseen else {}),
+    }
+    owed = [one for change in ledger.changes for one in _owed(change, decided, clicks)]
     await opened.write(ledger)
-    await insert_deliveries(
-        opened.connection,
-        [
-            delivery
-            for change in ledger.changes
-            for delivery in _owed(runtime, ledger, change, known)
-        ],
-    )
+    await insert_deliveries(opened.connection, owed)
 
 
 def _owed(
-    runtime: Runtime,
-    ledger: Ledger,
-    change: Change,
-    clicks: dict[ClickId, Click | None],
+    change: Change, decided: Decided, clicks: Mapping[ClickId, Click | None]
 ) -> Iterable[Delivery]:
-    conversion = ledger.get(change.conversion_id)
-    partner = runtime.catalog.partner(conversion.partner)
+    conversion = decided.ledger.get(change.conversion_id)
+    partner = decided.catalog.partner(conversion.partner)
     click = clicks[conversion.click_id]
-    return owed_deliveries(change, conversion, partner, click, runtime.catalog)
+    return owed_deliveries(change, conversion, partner, click, decided.catalog)

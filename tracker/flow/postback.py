@@ -14,7 +14,7 @@ from tracker.domain.identity import PostbackId
 from tracker.domain.judgement import Mention, Proposal, Rules, judge, mention_of
 from tracker.domain.outcome import Outcome, Reason, Verdict
 from tracker.domain.postback import Postback
-from tracker.flow.ledger import find_clicks, write_changes
+from tracker.flow.ledger import Decided, find_clicks, write_changes
 from tracker.runtime import Runtime
 from tracker.store.conversions import Judged
 from tracker.store.postgres import ATTEMPTS, is_passing
@@ -98,7 +98,7 @@ async def _decide(
     async with runtime.conversions.transaction() as opened:
         ledger = await opened.lock(proposals)
         judged = [conclude(hearing, ledger, rules) for hearing in hearings]
-        await write_changes(runtime, opened, ledger, clicks)
+        await write_changes(runtime, opened, Decided(ledger, rules.catalog, clicks))
         await opened.insert_postbacks(judged)
     return {one.postback.id: one.outcome for one in judged}
 

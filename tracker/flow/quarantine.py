@@ -9,7 +9,7 @@ from tracker.domain.errors import RefusedChangeError
 from tracker.domain.judgement import WAIVABLE, Rules
 from tracker.domain.outcome import Outcome, Reason
 from tracker.domain.postback import Postback, names_of
-from tracker.flow.ledger import find_clicks, write_changes
+from tracker.flow.ledger import Decided, find_clicks, write_changes
 from tracker.flow.postback import conclude, hear
 from tracker.runtime import Runtime
 from tracker.store.conversions import Release
@@ -43,6 +43,7 @@ async def release_postback(
     if pardon.waived is not None and pardon.waived not in WAIVABLE:
         raise RefusedChangeError(f"{pardon.waived} cannot be waived")
     rules = replace(runtime.rules(), waived=pardon.waived)
+    release = Release(pardon.operator, datetime.now(UTC), pardon.waived)
     async with runtime.conversions.transaction() as opened:
         postback = await opened.get_quarantined(postback_id)
         hearing = hear(_pardoned(postback, pardon, rules), rules)
@@ -50,8 +51,7 @@ async def release_postback(
         found = await find_clicks(runtime, [p.click for p in proposals if p.click])
         ledger = await opened.lock(proposals)
         judged = conclude(hearing, ledger, rules)
-        await write_changes(runtime, opened, ledger, found)
-        release = Release(pardon.operator, datetime.now(UTC), pardon.waived)
+        await write_changes(runtime, opened, Decided(ledger, rules.catalog, found))
         await opened.release(judged, release)
     runtime.wake_worker()
     log.info(

@@ -66,6 +66,7 @@ select clicks.*
 _COLLIDE = """
 insert into click_collisions (id, shard, record)
 select * from unnest(%(ids)s::text[], %(shards)s::smallint[], %(records)s::bytea[])
+    on conflict do nothing
 """
 
 _REJECT = """

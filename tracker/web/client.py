@@ -30,7 +30,7 @@ def client_address(scope: Scope, trusted: Networks) -> str:
         return ""
     if not trusted or not _is_within(peer, trusted):
         return _text(peer)
-    for text in reversed(header(scope, b"x-forwarded-for").split(",")):
+    for text in reversed(_forwarded(scope).split(",")):
         hop = _parsed(text.strip())
         if hop is None:
             break
@@ -38,6 +38,12 @@ def client_address(scope: Scope, trusted: Networks) -> str:
         if not _is_within(hop, trusted):
             break
     return str(peer)
+
+
+def _forwarded(scope: Scope) -> str:
+    """All lines of the header as one: a proxy may add a line of its own."""
+    lines = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
+    return b",".join(lines).decode("latin-1")
 
 
 @lru_cache(maxsize=4096)

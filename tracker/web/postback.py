@@ -68,8 +68,8 @@ async def _postback(
     route = _route(scope["path"])
     advertiser = _advertiser(runtime, route)
     pairs, fault = await _parameters(scope, body)
-    bearer = header(scope, b"authorization").removeprefix("Bearer ").strip()
-    parameters, digest = conceal(pairs, names_of(advertiser), runtime.hasher, bearer)
+    names = names_of(advertiser)
+    parameters, digest = conceal(pairs, names, runtime.hasher, _bearer(scope))
     now = datetime.now(UTC)
     postback = Postback(
         id=new_postback_id(now),
@@ -83,6 +83,12 @@ async def _postback(
         fault=fault,
     )
     return postback, advertiser
+
+
+def _bearer(scope: Scope) -> str:
+    """The token of the Authorization header; other schemes are not for us."""
+    scheme, _, token = header(scope, b"authorization").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def _route(path: str) -> str | None:

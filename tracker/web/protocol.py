@@ -1,20 +1,42 @@
-"""HTTP as uvicorn speaks it, with one bound of our own."""
+"""
+HTTP as uvicorn speaks it, with a patience of our own for what senders put in a URL.
+
+httptools refuses a URL that is longer than 64 KB, or has a blank or a raw byte beyond
+ASCII in it, before an application sees it: a visitor would meet an error, and a
+postback would leave no trace. Mended here, the one arrives, and the other is judged.
+"""
+
+import re
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAX_URL = 60_000
-"""
-Bytes of a URL that are read.
+"""Bytes of a URL that are read; the rest is cut."""
 
-httptools counts places in a URL with 16 bits and refuses what is longer, so that a
-visitor would see an error, and a postback would leave no trace. Cut here, the one
-arrives, and the other is found too large and kept.
-"""
+_REQUEST_LINE = re.compile(rb"(GET|HEAD|POST) (/[^\r\n]*) (HTTP/1\.[01]\r?\n)")
+_NEVER_RAW = re.compile(rb"[^\x21-\x7e]")
 
 
-class BoundedProtocol(HttpToolsProtocol):
-    """Reads the beginning of a URL, however long it is."""
+class ForgivingProtocol(HttpToolsProtocol):
+    """Reads what can be understood of a URL."""
+
+    def data_received(self, data: bytes) -> None:
+        """At the start of a request, its URL is made one that httptools reads."""
+        is_idle = self.cycle is None or self.cycle.response_complete
+        super().data_received(_mended(data) if is_idle else data)
 
     def on_url(self, url: bytes) -> None:
         """A piece of the URL; it may come in several."""
         super().on_url(url[: MAX_URL - len(self.url)])
+
+
+def _mended(data: bytes) -> bytes:
+    found = _REQUEST_LINE.match(data)
+    if found is None or not _NEVER_RAW.search(found[2]):
+        return data
+    target = _NEVER_RAW.sub(_percent_encoded, found[2])
+    return b"%b %b %b%b" % (found[1], target, found[3], data[found.end() :])
+
+
+def _percent_encoded(found: re.Match[bytes]) -> bytes:
+    return b"%%%02X" % found[0][0]
