@@ -385,6 +385,8 @@ ALTER TABLE ONLY schema_migrations
 ALTER TABLE ONLY secret_keys
     ADD CONSTRAINT secret_keys_pkey PRIMARY KEY (number);
 
+CREATE UNIQUE INDEX click_collisions_once ON click_collisions USING btree (id, sha256(record));
+
 CREATE INDEX conversion_keys_by_conversion ON conversion_keys USING btree (conversion_id);
 
 CREATE INDEX conversions_by_click ON conversions USING btree (click_id);

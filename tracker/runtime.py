@@ -1,9 +1,10 @@
 """What is open while a process runs: built once, closed once, passed to every flow."""
 
+import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -24,6 +25,7 @@ from tracker.store.clicks import ClickStore
 from tracker.store.conversions import ConversionStore
 from tracker.store.deliveries import DeliveryStore
 from tracker.store.keys import KeyStore
+from tracker.store.lanes import LaneStore
 from tracker.store.partitions import Partitions
 from tracker.store.postgres import Pool, is_poison, make_pool
 from tracker.store.redis import Client, make_client
@@ -34,6 +36,10 @@ Result = TypeVar("Result")
 
 EMPTY = Catalog(0, "USD", "UTC", advertisers={}, offers={}, partners={})
 """Before the first catalog is in force no link leads anywhere."""
+
+CLOSING_SECONDS = 10.0
+READER_TIMEOUT = 5.0
+"""Longer than a reader of the click stream ever waits for a first click."""
 
 REDIS_CONNECTIONS = 32
 DATABASE_CONNECTIONS = 8
@@ -64,6 +70,7 @@ class Runtime:
     click_log: ClickLog
     conversions: ConversionStore
     deliveries: DeliveryStore
+    lanes: LaneStore
     catalogs: CatalogStore
     keys: KeyStore
     reports: ReportStore
@@ -107,10 +114,12 @@ class Runtime:
         return result
 
     async def close(self) -> None:
-        """What was taken in is finished first."""
-        for coalescer in self._together.values():
-            await coalescer.close()
-        await self.deliveries.close()
+        """What was taken in is finished first, unless a store says nothing."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSING_SECONDS):
+                for coalescer in self._together.values():
+                    await coalescer.close()
+                await self.deliveries.close()
 
 
 @asynccontextmanager
@@ -126,7 +135,7 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
         stack.push_async_callback(pool.close)
         redis = _client(settings, settings.redis_timeout.total_seconds())
         stack.push_async_callback(redis.aclose)
-        reader = _client(settings, None)
+        reader = _client(settings, READER_TIMEOUT)
         stack.push_async_callback(reader.aclose)
         sender = Sender(settings.allow_destinations)
         stack.push_async_callback(sender.close)
@@ -135,7 +144,7 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
         yield runtime
 
 
-def _client(settings: Settings, timeout: float | None) -> Client:
+def _client(settings: Settings, timeout: float) -> Client:
     return make_client(
         settings.redis_address, connections=REDIS_CONNECTIONS, timeout=timeout
     )
@@ -160,6 +169,7 @@ def _build(
         click_log=ClickLog(pool, partitions),
         conversions=ConversionStore(pool, partitions),
         deliveries=DeliveryStore(pool),
+        lanes=LaneStore(pool),
         catalogs=CatalogStore(pool),
         keys=KeyStore(pool),
         reports=ReportStore(pool),

@@ -39,6 +39,10 @@ PREFIX = "TRACKER_"
 SERVER_NEEDS = ("database_url", "redis_url", "secret_keys")
 """What `serve` and `worker` cannot run without; `up` makes what is missing."""
 
+SANDBOX_TOKEN = "SANDBOX_POSTBACK_TOKEN"  # noqa: S105 -- the variable's name
+SANDBOX_TOKEN_FILE = "sandbox_token"  # noqa: S105 -- the file's name
+"""The token of the sandbox's advertiser: made once by `up`, in the data directory."""
+
 _UNITS = {
     "ms": timedelta(milliseconds=1),
     "s": timedelta(seconds=1),

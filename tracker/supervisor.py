@@ -28,6 +28,7 @@ from collections.abc import (
     Coroutine,
     Iterable,
     Iterator,
+    Mapping,
     Sequence,
 )
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
@@ -39,10 +40,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import structlog
-import yaml
 from pydantic import SecretStr
 
-from tracker.domain.errors import SettingsError, StartError, TrackerError
+from tracker.domain.errors import CatalogError, SettingsError, StartError, TrackerError
+from tracker.domain.macros import BASE_URL
 from tracker.embedded import (
     EmbeddedPostgres,
     EmbeddedValkey,
@@ -54,6 +55,8 @@ from tracker.embedded import (
 from tracker.logs import configure_logs
 from tracker.metrics import forget_process
 from tracker.settings import (
+    SANDBOX_TOKEN,
+    SANDBOX_TOKEN_FILE,
     SERVER_NEEDS,
     Settings,
     load_settings,
@@ -75,7 +78,6 @@ _HEALTHY_AFTER = 30.0
 _HOPELESS_AFTER = 3
 _LOOPBACK = tuple(map(ip_network, ("127.0.0.1/32", "::1/128")))
 _SETTINGS = "settings"
-_SANDBOX_TOKEN = "SANDBOX_POSTBACK_TOKEN"  # noqa: S105 -- the variable's name
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +166,8 @@ async def _up(
         children = [Child(program, environ, inherited) for program in programs]
         async with _kept(children, stores, stop) as keepers:
             if await _is_ready(settings, children, stop):
-                print(_announcement(settings), flush=True)  # noqa: T201 -- for people
+                link = await _first_link(settings, environ)
+                print(_announcement(settings, link), flush=True)  # noqa: T201 -- for people
             await _first(stop.asked.wait(), *keepers)
 
 
@@ -294,9 +297,9 @@ def _child_environ(
     environ["PROMETHEUS_MULTIPROC_DIR"] = str(_empty_folder(data_dir / "metrics"))
     if settings.sandbox:
         token = _make_once(
-            data_dir / "sandbox_token", lambda: secrets.token_urlsafe(24)
+            data_dir / SANDBOX_TOKEN_FILE, lambda: secrets.token_urlsafe(24)
         )
-        environ.setdefault(_SANDBOX_TOKEN, token)
+        environ.setdefault(SANDBOX_TOKEN, token)
     return environ
 
 
@@ -489,8 +492,8 @@ async def _status(url: str) -> bytes:
         writer.close()
 
 
-def _announcement(settings: Settings) -> str:
-    lines = [("link", _first_link(settings))]
+def _announcement(settings: Settings, link: str) -> str:
+    lines = [("link", link)]
     if settings.sandbox:
         lines.append(("sandbox", f"{settings.base_url}/sandbox"))
     lines += [("data", str(settings.data_dir)), ("stop", "Ctrl-C")]
@@ -499,14 +502,17 @@ def _announcement(settings: Settings) -> str:
     )
 
 
-def _first_link(settings: Settings) -> str:
-    """A link that works: of the first partner in the catalog that has an offer."""
-    with suppress(OSError, yaml.YAMLError, AttributeError, LookupError):
-        catalog = yaml.load(settings.catalog.read_text("utf-8"), yaml.BaseLoader)  # noqa: S506 -- text only
-        for partner, terms in catalog["partners"].items():
-            offers = terms.get("offers") or ()
-            for offer in catalog["offers"] if offers == "all" else offers:
-                return f"{settings.base_url}/c/{partner}/{offer}"
+async def _first_link(settings: Settings, environ: Mapping[str, str]) -> str:
+    """A link that works, from the catalog in force; ours alone where there is none."""
+    # Loading it takes longer than `find_running` may.
+    from tracker.catalog import COPY, load_snapshot, read_copy, read_secrets  # noqa: PLC0415
+
+    with suppress(CatalogError):
+        secrets = {BASE_URL: settings.base_url, **environ}
+        secrets |= read_secrets({}, settings.secrets_file)
+        catalog = await load_snapshot(read_copy(settings.data_dir / COPY), secrets)
+        for partner, offer in catalog.open_links():
+            return f"{settings.base_url}/c/{partner.key}/{offer.key}?sub1=hello"
     return settings.base_url
 
 

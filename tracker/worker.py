@@ -24,7 +24,7 @@ from tracker.flow.delivery import (
 )
 from tracker.flow.maintenance import make_partitions, measure_backlog
 from tracker.runtime import FAULTS, Runtime
-from tracker.store.deliveries import Lease, Result
+from tracker.store.deliveries import Ending, Lease
 from tracker.store.postgres import is_passing
 
 log = structlog.get_logger()
@@ -71,8 +71,8 @@ class Dispatcher:
         self._cursor = ""
         self._is_draining = False
         self._claiming = asyncio.Lock()
-        self._finishing = Coalescer[Result, Result](
-            lambda results: finish_deliveries(runtime, results),
+        self._finishing = Coalescer[Ending, Ending](
+            lambda endings: finish_deliveries(runtime, endings),
             name="deliveries",
             faults=FAULTS,
         )
@@ -129,11 +129,11 @@ class Dispatcher:
         except Exception:
             log.exception("delivery.unfinished", delivery_id=lease.delivery.id)
 
-    async def _finish(self, result: Result) -> None:
+    async def _finish(self, ending: Ending) -> None:
         """The call was made: while Postgres is away, that must not be forgotten."""
         while True:
             try:
-                await self._finishing.submit(result)
+                await self._finishing.submit(ending)
             except Exception as error:
                 if not _is_worth_another_try(error):
                     raise
@@ -186,11 +186,19 @@ def _loops(runtime: Runtime, dispatcher: Dispatcher) -> list[Awaitable[None]]:
         keep_going("measure", lambda: measure_backlog(runtime), MEASURE_SECONDS),
         keep_going("maintain", lambda: make_partitions(runtime), MAINTENANCE_SECONDS),
         *(_fold(runtime, shard) for shard in range(runtime.settings.shards)),
+        keep_going("fold others", lambda: _fold_others(runtime), SWEEP_SECONDS),
     ]
 
 
 async def _fold(runtime: Runtime, shard: int) -> None:
     await keep_going(f"fold {shard}", lambda: fold_clicks(runtime, shard))
+
+
+async def _fold_others(runtime: Runtime) -> None:
+    """Shards that are in use no longer still hold what came while they were."""
+    for shard in await runtime.stream.list_waiting():
+        if shard >= runtime.settings.shards:
+            await fold_clicks(runtime, shard)
 
 
 async def _listen(runtime: Runtime, dispatcher: Dispatcher) -> None:

@@ -220,6 +220,14 @@ ONE_FAULT = {
         "payout: -8%",
         "11:22: offers.shoes.goals.sale.payout: must not be negative",
     ),
+    "a share that is none": (
+        "payout: 8%",
+        "payout: 8%%",
+        (
+            "11:22: offers.shoes.goals.sale.payout:"
+            " must be a number such as 2.50, or a share such as 8%"
+        ),
+    ),
     "a share beyond reason": (
         "payout: 8%",
         "payout: 1000.5%",

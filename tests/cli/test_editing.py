@@ -72,7 +72,8 @@ def test_a_link_that_the_file_lists(tracker, without_stores):
     [
         ("bestdeal", "shoes", "did you mean the partner 'bestdeals'?"),
         ("bestdeals", "shoe", "did you mean the offer of bestdeals 'shoes'?"),
-        ("bestdeals", "hats", "there is no offer of bestdeals 'hats'"),
+        ("bestdeals", "boots", "no link bestdeals/boots; the offers of bestdeals are"),
+        ("bestdeals", "hats", "may not promote hats; the offers of bestdeals are sh"),
     ],
 )
 def test_a_link_that_is_not_listed(tracker, without_stores, partner, offer, hint):

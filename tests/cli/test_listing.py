@@ -62,6 +62,36 @@ async def test_a_table_fits_80_columns_and_breaks_no_id(tracker, ledger, what):
     assert "\x1b" not in said.out
 
 
+async def test_a_conversion_is_listed_in_words_and_sums(tracker, ledger):
+    _, sale, _ = tracker("conversions", "list", "--json").lines
+
+    assert sale["click_class"] == "visit"
+    assert (sale["amount"], sale["sent_amount"]) == ("50.00", "50.00")
+
+
+async def test_a_table_breaks_no_reason(tracker, runtime, visit, report):
+    await report(await visit(), goal="sale", amount="50")
+    async with runtime.pool.connection() as connection:
+        await connection.execute(
+            "update postbacks set advertiser = %s, address = %s",
+            ["a-key-that-is-long-enough-to-fold", "2001:db8:1111:2222:3333:4444:5:6"],
+        )
+
+    said = tracker("quarantine", "list").out
+
+    assert " missing_transaction_id " in said
+    assert max(map(len, said.splitlines())) <= 80
+
+
+async def test_a_table_breaks_no_reason_of_a_delivery(tracker, ledger, runtime):
+    (owed, *_) = tracker("deliveries", "list", "--state", "owed", "--json").lines
+    await runtime.lanes.pause(owed["lane"], "asked by phone")
+
+    held = tracker("deliveries", "list", "--state", "held").out.splitlines()
+
+    assert [line.endswith(" paused_lane") for line in held[1:]] == [True, True]
+
+
 @pytest.mark.parametrize("what", ["conversions", "deliveries", "quarantine"])
 async def test_where_there_is_nothing_no_line_pretends_otherwise(
     tracker, runtime, what

@@ -17,6 +17,7 @@ from structlog.testing import capture_logs
 from tracker.domain.delivery import RETRY_DELAYS, HeldReason
 from tracker.domain.errors import NotFoundError, RefusedChangeError
 from tracker.flow.delivery import deliver_due, sweep_deliveries
+from tracker.store.deliveries import insert_deliveries
 
 
 async def test_a_partner_is_told_once(runtime, owed, partner_inbox, ledger):
@@ -35,7 +36,7 @@ async def test_every_attempt_is_kept_and_told(runtime, owed, partner_inbox):
     with capture_logs() as logs:
         await deliver_due(runtime)
 
-    (attempt,) = await runtime.deliveries.list_attempts(owed.id)
+    (attempt,) = await runtime.reports.list_attempts_of([owed.id])
     assert (attempt.outcome, attempt.http_status) == ("failed", 500)
     assert (attempt.answer, attempt.error) == ("no\ufffdthing", "bad_status")
     (event,) = [log for log in logs if log["event"] == "delivery.attempted"]
@@ -91,7 +92,7 @@ async def test_after_twelve_failures_it_is_dead_and_can_be_replayed(
     assert {hit.headers["X-Tracker-Delivery"] for hit in partner_inbox.hits} == {
         owed.id
     }
-    attempts = await runtime.deliveries.list_attempts(owed.id)
+    attempts = await runtime.reports.list_attempts_of([owed.id])
     assert [(one.round, one.number) for one in attempts[-2:]] == [(1, 12), (2, 1)]
 
 
@@ -144,27 +145,52 @@ async def test_a_410_pauses_the_lane_until_it_is_resumed(
     await owe(second)
 
     assert await deliver_due(runtime) == 0
-    (lane,) = await runtime.deliveries.list_paused_lanes()
+    (lane,) = await runtime.lanes.list_paused()
     assert (lane.lane, lane.paused_reason, lane.waiting) == (first.lane, "410", 2)
     assert (lane.partner, lane.postback) == ("bestdeals", "sales")
-    await runtime.deliveries.resume(first.lane)
+    await runtime.lanes.resume(first.lane)
     assert await deliver_due(runtime) == 2
     with pytest.raises(NotFoundError):
-        await runtime.deliveries.resume(first.lane)
+        await runtime.lanes.resume(first.lane)
 
 
 async def test_an_operator_can_pause_a_lane_too(runtime, owed):
-    await runtime.deliveries.pause(owed.lane, "asked by phone")
+    await runtime.lanes.pause(owed.lane, "asked by phone")
 
     assert await deliver_due(runtime) == 0
-    held = await runtime.deliveries.list_owed(held_reason=HeldReason.PAUSED_LANE)
-    assert [one.id for one in held] == [owed.id]
+    held = await runtime.reports.get_delivery(owed.id)
+    assert (held.state, held.reason) == ("held", "paused_lane")
+
+
+async def test_what_was_written_while_its_lane_was_resumed_is_not_stuck(
+    runtime, owed, partner_inbox
+):
+    """A transaction that saw the lane paused, and commits when it no longer is."""
+    await runtime.lanes.pause(owed.lane, "asked by phone")
+    late = a_delivery(conversion="cv_2", catalog=runtime.catalog)
+    async with runtime.pool.connection() as connection, connection.transaction():
+        await insert_deliveries(connection, [late])
+        await runtime.lanes.resume(owed.lane)
+    assert (await runtime.reports.get_delivery(late.id)).reason == "paused_lane"
+
+    await sweep_deliveries(runtime)
+
+    assert await deliver_due(runtime) == 2
+
+
+async def test_the_sweep_frees_nothing_on_a_lane_that_is_still_paused(runtime, owed):
+    await runtime.lanes.pause(owed.lane, "asked by phone")
+
+    await sweep_deliveries(runtime)
+
+    assert (await runtime.reports.get_delivery(owed.id)).reason == "paused_lane"
+    assert await deliver_due(runtime) == 0
 
 
 async def test_what_is_freed_on_a_paused_lane_is_held_for_that(
     runtime, without_click, clock
 ):
-    await runtime.deliveries.pause(without_click.lane, "asked by phone")
+    await runtime.lanes.pause(without_click.lane, "asked by phone")
     clock.advance(hours=24, seconds=1)
     await sweep_deliveries(runtime)
 
@@ -178,8 +204,8 @@ async def test_a_removed_postback_is_held_and_freed_when_it_is_back(
     runtime.catalog = a_catalog(is_retired=True)
     await deliver_due(runtime)
     await sweep_deliveries(runtime)
-    (held,) = await runtime.deliveries.list_owed()
-    assert (held.held_reason, held.attempts) == ("removed_postback", 0)
+    held = await runtime.reports.get_delivery(owed.id)
+    assert (held.reason, held.attempts) == ("removed_postback", 0)
 
     runtime.catalog = in_force
     await sweep_deliveries(runtime)
@@ -266,12 +292,12 @@ async def test_after_a_day_it_goes_if_it_needs_no_details_any_more(
 async def test_a_template_edited_to_need_the_click_holds_what_has_none(
     runtime, owe, partner_inbox
 ):
-    await owe(a_delivery(catalog=runtime.catalog, has_click=False))
+    (owed,) = await owe(a_delivery(catalog=runtime.catalog, has_click=False))
     runtime.catalog = a_catalog(a_postback(partner_inbox.url("/pb?s={sub1}")))
     await deliver_due(runtime)
 
-    (held,) = await runtime.deliveries.list_owed()
-    assert (held.held_reason, held.attempts) == ("click_details", 0)
+    held = await runtime.reports.get_delivery(owed.id)
+    assert (held.reason, held.attempts) == ("click_details", 0)
     assert partner_inbox.hits == []
 
 
@@ -329,7 +355,7 @@ async def test_a_partner_that_points_at_this_machine_is_not_called(
     (error,) = ledger.column("select error from delivery_attempts")
     assert error.startswith("forbidden_address")
     # A name may have another address tomorrow, so it is tried again.
-    assert (await runtime.deliveries.get(owed.id)).attempts == 1
+    assert (await runtime.reports.get_delivery(owed.id)).attempts == 1
 
 
 async def test_a_lease_that_ran_out_leaves_an_unknown_attempt(

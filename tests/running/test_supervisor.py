@@ -11,9 +11,30 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tracker.catalog import COPY, check_text, take_snapshot, write_copy
 from tracker.domain.errors import SettingsError
-from tracker.settings import load_settings
-from tracker.supervisor import find_running
+from tracker.settings import Settings, load_settings
+from tracker.supervisor import _first_link, find_running
+
+CATALOG = """\
+version: 1
+currency: USD
+advertisers:
+  acme: {auth: {token: "${TOKEN}"}}
+offers:
+  old:
+    advertiser: acme
+    url: "https://shop.example/?cid={click_id}"
+    paused: true
+    goals: {sale: {payout: 1, revenue: 2}}
+  new:
+    advertiser: acme
+    url: "https://shop.example/?cid={click_id}"
+    goals: {sale: {payout: 1, revenue: 2}}
+partners:
+  idle: {offers: all, paused: true}
+  best: {offers: all}
+"""
 
 
 class Up:
@@ -102,6 +123,25 @@ def test_it_says_where_everything_is_and_ends_cleanly(start, environ, short_fold
     assert status == 0
     assert last_words.count("child.ended") == 2
     assert list((short_folder / "data" / "run").iterdir()) == []
+
+
+async def test_the_link_it_says_is_one_of_the_catalog_in_force(tmp_path):
+    checked = check_text(CATALOG, "partners.yaml", {"TOKEN": "secret"})
+    keys = [
+        ("partner", "idle"),
+        ("partner", "best"),
+        ("offer", "old"),
+        ("offer", "new"),
+    ]
+    numbers = {key: number for number, key in enumerate(keys, 1)}
+    snapshot = take_snapshot(checked, version=1, numbers=numbers)
+    settings = Settings(data_dir=tmp_path, base_url="https://go.example.com")
+
+    assert await _first_link(settings, {}) == "https://go.example.com"
+    write_copy(tmp_path / COPY, snapshot)
+    link = await _first_link(settings, {"TOKEN": "secret"})
+
+    assert link == "https://go.example.com/c/best/new?sub1=hello"
 
 
 def test_a_killed_child_is_started_again(start, environ):

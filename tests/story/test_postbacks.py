@@ -1,4 +1,5 @@
 import json
+import time
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -507,3 +508,120 @@ async def test_an_update_beyond_the_limit_is_quarantined(visit, advertiser, rows
 
     assert said(beyond) == ("quarantined", "over_limit")
     assert await rows("select amount::int from conversions") == [{"amount": 4000}]
+
+
+async def test_a_correction_without_a_status_leaves_the_status(visit, client, rows):
+    """Neither is a pending sale approved by it, nor is it stale once approved."""
+    mine = {"secret": "another-token", "order": "o-1", "event": "e2", "total": "10"}
+    click_id = await visit("bestdeals/game")
+    await client.get("/postback/globex", params={"cid": click_id, **mine})
+    await client.get("/postback/globex", params=mine)
+    assert await rows("select status from conversions") == [{"status": "pending"}]
+
+
+async def test_a_sale_that_is_added_to_keeps_its_status(visit, advertiser, rows):
+    order = {"click_id": await visit(), "goal": "upsell"}
+    await advertiser.report(**order, amount="10", transaction_id="t-1")
+    await advertiser.report(**order, amount="5", transaction_id="t-2")
+    assert await rows("select status, amount::int from conversions") == [
+        {"status": "approved", "amount": 15}
+    ]
+
+
+async def test_a_confirmation_adds_nothing(visit, advertiser, rows):
+    """Networks send the same amount again with the status that settles it."""
+    order = {"click_id": await visit(), "goal": "upsell", "amount": "100"}
+    await advertiser.report(**order, status="pending")
+    answer = await advertiser.report(**order, status="approved")
+    assert said(answer)[0] == "updated"
+    assert await rows("select status, amount::int from conversions") == [
+        {"status": "approved", "amount": 100}
+    ]
+
+
+async def test_the_first_transaction_that_is_named_is_the_conversion_s_own(
+    visit, advertiser, rows
+):
+    click_id = await visit()
+    await advertiser.report(click_id)
+    await advertiser.report(click_id, transaction_id="t-1")
+    answer = await advertiser.report(click_id, transaction_id="t-2", status="rejected")
+
+    assert said(answer) == ("duplicate", "other_transaction")
+    assert await rows("select transaction_id from conversions") == [
+        {"transaction_id": "t-1"}
+    ]
+
+
+@pytest.mark.parametrize(
+    "said_in_json",
+    [
+        '{"auth": {"token": "s3cret-token"}}',
+        '{"token": "s3cret-token", "token": "wr0ng-token"}',
+        '{"token": "s3cret-token"',
+        '{"pad": "%s", "token": "s3cret-token"}' % ("x" * 40_000),
+        '{"secret": "s3cret-token"}',
+    ],
+)
+@pytest.mark.parametrize(
+    "kind", ["application/json", "application/x-www-form-urlencoded"]
+)
+async def test_no_spelling_of_a_token_is_kept(client, rows, said_in_json, kind):
+    for route in ("", "/nobody", "/acme/s3cret-token"):
+        await client.post(
+            f"/postback{route}", content=said_in_json, headers={"content-type": kind}
+        )
+    everything = json.dumps(await rows("select * from postbacks"), default=repr)
+    assert "s3cret-token" not in everything
+
+
+async def test_a_token_that_is_sent_twice_is_nobody_s(visit, client):
+    click_id = await visit()
+    answer = await client.get(
+        f"/postback?click_id={click_id}&token=s3cret-token&token=wrong"
+    )
+    assert said(answer) == ("quarantined", "bad_token")
+
+
+async def test_a_member_that_is_repeated_is_unclear(visit, client):
+    body = f'{{"click_id": "{await visit()}", "token": "s3cret-token", "goal": "sale",'
+    body += '"transaction_id": "t-1", "amount": 1, "amount": 900}'
+    answer = await client.post("/postback", content=body)
+    assert said(answer) == ("quarantined", "bad_amount")
+
+
+@pytest.mark.parametrize("name", ["amount", "revenue"])
+async def test_an_amount_that_no_column_holds_is_a_bad_one(visit, advertiser, name):
+    order = {"goal": "sale", "transaction_id": "t-1", "amount": "1", "currency": "EUR"}
+    answer = await advertiser.report(await visit(), **{**order, name: "9" * 12})
+    assert said(answer) == ("quarantined", "bad_amount")
+
+
+async def test_a_hostile_body_is_judged_at_once(client):
+    """Names that grow with every level, and lists in lists."""
+    nested = "[" * 900 + ",".join(["1"] * 12_000) + "]" * 900
+    names = '{"a":' * 900 + "1" + "}" * 900
+    for body in (nested, names):
+        started = time.perf_counter()
+        answer = await client.post("/postback", content=body)
+        assert time.perf_counter() - started < 0.2
+        assert said(answer)[0] == "quarantined"
+
+
+async def test_a_click_of_a_newer_catalog_is_judged_by_it(
+    settings, runtime, catalog_file, advertiser, rows
+):
+    """Another process has followed the edit already, and this one has not."""
+    text = catalog_file.read_text()
+    catalog_file.write_text(text + "  newcomer:\n    offers: [shoes]\n")
+    other = TrackerApp(settings)
+    async with other.pages.router.lifespan_context(other.pages):
+        transport = httpx.ASGITransport(other)
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://other.test"
+        ) as client:
+            answer = await client.get("/c/newcomer/shoes")
+    click_id = answer.headers["location"].partition("cid=")[2][:32]
+
+    assert said(await advertiser.report(click_id)) == ("accepted", "")
+    assert await rows("select partner from conversions") == [{"partner": "newcomer"}]

@@ -88,3 +88,19 @@ async def test_what_leaves_nothing_to_record_cannot_be_waived(
 async def test_a_postback_that_is_not_there_is_not_found(runtime, postback_id):
     with pytest.raises(NotFoundError):
         await release_postback(runtime, postback_id, Pardon("ann"))
+
+
+async def test_a_waiver_for_another_advertiser_s_click_makes_no_second_conversion(
+    visit, client, release, rows
+):
+    """The action is the owner's, whoever was let to report it."""
+    click_id = await visit("bestdeals/shoes")
+    stranger = {"cid": click_id, "secret": "another-token"}
+    answer = await client.get("/postback/globex", params=stranger)
+    await release(answer, waived=Reason.WRONG_ADVERTISER)
+
+    own = {"click_id": click_id, "token": "s3cret-token"}
+    again = await client.get("/postback/acme", params=own)
+
+    assert again.json()["status"] == "duplicate"
+    assert await rows("select advertiser from conversions") == [{"advertiser": "acme"}]

@@ -6,6 +6,7 @@ import pytest
 from aiohttp import web
 from starlette.applications import Starlette
 
+from tracker.program import program
 from tracker.settings import Settings
 from tracker.web.sandbox import KEPT_HITS, MAX_BODY, MAX_VALUE, sandbox_routes
 
@@ -90,6 +91,13 @@ async def test_a_page_loads_nothing_from_elsewhere(client, path):
     assert policy.startswith("default-src 'none'; style-src 'self'")
     assert "<script" not in page.text
     assert "style=" not in page.text
+
+
+async def test_the_pages_say_how_the_program_is_called(client, monkeypatch):
+    start, shop = await client.get("/sandbox"), await client.get(SHOP)
+
+    assert f"{program()} demo</code>" in start.text
+    assert f"{program()} trace {CLICK}</code>" in shop.text
 
 
 async def test_the_style_sheet_comes_from_the_package(client):

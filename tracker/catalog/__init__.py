@@ -20,8 +20,8 @@ from tracker.catalog.check import (
     hash_content,
     read_file,
 )
-from tracker.catalog.compile import Kind, Numbers, compile_catalog
-from tracker.catalog.disk import read_copy, write_copy
+from tracker.catalog.compile import compile_catalog
+from tracker.catalog.disk import COPY, read_copy, write_copy
 from tracker.catalog.document import json_schema
 from tracker.catalog.environment import read_secrets
 from tracker.catalog.faults import Fault, FaultyCatalogError
@@ -36,12 +36,11 @@ from tracker.catalog.snapshot import (
 )
 
 __all__ = [
+    "COPY",
     "CheckedCatalog",
     "Draft",
     "Fault",
     "FaultyCatalogError",
-    "Kind",
-    "Numbers",
     "SnapshotFacts",
     "check_file",
     "check_text",

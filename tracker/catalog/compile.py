@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from tracker.catalog.check import CheckedCatalog
 from tracker.catalog.document import (
@@ -28,7 +28,9 @@ from tracker.domain.catalog import (
     Catalog,
     Goal,
     GoalTerms,
+    Kind,
     Limits,
+    Numbers,
     Offer,
     Partner,
     PartnerPostback,
@@ -36,10 +38,6 @@ from tracker.domain.catalog import (
     When,
 )
 from tracker.domain.errors import CatalogError, NotFoundError
-
-Kind = Literal["partner", "offer"]
-Numbers = Mapping[tuple[Kind, str], int]
-"""The number of each partner and offer that ever was."""
 
 UNNUMBERED = 0
 """Stands for a number that is not given yet; none that is given is 0."""

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from tracker.domain.errors import CatalogError
 
+COPY = "catalog.snapshot"
+"""The copy's name in the data directory."""
+
 
 def write_copy(path: Path, data: bytes) -> None:
     """

@@ -88,7 +88,10 @@ def parse_rate(text: str) -> Rate:
     """`2.50` is a sum in the offer's currency, `8%` a share of the amount."""
     if not text.endswith("%"):
         return Rate(parse_decimal(text))
-    share = parse_decimal(text[:-1].rstrip())
+    number = text[:-1].rstrip()
+    if not _DECIMAL.fullmatch(number.removeprefix("-")):
+        raise ValueError("must be a number such as 2.50, or a share such as 8%")
+    share = parse_decimal(number)
     if share > _MAX_PERCENT:
         raise ValueError(f"must be at most {_MAX_PERCENT}%")
     return Rate(share, is_percent=True)

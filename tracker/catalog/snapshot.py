@@ -24,14 +24,16 @@ from typing import TypeVar
 import msgspec
 
 from tracker.catalog.check import CheckedCatalog
-from tracker.catalog.compile import (
+from tracker.catalog.compile import compile_unnumbered, keys_to_number
+from tracker.catalog.environment import SecretNames, choose_secrets, secret_names
+from tracker.domain.catalog import (
+    Advertiser,
+    Catalog,
     Kind,
     Numbers,
-    compile_unnumbered,
-    keys_to_number,
+    Offer,
+    Partner,
 )
-from tracker.catalog.environment import SecretNames, choose_secrets, secret_names
-from tracker.domain.catalog import Advertiser, Catalog, Offer, Partner
 from tracker.domain.errors import CatalogError
 
 FORMAT = 1

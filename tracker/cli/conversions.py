@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="List conversions, or change them.")
 
 COLUMNS = ("conversion", "at (UTC)", "status", "for", "payout")
+FOLDS = {"for", "payout"}
 
 Ids = Annotated[list[str], typer.Argument(metavar="ID", help="cv_…, one or more.")]
 Note = Annotated[str | None, typer.Option(help="Why; kept with the change.")]
@@ -53,7 +54,7 @@ def list_them(  # noqa: PLR0913 - one for each column that is filtered
     from tracker.store.reports import ConversionFilter
 
     wanted = ConversionFilter(status, partner, offer, advertiser, since, limit)
-    print_list(run(_list(wanted)), COLUMNS, _cells, as_json=as_json)
+    print_list(run(_list(wanted)), COLUMNS, _cells, as_json=as_json, folds=FOLDS)
 
 
 @app.command()

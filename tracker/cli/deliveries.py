@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from tracker.flow.trace import Trace
-    from tracker.store.deliveries import DeliveryStore, PausedLane
+    from tracker.store.lanes import PausedLane
+    from tracker.store.postgres import Pool
     from tracker.store.reports import DeliveryFilter, ListedDelivery
 
-    Change = Callable[[DeliveryStore, str], Awaitable[str]]
+    Change = Callable[[Pool, str], Awaitable[str]]
 
 app = typer.Typer(
     no_args_is_help=True, help="List deliveries to partners, or send them again."
@@ -25,6 +26,8 @@ app = typer.Typer(
 
 COLUMNS = ("delivery", "owed since", "state", "to", "why")
 LANE_COLUMNS = ("lane", "paused since", "why", "waiting")
+FOLDS = {"to"}
+LANE_FOLDS = {"why"}
 
 Ids = Annotated[list[str], typer.Argument(metavar="ID", help="dl_…, one or more.")]
 
@@ -56,7 +59,7 @@ def list_them(  # noqa: PLR0913 - one for each column that is filtered
     from tracker.store.reports import DeliveryFilter
 
     wanted = DeliveryFilter(state, partner, reason, since, limit)
-    print_list(run(_list(wanted)), COLUMNS, _cells, as_json=as_json)
+    print_list(run(_list(wanted)), COLUMNS, _cells, as_json=as_json, folds=FOLDS)
 
 
 @app.command()
@@ -114,7 +117,7 @@ def resume(
         run(_change_each(lanes, _resume))
     else:
         paused = run(_list_paused())
-        print_list(paused, LANE_COLUMNS, _lane_cells, as_json=as_json)
+        print_list(paused, LANE_COLUMNS, _lane_cells, as_json=as_json, folds=LANE_FOLDS)
 
 
 async def _list(wanted: "DeliveryFilter") -> "list[ListedDelivery]":
@@ -144,43 +147,47 @@ async def _change_each(ids: list[str], change: "Change") -> None:
     """The workers are told at the end, once, whatever was refused."""
     from tracker.cli.joining import open_database
     from tracker.cli.output import each
-    from tracker.store.deliveries import DeliveryStore
+    from tracker.store.deliveries import notify_deliveries
 
     async with open_database() as pool:
-        deliveries = DeliveryStore(pool)
 
         async def change_one(one: str) -> None:
-            print(await change(deliveries, one))
+            print(await change(pool, one))
 
         try:
             await each(ids, change_one)
         finally:
-            deliveries.notify()
-            await deliveries.close()
+            await notify_deliveries(pool)
 
 
-async def _retry(deliveries: "DeliveryStore", delivery: str) -> str:
-    await deliveries.retry(DeliveryId(delivery))
+async def _retry(pool: "Pool", delivery: str) -> str:
+    from tracker.store.deliveries import DeliveryStore
+
+    await DeliveryStore(pool).retry(DeliveryId(delivery))
     return f"{delivery} is due now"
 
 
-async def _replay(deliveries: "DeliveryStore", delivery: str) -> str:
-    if not await deliveries.replay([DeliveryId(delivery)]):
+async def _replay(pool: "Pool", delivery: str) -> str:
+    from tracker.store.deliveries import DeliveryStore
+
+    if not await DeliveryStore(pool).replay([DeliveryId(delivery)]):
         raise RefusedChangeError(f"{delivery} is still owed, or unknown")
     return f"{delivery} is owed again"
 
 
-async def _resume(deliveries: "DeliveryStore", lane: str) -> str:
-    await deliveries.resume(lane)
+async def _resume(pool: "Pool", lane: str) -> str:
+    from tracker.store.lanes import LaneStore
+
+    await LaneStore(pool).resume(lane)
     return f"{lane} is resumed"
 
 
 async def _list_paused() -> "tuple[PausedLane, ...]":
     from tracker.cli.joining import open_database
-    from tracker.store.deliveries import DeliveryStore
+    from tracker.store.lanes import LaneStore
 
     async with open_database() as pool:
-        return await DeliveryStore(pool).list_paused_lanes()
+        return await LaneStore(pool).list_paused()
 
 
 def _cells(one: "ListedDelivery") -> tuple[str, ...]:

@@ -161,22 +161,23 @@ def _hint(catalog: "Catalog", partner: str, offer: str) -> str:
     """What was probably meant, or what there is."""
     partners = [one.key for one in catalog.partners.values() if not one.is_retired]
     if partner not in partners:
-        return _suggestion("partner", partner, partners)
+        return _suggestion("partner", partner, partners, "the partners are")
     may = catalog.partners[partner].may_promote
     offers = [
         one.key
         for one in catalog.offers.values()
         if not one.is_retired and may(one.key)
     ]
-    return _suggestion(f"offer of {partner}", offer, offers)
+    return _suggestion(
+        f"offer of {partner}", offer, offers, f"the offers of {partner} are"
+    )
 
 
-def _suggestion(kind: str, word: str, known: "list[str]") -> str:
+def _suggestion(kind: str, word: str, known: "list[str]", these_are: str) -> str:
     close = get_close_matches(word, known, n=1)
     if close:
         return f"; did you mean the {kind} {close[0]!r}?"
-    listed = ", ".join(sorted(known)[:10]) or "none"
-    return f"; there is no {kind} {word!r} (there are: {listed})"
+    return f"; {these_are} {', '.join(sorted(known)[:10]) or 'none'}"
 
 
 def _deep(

@@ -23,8 +23,6 @@ Result = TypeVar("Result")
 PATIENCE = timedelta(seconds=2)
 """Nobody waits for a redirect here, so Redis is given longer than on that path."""
 
-_SANDBOX_TOKEN = "SANDBOX_POSTBACK_TOKEN"  # noqa: S105 - the name of a variable
-
 
 def run(story: Coroutine[Any, Any, Result]) -> Result:
     """Runs a command's story; of the logs only what went wrong is heard."""
@@ -131,16 +129,20 @@ def read_catalog_secrets(settings: "Settings") -> dict[str, str]:
 
 def read_sandbox_token(data_dir: "Path") -> str:
     """The token of the sandbox's advertiser; StoreUnavailableError without one."""
+    from tracker.settings import SANDBOX_TOKEN
+
     found = {**_sandbox_secrets(data_dir), **os.environ}
-    if not found.get(_SANDBOX_TOKEN):
+    if not found.get(SANDBOX_TOKEN):
         raise StoreUnavailableError("no sandbox runs; start `tracker up --sandbox`")
-    return found[_SANDBOX_TOKEN]
+    return found[SANDBOX_TOKEN]
 
 
 def _sandbox_secrets(data_dir: "Path") -> dict[str, str]:
     """The token that `up --sandbox` made, where it has ever run."""
+    from tracker.settings import SANDBOX_TOKEN, SANDBOX_TOKEN_FILE
+
     try:
-        token = (data_dir / "sandbox_token").read_text("utf-8").strip()
+        token = (data_dir / SANDBOX_TOKEN_FILE).read_text("utf-8").strip()
     except OSError:
         return {}
-    return {_SANDBOX_TOKEN: token}
+    return {SANDBOX_TOKEN: token}

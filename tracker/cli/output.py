@@ -2,7 +2,7 @@
 """What commands print: tables for people, JSON for machines, refusals on stderr."""
 
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -31,25 +31,31 @@ def print_list(
     cells: Callable[[Row], Sequence[str]],
     *,
     as_json: bool,
+    folds: Collection[str] = (),
 ) -> None:
     """One object a line, or a table; where there is nothing, stderr says so."""
     if as_json:
         for row in rows:
             print_json(row)
     elif rows:
-        print_table(columns, map(cells, rows))
+        print_table(columns, map(cells, rows), folds=folds)
     else:
         print("nothing to list", file=sys.stderr)
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table that fits 80 columns; the first one, an id, is never broken."""
+def print_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    folds: Collection[str] = (),
+) -> None:
+    """A table that fits 80 columns, if it may break what stands in those of `folds`."""
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for number, name in enumerate(columns):
-        table.add_column(name, no_wrap=number == 0, overflow="fold")
+    for name in columns:
+        table.add_column(name, no_wrap=name not in folds, overflow="fold")
     for row in rows:
         table.add_row(*(Text(readable(cell)) for cell in row))
     print_rich(table)

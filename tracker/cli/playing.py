@@ -21,10 +21,11 @@ def demo(
     """Send clicks and postbacks to a running sandbox, and tell what became of them."""
     from tracker.cli.demo import demo as play
     from tracker.cli.joining import own_settings, read_sandbox_token
+    from tracker.program import program
 
     settings = own_settings()
     token = read_sandbox_token(settings.data_dir)
     summary = play(base_url or settings.base_url, token, clicks)
     if summary.click_id:
-        print(f"\ntracker trace {summary.click_id}\n")
+        print(f"\n{program()} trace {summary.click_id}\n")
         trace_id(summary.click_id)

@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 
 COLUMNS = ("postback", "at (UTC)", "reason", "advertiser", "from")
+FOLDS = {"advertiser", "from"}
 MOST_AT_ONCE = 100_000
 
 OnlyReason = Annotated[Reason | None, typer.Option(help="Only these.", metavar="WORD")]
@@ -39,7 +40,7 @@ def list_them(
     from tracker.cli.output import print_list
 
     found = run(_list(_wanted(reason, since, limit)))
-    print_list(found, COLUMNS, _cells, as_json=as_json)
+    print_list(found, COLUMNS, _cells, as_json=as_json, folds=FOLDS)
 
 
 @app.command()

@@ -14,12 +14,12 @@ from tracker.domain.click import SUBS, Click
 from tracker.domain.delivery import EXPLANATIONS, DeadReason, Failure, HeldReason
 from tracker.domain.outcome import REASONS, Reason
 from tracker.flow.trace import Trace, TracedClick
-from tracker.store.deliveries import PastAttempt
 from tracker.store.reports import (
     ListedChange,
     ListedConversion,
     ListedDelivery,
     ListedPostback,
+    PastAttempt,
 )
 
 FOUND_IN = {

@@ -5,7 +5,7 @@ Plain values that a snapshot can carry: templates are text here and parsed when
 they are used, secrets are references (`${NAME}`) that `Catalog.secrets` answers.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
@@ -31,6 +31,10 @@ IGNORED = "ignored"
 OncePer = Literal["click", "transaction", "postback"]
 OnRepeat = Literal["status", "update", "add"]
 Scope = Literal["advertiser", "click"]
+Kind = Literal["partner", "offer"]
+Numbers = Mapping[tuple[Kind, str], int]
+"""The number of each partner and offer that ever was: what click ids name them by."""
+
 Meaning = Literal[
     "click_id", "transaction_id", "goal", "status", "amount", "currency",
     "revenue", "offer", "token",
@@ -235,6 +239,13 @@ class Catalog:
             raise UnknownLinkError(f"{partner} may not promote {offer}")
         return sender, target
 
+    def open_links(self) -> Iterator[tuple[Partner, Offer]]:
+        """Every link that leads to its offer now: neither side is paused or retired."""
+        for sender in filter(_is_open, self.partners.values()):
+            for target in filter(_is_open, self.offers.values()):
+                if sender.may_promote(target.key):
+                    yield sender, target
+
     def advertiser(self, key: str) -> Advertiser:
         """The advertiser of that key; raises NotFoundError."""
         try:
@@ -263,6 +274,11 @@ class Catalog:
         except KeyError:
             raise NotFoundError(f"no partner has the number {number}") from None
 
+    def knows(self, partner_number: int, offer_number: int) -> bool:
+        """Whether a click id with these numbers is one it can place."""
+        partners, offers = self._partners_by_number, self._offers_by_number
+        return partner_number in partners and offer_number in offers
+
     def rate(self, currency: str, into: str) -> Decimal:
         """What one unit of `currency` is worth in `into`; raises NotFoundError."""
         if currency == into:
@@ -283,9 +299,19 @@ class Catalog:
             raise NotFoundError(f"the catalog has no rate for {currency}") from None
 
     @cached_property
+    def token_names(self) -> tuple[str, ...]:
+        """What any advertiser calls its token, so that none is ever kept in clear."""
+        named = [one.names.get("token", ()) for one in self.advertisers.values()]
+        return tuple(sorted({name for names in named for name in names}))
+
+    @cached_property
     def _offers_by_number(self) -> Mapping[int, Offer]:
         return {offer.number: offer for offer in self.offers.values()}
 
     @cached_property
     def _partners_by_number(self) -> Mapping[int, Partner]:
         return {partner.number: partner for partner in self.partners.values()}
+
+
+def _is_open(entry: Partner | Offer) -> bool:
+    return not (entry.is_paused or entry.is_retired)

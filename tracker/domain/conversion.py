@@ -22,6 +22,7 @@ from tracker.domain.outcome import Outcome, Reason, Verdict
 
 ChangeKind = Literal["created", "status", "amount"]
 
+_TOO_MUCH = Decimal(10**12)
 _SIX_DECIMALS = Decimal("0.000001")
 _TWELVE_DECIMALS = Decimal("0.000000000001")
 
@@ -140,6 +141,7 @@ class Ledger:
         self._keys = dict(keys)
         self._conversions = {one.id: one for one in conversions}
         self._applied = set(applied)
+        self._learned: set[ConversionId] = set()
         self.changes: list[Change] = []
         self.claimed: dict[tuple[str, str], ConversionId] = {}
 
@@ -156,8 +158,8 @@ class Ledger:
     def updated(self) -> list[Conversion]:
         """Conversions that existed and have changed, as they stand in the end."""
         created = {conversion.id for conversion in self.created}
-        changed = {change.conversion_id for change in self.changes} - created
-        return [self._conversions[one] for one in sorted(changed)]
+        changed = {change.conversion_id for change in self.changes} | self._learned
+        return [self._conversions[one] for one in sorted(changed - created)]
 
     def get(self, conversion_id: ConversionId) -> Conversion:
         """A conversion as it stands."""
@@ -176,6 +178,7 @@ class Ledger:
         objection = self._objection(conversion, proposal, rules.catalog)
         if objection is not Reason.OTHER_TRANSACTION:
             self._claim(proposal, conversion.id)
+            conversion = self._learn_transaction(conversion, proposal)
         if objection:
             return _outcome(proposal, Verdict.DUPLICATE, conversion, objection)
         return self._update(conversion, proposal, rules)
@@ -247,13 +250,25 @@ class Ledger:
         self, conversion: Conversion, proposal: Proposal, rules: Rules
     ) -> Outcome:
         money = _money_after(conversion, proposal, rules.catalog)
-        if (proposal.status, money) == (conversion.status, conversion.money):
+        status = proposal.status or conversion.status
+        if (status, money) == (conversion.status, conversion.money):
             return _outcome(proposal, Verdict.DUPLICATE, conversion, Reason.REPEATED)
         if money != conversion.money:
             _refuse_excess(money, rules.catalog.offers[conversion.offer], rules)
         cause = _cause(proposal, rules)
-        self._change(conversion, cause, status=proposal.status, money=money)
+        self._change(conversion, cause, status=status, money=money)
         return _outcome(proposal, Verdict.UPDATED, conversion)
+
+    def _learn_transaction(
+        self, conversion: Conversion, proposal: Proposal
+    ) -> Conversion:
+        """The first transaction that is named for a conversion is its own."""
+        if conversion.transaction_id or not proposal.transaction_id:
+            return conversion
+        learned = replace(conversion, transaction_id=proposal.transaction_id)
+        self._conversions[conversion.id] = learned
+        self._learned.add(conversion.id)
+        return learned
 
     def _change(
         self,
@@ -304,7 +319,7 @@ class Ledger:
 
 def scoped_keys(proposal: Proposal) -> list[tuple[str, str]]:
     """The keys of a proposal, each with the advertiser it is unique for."""
-    return [(proposal.advertiser.key, key) for key in proposal.keys]
+    return [(proposal.owner, key) for key in proposal.keys]
 
 
 def _cause(proposal: Proposal, rules: Rules) -> Cause:
@@ -338,7 +353,7 @@ def _is_stale(conversion: Conversion, proposal: Proposal, on_repeat: OnRepeat) -
     undo it, whenever it is judged. What is added undoes nothing.
     """
     is_overtaken = proposal.postback.received_at < conversion.changed_at
-    if proposal.status is conversion.status:
+    if proposal.status in {None, conversion.status}:
         return is_overtaken and on_repeat == "update"
     if is_overtaken:
         return True
@@ -356,7 +371,7 @@ def _new_conversion(proposal: Proposal, rules: Rules) -> Conversion:
     _refuse_untimely(click, offer, now, rules)
     conversion = Conversion(
         id=conversion_id_of(proposal.postback.id),
-        advertiser=proposal.advertiser.key,
+        advertiser=proposal.owner,
         offer=offer.key,
         partner=partner.key,
         goal=proposal.goal,
@@ -364,7 +379,7 @@ def _new_conversion(proposal: Proposal, rules: Rules) -> Conversion:
         click_class=click.click_class,
         clicked_at=click.clicked_at,
         transaction_id=proposal.transaction_id,
-        status=proposal.status,
+        status=proposal.status or offer.goals[proposal.goal].status,
         money=Money(offer.currency, Decimal(0), Decimal(0)),
         converted_at=now,
         changed_at=now,
@@ -400,10 +415,14 @@ def _money_after(conversion: Conversion, proposal: Proposal, catalog: Catalog) -
     """
     What a repeated action is worth: only `update` and `add` may move the amount.
 
-    A share is owed of the new total; a fixed sum is owed once.
+    A share is owed of the new total; a fixed sum is owed once. What moves the status
+    confirms an amount, and adds none.
     """
     on_repeat = _goal(conversion, catalog).on_repeat
     if proposal.sent_amount is None or on_repeat == "status":
+        return conversion.money
+    is_confirmation = proposal.status not in {None, conversion.status}
+    if on_repeat == "add" and is_confirmation:
         return conversion.money
     before = conversion.money if on_repeat == "add" else None
     return _priced(conversion, _sent(proposal), catalog, before)
@@ -418,15 +437,18 @@ def _priced(
     """The money of a conversion, on top of what it was `before`; rounded once."""
     offer, goal = catalog.offers[conversion.offer], _goal(conversion, catalog)
     payout, revenue = catalog.terms(catalog.partner(conversion.partner), offer, goal)
-    currency = sent.currency or offer.currency
-    rate = _rate(currency, offer, catalog)
+    # Its own, though the offer may have another one by now.
+    own = conversion.money.currency
+    currency = sent.currency or own
+    rate = _rate(currency, own, catalog)
     amount = _total(sent.amount, rate, before)
+    stated = None if sent.revenue is None else _stated(sent.revenue * rate, own, before)
+    _refuse_excessive(amount, stated)
     try:
-        owed = revenue.of(amount, offer.currency) if sent.revenue is None else None
         return Money(
-            currency=offer.currency,
-            payout=payout.of(amount, offer.currency),
-            revenue=_reported(sent, rate, offer, before) if owed is None else owed,
+            currency=own,
+            payout=payout.of(amount, own),
+            revenue=revenue.of(amount, own) if stated is None else stated,
             amount=None if amount is None else _rounded(amount),
             sent_amount=sent.amount,
             sent_currency=None if sent.amount is None else currency,
@@ -446,15 +468,20 @@ def _total(sent: Decimal | None, rate: Decimal, before: Money | None) -> Decimal
     return sent * rate + ((before and before.amount) or 0)
 
 
-def _reported(sent: Sent, rate: Decimal, offer: Offer, before: Money | None) -> Decimal:
-    """The revenue as the advertiser states it."""
-    stated = to_minor_unit((sent.revenue or 0) * rate, offer.currency)
-    return stated + (before.revenue if before else 0)
+def _stated(revenue: Decimal, currency: str, before: Money | None) -> Decimal:
+    """The revenue as the advertiser states it, on top of what it stated before."""
+    return to_minor_unit(revenue, currency) + (before.revenue if before else 0)
 
 
-def _rate(currency: str, offer: Offer, catalog: Catalog) -> Decimal:
+def _refuse_excessive(*sums: Decimal | None) -> None:
+    """More than a column holds, after conversion at the catalog's rate."""
+    if any(one is not None and one >= _TOO_MUCH for one in sums):
+        raise QuarantinedError(Reason.BAD_AMOUNT)
+
+
+def _rate(currency: str, into: str, catalog: Catalog) -> Decimal:
     try:
-        return catalog.rate(currency, offer.currency).quantize(_TWELVE_DECIMALS)
+        return catalog.rate(currency, into).quantize(_TWELVE_DECIMALS)
     except NotFoundError:
         raise QuarantinedError(Reason.UNKNOWN_CURRENCY) from None
 

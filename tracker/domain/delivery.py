@@ -253,12 +253,19 @@ def find_postback(
 def macro_values(
     change: Change, conversion: Conversion, click: Click | None, delivery: DeliveryId
 ) -> dict[str, str]:
-    """A value for every macro; those that only the click knows are "" without it."""
-    values = dict.fromkeys(macros.DELIVERY_MACROS, "")
-    values |= _conversion_values(change, conversion)
-    values |= _money_values(change)
-    values |= {"delivery_id": delivery, **(click.labels() if click else {})}
-    return {name: _storable(value) for name, value in values.items()}
+    """
+    A value for every macro that has one; a macro without one is empty.
+
+    Nothing here can be refused by Postgres: what came from outside was cleaned when
+    it came.
+    """
+    values = {
+        "delivery_id": delivery,
+        **_conversion_values(change, conversion),
+        **_money_values(change),
+        **(click.labels() if click else {}),
+    }
+    return {name: value for name, value in values.items() if value}
 
 
 def needs_click(postback: PartnerPostback) -> bool:
@@ -437,11 +444,6 @@ def _sum(value: Decimal | None, currency: str) -> str:
 
 def _time(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds")
-
-
-def _storable(value: str) -> str:
-    """Postgres keeps neither a NUL nor half a surrogate pair."""
-    return value.replace("\0", "\ufffd").encode(errors="replace").decode()
 
 
 def _ascii(url: str) -> str:

@@ -17,6 +17,7 @@ The errors of the tracker.
     ├── RefusedChangeError      an operator's change that the rules do not allow
     ├── ForbiddenAddressError   an outbound call to an address that is not public
     ├── StoreUnavailableError   a store did not answer
+    ├── BusyError               somebody else holds a row for too long
     └── OverloadedError         a queue is at its bound
 
 A repeated postback is not an error, and neither is a partner's bad answer.
@@ -95,6 +96,10 @@ class ForbiddenAddressError(TrackerError, OSError):
 
 class StoreUnavailableError(TrackerError):
     """A store did not answer, or not in time."""
+
+
+class BusyError(TrackerError):
+    """Somebody else holds a row for too long; its neighbours are not concerned."""
 
 
 class OverloadedError(TrackerError):

@@ -59,7 +59,6 @@ WAIVABLE = frozenset({
 
 _MALFORMED: Mapping[Meaning, Reason] = {
     "click_id": Reason.UNKNOWN_CLICK,
-    "token": Reason.BAD_TOKEN,
     "transaction_id": Reason.BAD_TRANSACTION_ID,
     "goal": Reason.UNKNOWN_GOAL,
     "status": Reason.UNKNOWN_STATUS,
@@ -92,8 +91,9 @@ class Proposal:
     What a believed postback says happened.
 
     `click` is None where a transaction alone has to find the conversion. `keys`
-    hold for the action, the one that decides first. `sent_amount` and
-    `sent_revenue` are as they were sent, in `currency`.
+    hold for the action, the one that decides first. `status` is None where none was
+    sent: a new conversion takes its goal's, a known one keeps what it has.
+    `sent_amount` and `sent_revenue` are as they were sent, in `currency`.
     """
 
     postback: Postback
@@ -102,13 +102,18 @@ class Proposal:
     partner: Partner | None
     click: ClickFacts | None
     goal: str
-    status: Status
+    status: Status | None
     transaction_id: str | None
     sent_amount: Decimal | None
     sent_revenue: Decimal | None
     currency: str | None
     keys: tuple[str, ...]
     fingerprint: bytes
+
+    @property
+    def owner(self) -> str:
+        """The advertiser whose action it is, whoever was let to report it."""
+        return self.offer.advertiser if self.offer else self.advertiser.key
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +138,19 @@ def mention_of(postback: Postback, rules: Rules) -> Mention:
     )
 
 
+def is_ahead(postback: Postback, rules: Rules) -> bool:
+    """Whether it names a click of ours by numbers that this catalog does not know."""
+    route = rules.catalog.advertisers.get(postback.route or "")
+    sent = read_statement(
+        postback.parameters, {"click_id": names_of(route)["click_id"]}
+    )
+    try:
+        facts = rules.mint.read(sent.get("click_id") or "")
+    except (UnknownClickIdError, ForgedClickIdError):
+        return False
+    return not rules.catalog.knows(facts.partner_number, facts.offer_number)
+
+
 def _owner_of(click_id: str | None, rules: Rules) -> str | None:
     try:
         facts = rules.mint.read(click_id or "")
@@ -155,7 +173,7 @@ def judge(postback: Postback, rules: Rules) -> Proposal | None:
         raise QuarantinedError(Reason.UNFILLED_MACRO)
     click = _click(statement, route, rules)
     advertiser = route or _owner(click, rules)
-    _authenticate(postback, statement, advertiser, rules)
+    _authenticate(postback, advertiser, rules)
     _refuse_unclear(statement)
     return _propose(postback, statement, click, advertiser, rules)
 
@@ -201,9 +219,7 @@ def _offer_of(click: ClickFacts, rules: Rules) -> Offer:
         raise QuarantinedError(Reason.UNKNOWN_CLICK) from None
 
 
-def _authenticate(
-    postback: Postback, statement: Statement, advertiser: Advertiser, rules: Rules
-) -> None:
+def _authenticate(postback: Postback, advertiser: Advertiser, rules: Rules) -> None:
     networks = advertiser.auth.networks
     if networks and not _is_within(postback.address, networks):
         rules.object_to(Reason.IP_NOT_ALLOWED)
@@ -213,8 +229,7 @@ def _authenticate(
         rules.object_to(Reason.MISSING_TOKEN)
         return
     tokens = tokens_of(advertiser, rules.catalog)
-    is_right = rules.hasher.matches(postback.token_digest, tokens)
-    if not is_right or "token" in statement.unclear:
+    if not rules.hasher.matches(postback.token_digest, tokens):
         rules.object_to(Reason.BAD_TOKEN)
 
 
@@ -228,7 +243,7 @@ def _is_within(address: str, networks: tuple[str, ...]) -> bool:
 
 def _refuse_unclear(statement: Statement) -> None:
     for meaning, reason in _MALFORMED.items():
-        if meaning in statement.unclear and meaning != "token":
+        if meaning in statement.unclear:
             raise QuarantinedError(reason)
 
 
@@ -242,9 +257,10 @@ def _propose(
     offer = _offer(statement, click, advertiser, rules)
     goal = _goal(statement, offer, advertiser, rules.catalog)
     transaction_id = _transaction_id(statement)
-    status = _status(statement, offer, goal, advertiser)
-    if status is None:
+    word = _status_word(statement, advertiser)
+    if word == IGNORED:
         return None
+    status = _status(word)
     return Proposal(
         postback=postback,
         advertiser=advertiser,
@@ -327,17 +343,14 @@ def _default_goal(offers: list[Offer]) -> str:
     return goal
 
 
-def _status(
-    statement: Statement, offer: Offer | None, goal: str, advertiser: Advertiser
-) -> Status | None:
+def _status_word(statement: Statement, advertiser: Advertiser) -> str | None:
     sent = statement.get("status")
-    if sent is None:
-        return offer.goals[goal].status if offer else Status.APPROVED
-    word = advertiser.statuses.get(sent.lower(), sent.lower())
-    if word == IGNORED:
-        return None
+    return sent and advertiser.statuses.get(sent.lower(), sent.lower())
+
+
+def _status(word: str | None) -> Status | None:
     try:
-        return Status(word)
+        return Status(word) if word else None
     except ValueError:
         raise QuarantinedError(Reason.UNKNOWN_STATUS) from None
 
@@ -408,10 +421,10 @@ def _transaction_key(goal: Goal, click: ClickFacts, transaction_id: str | None) 
 
 
 def _fingerprint(
-    statement: Statement, click: ClickFacts | None, goal: str, status: Status
+    statement: Statement, click: ClickFacts | None, goal: str, status: Status | None
 ) -> bytes:
     """The same for postbacks that say the same, however they spell it."""
-    said = [goal, status, click.id if click else ""]
+    said = [goal, status or "", click.id if click else ""]
     said += [statement.get("transaction_id") or "", statement.get("currency") or ""]
     said += [
         str(value.normalize()) if value is not None else ""

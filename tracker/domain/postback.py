@@ -126,19 +126,28 @@ def conceal(
     parameters: Iterable[tuple[str, str]],
     names: Mapping[Meaning, tuple[str, ...]],
     hasher: TokenHasher,
-    bearer: str | None,
+    bearer: str,
 ) -> tuple[tuple[tuple[str, str], ...], bytes | None]:
-    """The parameters with every secret masked, and the digest of the token sent."""
+    """
+    The parameters with every secret masked, and the digest of the token sent.
+
+    A token that was sent twice, with different values, is nobody's.
+    """
     pairs = tuple((clean(name), clean(value)) for name, value in parameters)
     sent = read_statement(pairs, {"token": names["token"]})
-    token = bearer or sent.get("token")
+    token = bearer or ("\0" if sent.unclear else sent.get("token"))
     told = {name for meaning in names if meaning != "token" for name in names[meaning]}
     secret_names = (_SECRETS - told) | {*names["token"], *CANONICAL["token"]}
     masked = tuple(
-        (name, MASK if value and name.lower() in secret_names else value)
+        (name, MASK if value and _last(name) in secret_names else value)
         for name, value in pairs
     )
     return masked, hasher.digest(token) if token else None
+
+
+def _last(name: str) -> str:
+    """What a name is within its JSON object: of `auth.token` it is `token`."""
+    return name.lower().rpartition(".")[2]
 
 
 def clean(text: str) -> str:

@@ -2,7 +2,7 @@
 An operator edits partners.yaml, and every process follows.
 
 Postgres names the version in force. A worker checks an edited file and puts it in
-force; everyone else asks Postgres once a second and loads what is new in slices,
+force; everyone else asks Postgres twice a second and loads what is new in slices,
 so that no request waits for it. A copy on disk serves a start without Postgres.
 """
 
@@ -16,9 +16,9 @@ import structlog
 
 from tracker import metrics
 from tracker.catalog import (
+    COPY,
     Draft,
     FaultyCatalogError,
-    Numbers,
     draft_apart,
     hash_content,
     load_snapshot,
@@ -28,6 +28,7 @@ from tracker.catalog import (
     seal_draft,
     write_copy,
 )
+from tracker.domain.catalog import Numbers
 from tracker.domain.errors import (
     CatalogError,
     CatalogOutpacedError,
@@ -65,7 +66,7 @@ async def open_catalog(runtime: Runtime) -> None:
     """
     try:
         await _apply_newer_file(runtime)
-        await _follow_version(runtime)
+        await follow_version(runtime)
     except StoreUnavailableError:
         await _load(runtime, await asyncio.to_thread(read_copy, _copy_path(runtime)))
         log.warning("catalog.from_copy", version=runtime.catalog.version)
@@ -81,11 +82,14 @@ async def follow_catalog(runtime: Runtime, *, applies_edits: bool) -> None:
                 latest = _touched(runtime)
                 await _apply_edit(runtime)
                 touched = latest
-            await _follow_version(runtime)
+            await follow_version(runtime)
         except StoreUnavailableError:
             log.warning("catalog.waits", because="Postgres does not answer")
         except CatalogError as error:
             log.warning("catalog.not_followed", error=str(error))
+        except Exception:
+            # Whatever it was, the next edit must not find nobody listening.
+            log.exception("catalog.failed")
 
 
 async def describe_file(runtime: Runtime) -> str:
@@ -163,13 +167,22 @@ def _sealed(draft: Draft, version: int, numbers: Numbers) -> bytes:
     return seal_draft(draft, version=version, numbers=numbers)
 
 
-async def _follow_version(runtime: Runtime) -> None:
+async def follow_version(runtime: Runtime) -> None:
+    """Loads the version in force, if it is another one."""
     if await runtime.catalogs.get_version() == runtime.catalog.version:
         return
     for in_force in await runtime.catalogs.list_in_force():
         await _load(runtime, in_force.snapshot)
-        await asyncio.to_thread(write_copy, _copy_path(runtime), in_force.snapshot)
+        await _write_copy(runtime, in_force.snapshot)
         log.info("catalog.followed", version=in_force.version)
+
+
+async def _write_copy(runtime: Runtime, snapshot: bytes) -> None:
+    """A disk that is full costs a start without Postgres, and nothing else."""
+    try:
+        await asyncio.to_thread(write_copy, _copy_path(runtime), snapshot)
+    except OSError as error:
+        log.warning("catalog.not_copied", error=str(error))
 
 
 async def _load(runtime: Runtime, snapshot: bytes) -> None:
@@ -206,4 +219,4 @@ def _touched(runtime: Runtime) -> tuple[int, int, int]:
 
 
 def _copy_path(runtime: Runtime) -> Path:
-    return runtime.settings.data_dir / "catalog.snapshot"
+    return runtime.settings.data_dir / COPY

@@ -2,8 +2,9 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
+from functools import partial
 
 import structlog
 
@@ -31,7 +32,14 @@ from tracker.domain.delivery import (
 )
 from tracker.domain.errors import NotFoundError, TemplateError
 from tracker.runtime import Runtime
-from tracker.store.deliveries import MAX_NOTED, Attempt, Claim, Lease, Outcome, Result
+from tracker.store.deliveries import (
+    MAX_NOTED,
+    Attempt,
+    AttemptOutcome,
+    Claim,
+    Ending,
+    Lease,
+)
 
 log = structlog.get_logger()
 
@@ -50,9 +58,9 @@ async def deliver_due(runtime: Runtime) -> int:
     """
     claim = await claim_due(runtime, IN_FLIGHT)
     attempts = (attempt_delivery(runtime, lease) for lease in claim.leases)
-    results = await asyncio.gather(*attempts)
-    await finish_deliveries(runtime, results)
-    return len(results)
+    endings = await asyncio.gather(*attempts)
+    await finish_deliveries(runtime, endings)
+    return len(endings)
 
 
 async def claim_due(runtime: Runtime, limit: int, cursor: str = "") -> Claim:
@@ -68,15 +76,15 @@ async def claim_due(runtime: Runtime, limit: int, cursor: str = "") -> Claim:
     return claim
 
 
-async def attempt_delivery(runtime: Runtime, lease: Lease) -> Result:
+async def attempt_delivery(runtime: Runtime, lease: Lease) -> Ending:
     """Make the call that a lease is for, if it can be made; nothing is written."""
     delivery, catalog = lease.delivery, runtime.catalog
     try:
         partner, postback = find_postback(catalog, delivery.partner, delivery.postback)
     except NotFoundError:
-        return Result(lease, Hold(HeldReason.REMOVED_POSTBACK))
+        return Ending(lease, Hold(HeldReason.REMOVED_POSTBACK))
     if not delivery.has_click and needs_click(postback):
-        return Result(lease, judge_missing_click(delivery, lease.claimed_at))
+        return Ending(lease, judge_missing_click(delivery, lease.claimed_at))
     try:
         request = _request(lease, partner, postback, catalog)
     except TemplateError as error:
@@ -86,16 +94,16 @@ async def attempt_delivery(runtime: Runtime, lease: Lease) -> Result:
 
 
 async def finish_deliveries(
-    runtime: Runtime, results: Sequence[Result]
-) -> list[Result]:
+    runtime: Runtime, endings: Sequence[Ending]
+) -> list[Ending]:
     """Write down what came of the calls, in one transaction, and then tell of it."""
-    lost = await runtime.deliveries.finish(results)
-    for result in results:
-        if result.lease.delivery.id in lost:
-            _tell_lost(result)
+    lost = await runtime.deliveries.finish(endings)
+    for ending in endings:
+        if ending.lease.delivery.id in lost:
+            _tell_lost(ending)
         else:
-            _tell(result)
-    return list(results)
+            _tell(ending)
+    return list(endings)
 
 
 async def sweep_deliveries(runtime: Runtime) -> None:
@@ -104,11 +112,24 @@ async def sweep_deliveries(runtime: Runtime) -> None:
 
     Each step stands for itself: what one leaves undone the next sweep does.
     """
-    await end_expired_leases(runtime)
-    await runtime.deliveries.fill_click_details()
-    await runtime.deliveries.free_overdue()
-    await free_restored(runtime)
-    await runtime.deliveries.hold_paused()
+    steps: tuple[Callable[[], Awaitable[object]], ...] = (
+        partial(end_expired_leases, runtime),
+        runtime.deliveries.fill_click_details,
+        runtime.deliveries.free_overdue,
+        partial(free_restored, runtime),
+        runtime.lanes.free_resumed,
+        runtime.lanes.hold_paused,
+        partial(expire_deliveries, runtime),
+    )
+    for step in steps:
+        try:
+            await step()
+        except Exception:
+            log.exception("sweep.failed")
+
+
+async def expire_deliveries(runtime: Runtime) -> None:
+    """Gives up what is still unfinished after seven days."""
     for delivery in await runtime.deliveries.expire():
         _tell_dead(delivery, DeadReason.EXPIRED)
 
@@ -140,7 +161,7 @@ def _request(
 
 def _answered(
     lease: Lease, request: Request, answer: Answer, postback: PartnerPostback
-) -> Result:
+) -> Ending:
     now = lease.claimed_at + answer.duration
     attempts = lease.delivery.attempts
     verdict = judge_answer(answer, postback, attempts, now, _chance.random())
@@ -154,34 +175,34 @@ def _answered(
         answer=_noted(answer.body),
         error=_error(_failure(verdict), answer.detail),
     )
-    return Result(lease, verdict, attempt)
+    return Ending(lease, verdict, attempt)
 
 
 def _failed(
     lease: Lease, failure: Failure, detail: str, postback: PartnerPostback
-) -> Result:
+) -> Ending:
     """No call could be made; the template, its secrets still by name, says where to."""
     verdict = judge_failure(failure, lease.delivery.attempts, _chance.random())
     error = _error(failure, detail)
     attempt = Attempt(
         "failed", lease.claimed_at, postback.method, postback.url, error=error
     )
-    return Result(lease, verdict, attempt)
+    return Ending(lease, verdict, attempt)
 
 
-def _forsaken(lease: Lease) -> Result:
+def _forsaken(lease: Lease) -> Ending:
     failure = Failure.WORKER_DIED
     verdict = judge_failure(failure, lease.delivery.attempts, _chance.random())
-    return Result(lease, verdict, Attempt("unknown", lease.claimed_at, error=failure))
+    return Ending(lease, verdict, Attempt("unknown", lease.claimed_at, error=failure))
 
 
-def _tell(result: Result) -> None:
-    if result.attempt:
-        _tell_attempt(result, result.attempt, result.attempt.outcome)
-    if isinstance(result.verdict, Dead):
-        _tell_dead(result.lease.delivery, result.verdict.reason)
-    if _failure(result.verdict) is Failure.GONE:
-        log.error("lane.paused", lane=result.lease.delivery.lane, reason=Failure.GONE)
+def _tell(ending: Ending) -> None:
+    if ending.attempt:
+        _tell_attempt(ending, ending.attempt, ending.attempt.outcome)
+    if isinstance(ending.verdict, Dead):
+        _tell_dead(ending.lease.delivery, ending.verdict.reason)
+    if _failure(ending.verdict) is Failure.GONE:
+        log.error("lane.paused", lane=ending.lease.delivery.lane, reason=Failure.GONE)
 
 
 def _tell_dead(delivery: Delivery, reason: DeadReason) -> None:
@@ -189,24 +210,24 @@ def _tell_dead(delivery: Delivery, reason: DeadReason) -> None:
     log.warning("delivery.dead", **_ids(delivery), reason=reason)
 
 
-def _tell_lost(result: Result) -> None:
+def _tell_lost(ending: Ending) -> None:
     """A worker that overslept has made its call; who only wrote it off has not."""
-    if result.attempt and result.attempt.outcome != "unknown":
-        _tell_attempt(result, result.attempt, "orphan")
+    if ending.attempt and ending.attempt.outcome != "unknown":
+        _tell_attempt(ending, ending.attempt, "orphan")
 
 
-def _tell_attempt(result: Result, attempt: Attempt, outcome: Outcome) -> None:
+def _tell_attempt(ending: Ending, attempt: Attempt, outcome: AttemptOutcome) -> None:
     metrics.DELIVERY_ATTEMPTS.labels(outcome).inc()
     log.info(
         "delivery.attempted",
-        **_ids(result.lease.delivery),
+        **_ids(ending.lease.delivery),
         outcome=outcome,
-        attempt=result.lease.delivery.attempts,
+        attempt=ending.lease.delivery.attempts,
         url=attempt.url,
         http_status=attempt.http_status,
         duration_ms=attempt.duration_ms,
         error=attempt.error,
-        retry_in_s=_wait(result.verdict),
+        retry_in_s=_wait(ending.verdict),
     )
 
 

@@ -11,9 +11,17 @@ from tracker import metrics
 from tracker.domain.conversion import Ledger
 from tracker.domain.errors import QuarantinedError, StoreUnavailableError
 from tracker.domain.identity import PostbackId
-from tracker.domain.judgement import Mention, Proposal, Rules, judge, mention_of
+from tracker.domain.judgement import (
+    Mention,
+    Proposal,
+    Rules,
+    is_ahead,
+    judge,
+    mention_of,
+)
 from tracker.domain.outcome import Outcome, Reason, Verdict
 from tracker.domain.postback import Postback
+from tracker.flow.catalog import follow_version
 from tracker.flow.ledger import Decided, find_clicks, write_changes
 from tracker.runtime import Runtime
 from tracker.store.conversions import Judged
@@ -24,6 +32,10 @@ log = structlog.get_logger()
 
 ANSWER_SECONDS = 10.0
 """A sender that has waited so long is told to come again; most hang up after 30 s."""
+
+
+BATCH_SECONDS = 8.0
+"""A connection that says nothing for so long is given up, and a new one taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +84,11 @@ async def accept_postbacks(
     decided: dict[PostbackId, Outcome] = {}
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            decided |= await _decide(runtime, postbacks, decided)
+            async with asyncio.timeout(BATCH_SECONDS):
+                decided |= await _decide(runtime, postbacks, decided)
             break
+        except TimeoutError:
+            raise StoreUnavailableError("Postgres did not answer in time") from None
         except Exception as error:
             if attempt == ATTEMPTS or not _is_worth_another_try(error):
                 raise
@@ -91,8 +106,8 @@ async def _decide(
     A conversion without its deliveries, a delivery without its conversion, or an
     answer without its postback cannot exist.
     """
-    rules = runtime.rules()
-    hearings = [hear(one, rules) for one in postbacks if one.id not in decided]
+    fresh = [one for one in postbacks if one.id not in decided]
+    rules, hearings = await _hear_all(runtime, fresh)
     proposals = [one.proposal for one in hearings if one.proposal]
     clicks = await find_clicks(runtime, [one.click for one in proposals if one.click])
     async with runtime.conversions.transaction() as opened:
@@ -101,6 +116,30 @@ async def _decide(
         await write_changes(runtime, opened, Decided(ledger, rules.catalog, clicks))
         await opened.insert_postbacks(judged)
     return {one.postback.id: one.outcome for one in judged}
+
+
+async def _hear_all(
+    runtime: Runtime, postbacks: Sequence[Postback]
+) -> tuple[Rules, list[Hearing]]:
+    """
+    What all of them propose, and by which rules.
+
+    Another process may have followed an edit sooner, and sent a visitor by it: an id
+    that is ahead of us is judged by the catalog of this moment.
+    """
+    rules = runtime.rules()
+    hearings = [hear(one, rules) for one in postbacks]
+    unknown = [one.postback for one in hearings if _is_unknown(one)]
+    if not any(is_ahead(one, rules) for one in unknown):
+        return rules, hearings
+    await follow_version(runtime)
+    rules = runtime.rules()
+    return rules, [hear(one, rules) for one in postbacks]
+
+
+def _is_unknown(hearing: Hearing) -> bool:
+    outcome = hearing.outcome
+    return outcome is not None and outcome.reason is Reason.UNKNOWN_CLICK
 
 
 def hear(postback: Postback, rules: Rules) -> Hearing:

@@ -16,7 +16,6 @@ from tracker.domain.errors import (
     UnknownClickIdError,
 )
 from tracker.runtime import Runtime
-from tracker.store.deliveries import PastAttempt
 from tracker.store.redis import UNAVAILABLE
 from tracker.store.reports import (
     FIRST_DAY,
@@ -24,6 +23,7 @@ from tracker.store.reports import (
     ListedConversion,
     ListedDelivery,
     ListedPostback,
+    PastAttempt,
 )
 
 log = structlog.get_logger()

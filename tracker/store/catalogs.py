@@ -3,15 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 
 from psycopg.rows import class_row
 
+from tracker.domain.catalog import Kind, Numbers
 from tracker.domain.errors import CatalogOutpacedError
 from tracker.store.postgres import Connection, Pool, transaction
-
-Kind = Literal["partner", "offer"]
-Numbers = dict[tuple[Kind, str], int]
 
 _LOCK = "select pg_advisory_xact_lock(hashtext('tracker_catalog'))"
 

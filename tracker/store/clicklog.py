@@ -1,6 +1,5 @@
 """The click log: entries of the Redis streams, and the table they become."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,16 +10,18 @@ from tracker.domain.click import AD_IDS, SUBS, Click
 from tracker.domain.click_id import ClickFacts, ClickId
 from tracker.store.clicks import stream_key
 from tracker.store.partitions import Partitions
-from tracker.store.postgres import Pool, transaction
+from tracker.store.postgres import Pool, as_rows, transaction
 from tracker.store.redis import Client
 
 MAX_ENTRIES = 2000
 """Clicks that are folded in one transaction."""
 
 LEASE_MS = 10_000
+MAX_SHARDS = 256
 
 # A lease is ours if it was free, or ours already; either way it starts anew.
-_LEASE = """
+# Redis that is full must still be emptied, and emptying begins here.
+_LEASE = """#!lua flags=allow-oom
 local owner = redis.call('GET', KEYS[1])
 if owner and owner ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
@@ -35,18 +36,15 @@ insert into clicks (
   params, address, user_agent, referrer, language, destination
 )
 select *
-  from unnest(
-    %(day)s::date[], %(id)s::text[], %(clicked_at)s::timestamptz[],
-    %(class)s::smallint[], %(partner_number)s::int[], %(offer_number)s::int[],
-    %(catalog_version)s::int[], %(reason)s::text[],
-    %(sub1)s::text[], %(sub2)s::text[], %(sub3)s::text[], %(sub4)s::text[],
-    %(sub5)s::text[], %(sub6)s::text[], %(sub7)s::text[], %(sub8)s::text[],
-    %(sub9)s::text[], %(sub10)s::text[],
-    %(gclid)s::text[], %(gbraid)s::text[], %(wbraid)s::text[], %(fbclid)s::text[],
-    %(ttclid)s::text[], %(msclkid)s::text[],
-    %(params)s::jsonb[], %(address)s::inet[], %(user_agent)s::text[],
-    %(referrer)s::text[], %(language)s::text[], %(destination)s::text[]
-  )
+  from json_to_recordset(%(rows)s::json) as new (
+         day date, id text, clicked_at timestamptz, class smallint,
+         partner_number int, offer_number int, catalog_version int, reason text,
+         sub1 text, sub2 text, sub3 text, sub4 text, sub5 text,
+         sub6 text, sub7 text, sub8 text, sub9 text, sub10 text,
+         gclid text, gbraid text, wbraid text, fbclid text, ttclid text,
+         msclkid text, params jsonb, address inet, user_agent text,
+         referrer text, language text, destination text
+       )
     on conflict (day, id) do nothing
 returning id
 """
@@ -134,6 +132,13 @@ class ClickStream:
         beyond = f"{milliseconds}-{int(number) + 1}"
         await self._client.xtrim(stream_key(shard), minid=beyond, approximate=False)
 
+    async def list_waiting(self) -> list[int]:
+        """The shards that hold entries, whether they are in use now or were once."""
+        lengths = self._client.pipeline(transaction=False)
+        for shard in range(MAX_SHARDS):
+            lengths.xlen(stream_key(shard))
+        return [shard for shard, n in enumerate(await lengths.execute()) if n]
+
     async def count(self, shard: int) -> int:
         """How many entries wait to be folded."""
         return int(await self._client.xlen(stream_key(shard)))
@@ -154,7 +159,7 @@ class ClickLog:
         """
         await self._partitions.ensure("clicks", {one.facts.day for one in clicks})
         async with transaction(self._pool) as connection:
-            cursor = await connection.execute(_INSERT, _columns(clicks))
+            cursor = await connection.execute(_INSERT, {"rows": _rows(clicks)})
             inserted = {row[0] for row in await cursor.fetchall()}
             again = [one for one in clicks if one.facts.id not in inserted]
             known = await self._known(connection, [one.facts for one in again])
@@ -196,9 +201,8 @@ def _entries_of(streams: Any) -> Iterable[Any]:
     return streams.values() if isinstance(streams, dict) else [e for _, e in streams]
 
 
-def _columns(clicks: Sequence[LoggedClick]) -> dict[str, list[Any]]:
-    rows = [_row(one.facts, one.click) for one in clicks]
-    return {name: [row[name] for row in rows] for name in rows[0]}
+def _rows(clicks: Sequence[LoggedClick]) -> str:
+    return as_rows([_row(one.facts, one.click) for one in clicks])
 
 
 def _row(facts: ClickFacts, click: Click) -> dict[str, Any]:
@@ -213,7 +217,7 @@ def _row(facts: ClickFacts, click: Click) -> dict[str, Any]:
         "reason": click.reason or None,
         **{name: sub or None for name, sub in zip(SUBS, click.subs, strict=True)},
         **{name: click.ad_ids.get(name) for name in AD_IDS},
-        "params": json.dumps(dict(click.params)) if click.params else None,
+        "params": click.params or None,
         "address": click.address or None,
         "user_agent": click.user_agent or None,
         "referrer": click.referrer or None,

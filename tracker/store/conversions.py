@@ -5,7 +5,6 @@ A batch is one transaction with a fixed number of statements: lock the keys, rea
 what holds them, and, once it is decided, write everything.
 """
 
-import json
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -28,7 +27,13 @@ from tracker.domain.judgement import Proposal
 from tracker.domain.outcome import Outcome, Reason, Verdict
 from tracker.domain.postback import Postback
 from tracker.store.partitions import Partitions
-from tracker.store.postgres import Connection, Pool, transaction
+from tracker.store.postgres import (
+    Connection,
+    Pool,
+    as_bytea,
+    as_rows,
+    transaction,
+)
 
 # A key that is new is ours at once, one that is there is locked and shows its
 # owner; sorted, so that two batches never wait for each other in a circle.
@@ -78,20 +83,20 @@ insert into conversions (
   click_class, clicked_at, converted_at, changed_at, changes, catalog_version
 )
 select *
-  from unnest(
-    %(id)s::text[], %(advertiser)s::text[], %(offer)s::text[], %(partner)s::text[],
-    %(click_id)s::text[], %(goal)s::text[], %(transaction_id)s::text[],
-    %(status)s::text[], %(currency)s::text[], %(amount)s::numeric[],
-    %(payout)s::numeric[], %(revenue)s::numeric[], %(sent_amount)s::numeric[],
-    %(sent_currency)s::text[], %(rate)s::numeric[], %(click_class)s::smallint[],
-    %(clicked_at)s::timestamptz[], %(converted_at)s::timestamptz[],
-    %(changed_at)s::timestamptz[], %(changes)s::int[], %(catalog_version)s::int[]
-  )
+  from json_to_recordset(%(rows)s::json) as new (
+         id text, advertiser text, offer text, partner text, click_id text,
+         goal text, transaction_id text, status text, currency text,
+         amount numeric, payout numeric, revenue numeric, sent_amount numeric,
+         sent_currency text, rate numeric, click_class smallint,
+         clicked_at timestamptz, converted_at timestamptz,
+         changed_at timestamptz, changes int, catalog_version int
+       )
 """
 
 _UPDATE_CONVERSIONS = """
 update conversions
    set status        = new.status,
+       transaction_id = new.transaction_id,
        amount        = new.amount,
        payout        = new.payout,
        revenue       = new.revenue,
@@ -100,14 +105,11 @@ update conversions
        rate          = new.rate,
        changed_at    = new.changed_at,
        changes       = new.changes
-  from unnest(
-         %(id)s::text[], %(status)s::text[], %(amount)s::numeric[],
-         %(payout)s::numeric[], %(revenue)s::numeric[], %(sent_amount)s::numeric[],
-         %(sent_currency)s::text[], %(rate)s::numeric[],
-         %(changed_at)s::timestamptz[], %(changes)s::int[]
-       ) as new (
-         id, status, amount, payout, revenue, sent_amount, sent_currency, rate,
-         changed_at, changes
+  from json_to_recordset(%(rows)s::json) as new (
+         id text, status text, transaction_id text, amount numeric,
+         payout numeric, revenue numeric,
+         sent_amount numeric, sent_currency text, rate numeric,
+         changed_at timestamptz, changes int
        )
  where conversions.id = new.id
 """
@@ -118,13 +120,12 @@ insert into conversion_changes (
   fingerprint, postback_id, operator, note, catalog_version, changed_at
 )
 select *
-  from unnest(
-    %(id)s::text[], %(conversion_id)s::text[], %(number)s::int[], %(kind)s::text[],
-    %(old_status)s::text[], %(status)s::text[], %(amount)s::numeric[],
-    %(payout)s::numeric[], %(revenue)s::numeric[], %(fingerprint)s::bytea[],
-    %(postback_id)s::text[], %(operator)s::text[], %(note)s::text[],
-    %(catalog_version)s::int[], %(changed_at)s::timestamptz[]
-  )
+  from json_to_recordset(%(rows)s::json) as new (
+         id text, conversion_id text, number int, kind text, old_status text,
+         status text, amount numeric, payout numeric, revenue numeric,
+         fingerprint bytea, postback_id text, operator text, note text,
+         catalog_version int, changed_at timestamptz
+       )
 """
 
 _INSERT_POSTBACKS = """
@@ -134,14 +135,13 @@ insert into postbacks (
   catalog_version, quarantined_for
 )
 select *
-  from unnest(
-    %(day)s::date[], %(id)s::text[], %(received_at)s::timestamptz[],
-    %(method)s::text[], %(path)s::text[], %(parameters)s::jsonb[], %(route)s::text[],
-    %(address)s::inet[], %(token_digest)s::bytea[], %(fault)s::text[],
-    %(advertiser)s::text[], %(click_id)s::text[], %(transaction_id)s::text[],
-    %(outcome)s::text[], %(reason)s::text[], %(conversion_id)s::text[],
-    %(catalog_version)s::int[], %(quarantined_for)s::text[]
-  )
+  from json_to_recordset(%(rows)s::json) as new (
+         day date, id text, received_at timestamptz, method text, path text,
+         parameters jsonb, route text, address inet, token_digest bytea,
+         fault text, advertiser text, click_id text, transaction_id text,
+         outcome text, reason text, conversion_id text, catalog_version int,
+         quarantined_for text
+       )
 """
 
 _LIST_OUTCOMES = """
@@ -336,8 +336,7 @@ class LedgerTransaction:
 
     async def _execute(self, statement: str, rows: Sequence[Mapping[str, Any]]) -> None:
         if rows:
-            columns = {name: [row[name] for row in rows] for name in rows[0]}
-            await self.connection.execute(statement, columns)
+            await self.connection.execute(statement, {"rows": as_rows(rows)})
 
 
 def _key_columns(keys: Mapping[tuple[str, str], str]) -> dict[str, list[str]]:
@@ -385,7 +384,7 @@ def _change_row(change: Change) -> dict[str, Any]:
         "old_status": change.old_status,
         "status": change.status,
         **_money_columns(change.money),
-        "fingerprint": change.cause.fingerprint,
+        "fingerprint": as_bytea(change.cause.fingerprint),
         "postback_id": change.cause.postback_id,
         "operator": change.cause.operator,
         "note": change.cause.note,
@@ -403,10 +402,10 @@ def _postback_row(judged: Judged) -> dict[str, Any]:
         "received_at": postback.received_at,
         "method": postback.method,
         "path": postback.path,
-        "parameters": json.dumps(postback.parameters),
+        "parameters": postback.parameters,
         "route": postback.route,
         "address": postback.address or None,
-        "token_digest": postback.token_digest,
+        "token_digest": as_bytea(postback.token_digest),
         "fault": postback.fault,
         "advertiser": judged.advertiser,
         "click_id": judged.click_id,

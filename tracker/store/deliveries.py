@@ -7,15 +7,15 @@ All times are Postgres' own (`tracker_now()`), so that no worker's clock matters
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, cast
 from uuid import UUID
 
 from psycopg import AsyncConnection
-from psycopg.rows import DictRow, class_row, dict_row
+from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import Jsonb
 
 from tracker.domain.delivery import (
@@ -36,12 +36,8 @@ from tracker.domain.errors import (
     StoreUnavailableError,
 )
 from tracker.domain.identity import DeliveryId
-from tracker.store.postgres import (
-    Connection,
-    Pool,
-    is_unavailable,
-    transaction,
-)
+from tracker.store.lanes import pause_lanes
+from tracker.store.postgres import Connection, Pool, transaction
 
 CHANNEL = "tracker_deliveries"
 
@@ -60,7 +56,7 @@ MAX_NOTED = 1024
 _BETWEEN_NOTIFIES = 0.010
 _SWEPT_AT_ONCE = 1000
 
-Outcome = Literal["delivered", "failed", "unknown", "orphan"]
+AttemptOutcome = Literal["delivered", "failed", "unknown", "orphan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +85,7 @@ class Claim:
 class Attempt:
     """One try at a delivery, as it is kept; `url` is masked."""
 
-    outcome: Outcome
+    outcome: AttemptOutcome
     started_at: datetime
     method: str = ""
     url: str = ""
@@ -100,61 +96,12 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class Ending:
     """What a lease led to; without an attempt no call was made, nor is one counted."""
 
     lease: Lease
     verdict: Verdict
     attempt: Attempt | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Archived:
-    """A finished delivery, as `delivery_archive` keeps it."""
-
-    id: DeliveryId
-    round: int
-    change_id: str
-    conversion_id: str
-    partner: str
-    postback: str
-    lane: str
-    number: int
-    attempts: int
-    outcome: Literal["delivered", "dead"]
-    reason: str
-    created_at: datetime
-    finished_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class PastAttempt:
-    """A row of `delivery_attempts`."""
-
-    delivery_id: DeliveryId
-    round: int
-    number: int
-    outcome: Outcome
-    started_at: datetime
-    duration_ms: int
-    method: str
-    url: str
-    http_status: int | None
-    answer: str
-    error: str
-
-
-@dataclass(frozen=True, slots=True)
-class PausedLane:
-    """A lane that nothing is sent on, since when and why, and what waits for it."""
-
-    lane: str
-    partner: str
-    postback: str
-    host: str
-    paused_at: datetime
-    paused_reason: str
-    waiting: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,6 +298,9 @@ select (tracker_now() at time zone 'UTC')::date, id, round, change_id,
        conversion_id, partner, postback, lane, number, macro_values, has_click,
        attempts - uncounted, outcome, reason, created_at, tracker_now()
 from   gone
+-- A replay that waited for the end of the round before has its number too; its
+-- attempts are kept all the same.
+on     conflict (day, id, round) do nothing
 """
 
 RESCHEDULE = """
@@ -486,81 +436,6 @@ on     conflict (id) do nothing
 returning id
 """
 
-PAUSE = """
-insert into lanes (lane, partner, postback, host, paused_at, paused_reason)
-select lane,
-       split_part(split_part(lane, '@', 1), '/', 1),
-       split_part(split_part(lane, '@', 1), '/', 2),
-       split_part(lane, '@', 2),
-       tracker_now(),
-       %(reason)s
-from   unnest(%(lanes)s::text[]) as paused (lane)
-order  by lane
-on     conflict (lane) do update
-set    paused_at = excluded.paused_at, paused_reason = excluded.paused_reason
-where  lanes.paused_at is null
-"""
-
-HOLD_PAUSED = """
-update deliveries
-set    held_reason = 'paused_lane'
-from   lanes
-where  lanes.paused_at is not null
-and    deliveries.lane = lanes.lane
-and    deliveries.held_reason is null and deliveries.lease_token is null
-"""
-
-RESUME = """
-update lanes
-set    paused_at = null, paused_reason = null
-where  lane = %(lane)s and paused_at is not null
-returning lane
-"""
-
-FREE_LANE = """
-update deliveries
-set    held_reason = null
-where  lane = %(lane)s and held_reason = 'paused_lane'
-"""
-
-LIST_OWED = """
-select   *
-from     deliveries
-where    (%(partner)s::text is null or partner = %(partner)s)
-and      (%(held_reason)s::text is null or held_reason = %(held_reason)s)
-order by created_at desc, id
-limit    %(limit)s
-"""
-
-LIST_ARCHIVED = """
-select   id, round, change_id, conversion_id, partner, postback, lane, number,
-         attempts, outcome, reason, created_at, finished_at
-from     delivery_archive
-where    (%(outcome)s::text is null or outcome = %(outcome)s)
-and      (%(partner)s::text is null or partner = %(partner)s)
-order by day desc, finished_at desc, id
-limit    %(limit)s
-"""
-
-LIST_ATTEMPTS = """
-select   delivery_id, round, number, outcome, started_at, duration_ms, method, url,
-         http_status, answer, error
-from     delivery_attempts
-where    delivery_id = %(id)s
-order by started_at, round, number
-"""
-
-LIST_PAUSED_LANES = """
-select   lane, partner, postback, host, paused_at, paused_reason, (
-             select count(*)
-             from   deliveries
-             where  held_reason = 'paused_lane' and deliveries.lane = lanes.lane
-         ) as waiting
-from     lanes
-where    paused_at is not null
-order by lane
-"""
-
 COUNT_OWED = """
 select count(*) filter (where is_free and due_at <= now) as due,
        count(*) filter (where is_free and due_at > now)  as waiting,
@@ -617,22 +492,22 @@ class DeliveryStore:
         ended_at = rows[0]["last_chosen"] or rows[0]["last_lane"]
         return Claim(leases, ended_at, saw_all=rows[0]["lanes_seen"] < lanes)
 
-    async def finish(self, results: Sequence[Result]) -> frozenset[DeliveryId]:
+    async def finish(self, endings: Sequence[Ending]) -> frozenset[DeliveryId]:
         """
         Write down what came of leases; the ids of those whose lease was lost.
 
         Those get an attempt marked `orphan`, and nothing else of them changes.
         """
         async with transaction(self._pool) as connection:
-            held = await _lock_leased(connection, results)
-            kept = [result for result in results if result.lease.token in held]
-            lost = [result for result in results if result.lease.token not in held]
+            held = await _lock_leased(connection, endings)
+            kept = [ending for ending in endings if ending.lease.token in held]
+            lost = [ending for ending in endings if ending.lease.token not in held]
             await _insert_attempts(connection, kept, lost)
             await _pause_lanes(connection, kept)
             await _archive(connection, kept)
             await _reschedule(connection, kept)
             await _move_successors(connection, kept)
-        return frozenset(result.lease.delivery.id for result in lost)
+        return frozenset(ending.lease.delivery.id for ending in lost)
 
     async def release(self, leases: Iterable[Lease]) -> None:
         """Give leases back as if they had never been taken."""
@@ -666,10 +541,6 @@ class DeliveryStore:
             postbacks=[postback for _, postback in pairs],
         )
 
-    async def hold_paused(self) -> int:
-        """Hold what became due on a paused lane by another way; how many."""
-        return await self._execute(HOLD_PAUSED)
-
     async def expire(self, limit: int = _SWEPT_AT_ONCE) -> list[Delivery]:
         """Give up what is still unfinished after seven days, and say what it was."""
         async with transaction(self._pool) as connection:
@@ -681,14 +552,6 @@ class DeliveryStore:
             moved = [_moved(delivery) for delivery in old]
             await _execute(connection, MOVE_SUCCESSORS, moved=Jsonb(moved))
         return old
-
-    async def get(self, delivery: DeliveryId) -> Delivery:
-        """What is owed under that id; raises NotFoundError, also for a finished one."""
-        query = "select * from deliveries where id = %(id)s"
-        rows = await self._fetch(query, id=delivery)
-        if not rows:
-            raise NotFoundError(f"no delivery {delivery} is owed")
-        return _delivery(rows[0])
 
     async def retry(self, delivery: DeliveryId) -> None:
         """
@@ -712,60 +575,6 @@ class DeliveryStore:
         """Owe finished ones again, under the same id; those that were not yet owed."""
         rows = await self._fetch(REPLAY, ids=list(deliveries))
         return tuple(DeliveryId(row["id"]) for row in rows)
-
-    async def pause(self, lane: str, reason: str) -> None:
-        """Send nothing more on a lane until it is resumed."""
-        async with transaction(self._pool) as connection:
-            await _execute(connection, PAUSE, lanes=[lane], reason=reason)
-            await _execute(connection, HOLD_PAUSED)
-
-    async def resume(self, lane: str) -> None:
-        """Send again; raises NotFoundError for a lane that is not paused."""
-        async with transaction(self._pool) as connection:
-            if not await _execute(connection, RESUME, lane=lane):
-                raise NotFoundError(f"no lane {lane} is paused")
-            await _execute(connection, FREE_LANE, lane=lane)
-
-    async def list_owed(
-        self,
-        *,
-        partner: str | None = None,
-        held_reason: HeldReason | None = None,
-        limit: int = 100,
-    ) -> tuple[Delivery, ...]:
-        """What is still owed, the newest first."""
-        rows = await self._fetch(
-            LIST_OWED, partner=partner, held_reason=held_reason, limit=limit
-        )
-        return tuple(_delivery(row) for row in rows)
-
-    async def list_archived(
-        self,
-        *,
-        outcome: Literal["delivered", "dead"] | None = None,
-        partner: str | None = None,
-        limit: int = 100,
-    ) -> tuple[Archived, ...]:
-        """What is finished, the latest first."""
-        parameters = {"outcome": outcome, "partner": partner, "limit": limit}
-        async with _connected(self._pool) as connection:
-            cursor = connection.cursor(row_factory=class_row(Archived))
-            return tuple(
-                await (await cursor.execute(LIST_ARCHIVED, parameters)).fetchall()
-            )
-
-    async def list_attempts(self, delivery: DeliveryId) -> tuple[PastAttempt, ...]:
-        """Every try at a delivery, in order."""
-        async with _connected(self._pool) as connection:
-            cursor = connection.cursor(row_factory=class_row(PastAttempt))
-            await cursor.execute(LIST_ATTEMPTS, {"id": delivery})
-            return tuple(await cursor.fetchall())
-
-    async def list_paused_lanes(self) -> tuple[PausedLane, ...]:
-        """The lanes that wait for an operator."""
-        async with _connected(self._pool) as connection:
-            cursor = connection.cursor(row_factory=class_row(PausedLane))
-            return tuple(await (await cursor.execute(LIST_PAUSED_LANES)).fetchall())
 
     async def count_owed(self) -> Backlog:
         """How much is owed, and how late it is."""
@@ -806,13 +615,13 @@ class DeliveryStore:
         await self._bell.close()
 
     async def _fetch(self, query: str, **parameters: Any) -> list[DictRow]:
-        async with _connected(self._pool) as connection:
+        async with transaction(self._pool) as connection:
             cursor = connection.cursor(row_factory=dict_row)
             await cursor.execute(query, parameters)
             return await cursor.fetchall()
 
     async def _execute(self, query: str, **parameters: Any) -> int:
-        async with _connected(self._pool) as connection:
+        async with transaction(self._pool) as connection:
             return await _execute(connection, query, **parameters)
 
 
@@ -853,7 +662,7 @@ class Bell:
 async def notify_deliveries(pool: Pool) -> None:
     """Wake the workers; as this only saves them a second, it may fail."""
     with suppress(StoreUnavailableError):
-        async with _connected(pool) as connection:
+        async with transaction(pool) as connection:
             await connection.execute(NOTIFY, {"channel": CHANNEL})
 
 
@@ -871,81 +680,66 @@ async def insert_deliveries(
         await _execute(connection, INSERT, deliveries=Jsonb(rows))
 
 
-@asynccontextmanager
-async def _connected(pool: Pool) -> AsyncIterator[Connection]:
-    """For one statement; raises StoreUnavailableError while Postgres is away."""
-    try:
-        async with pool.connection() as connection:
-            yield connection
-    except Exception as error:
-        if is_unavailable(error):
-            raise StoreUnavailableError("Postgres does not answer") from error
-        raise
-
-
 async def _execute(connection: Connection, query: str, **parameters: Any) -> int:
     """How many rows it touched."""
     return (await connection.execute(query, parameters)).rowcount
 
 
 async def _lock_leased(
-    connection: Connection, results: Sequence[Result]
+    connection: Connection, endings: Sequence[Ending]
 ) -> frozenset[UUID]:
     """The tokens that still hold their delivery, now locked."""
-    leases = [result.lease for result in results]
+    leases = [ending.lease for ending in endings]
     cursor = await connection.execute(LOCK_LEASED, _ids_and_tokens(leases))
     return frozenset(token for (token,) in await cursor.fetchall())
 
 
 async def _insert_attempts(
-    connection: Connection, kept: Sequence[Result], lost: Sequence[Result]
+    connection: Connection, kept: Sequence[Ending], lost: Sequence[Ending]
 ) -> None:
-    rows = [_attempt(result.lease, result.attempt) for result in kept if result.attempt]
+    rows = [_attempt(ending.lease, ending.attempt) for ending in kept if ending.attempt]
     rows += [
-        _attempt(result.lease, result.attempt, "orphan")
-        for result in lost
+        _attempt(ending.lease, ending.attempt, "orphan")
+        for ending in lost
         # A lease that ended otherwise in the meantime has told its own end.
-        if result.attempt and result.attempt.outcome != "unknown"
+        if ending.attempt and ending.attempt.outcome != "unknown"
     ]
     await _execute(connection, INSERT_ATTEMPTS, attempts=Jsonb(rows))
 
 
-async def _pause_lanes(connection: Connection, kept: Sequence[Result]) -> None:
-    lanes = sorted(
-        {
-            result.lease.delivery.lane
-            for result in kept
-            if isinstance(result.verdict, Hold)
-            and result.verdict.reason is HeldReason.PAUSED_LANE
-        }
-    )
+async def _pause_lanes(connection: Connection, kept: Sequence[Ending]) -> None:
+    lanes = {
+        ending.lease.delivery.lane
+        for ending in kept
+        if isinstance(ending.verdict, Hold)
+        and ending.verdict.reason is HeldReason.PAUSED_LANE
+    }
     if lanes:
-        await _execute(connection, PAUSE, lanes=lanes, reason="410")
-        await _execute(connection, HOLD_PAUSED)
+        await pause_lanes(connection, lanes, "410")
 
 
-async def _archive(connection: Connection, kept: Sequence[Result]) -> None:
+async def _archive(connection: Connection, kept: Sequence[Ending]) -> None:
     done = [
-        _done(result.lease.delivery, result.verdict, _uncounted(result))
-        for result in kept
-        if isinstance(result.verdict, Delivered | Dead)
+        _done(ending.lease.delivery, ending.verdict, _uncounted(ending))
+        for ending in kept
+        if isinstance(ending.verdict, Delivered | Dead)
     ]
     await _execute(connection, ARCHIVE, done=Jsonb(done))
 
 
-async def _reschedule(connection: Connection, kept: Sequence[Result]) -> None:
+async def _reschedule(connection: Connection, kept: Sequence[Ending]) -> None:
     again = [
-        _again(result) for result in kept if isinstance(result.verdict, Retry | Hold)
+        _again(ending) for ending in kept if isinstance(ending.verdict, Retry | Hold)
     ]
     await _execute(connection, RESCHEDULE, again=Jsonb(again))
 
 
-async def _move_successors(connection: Connection, kept: Sequence[Result]) -> None:
+async def _move_successors(connection: Connection, kept: Sequence[Ending]) -> None:
     """What follows a finished one is due now, what follows a failed one with it."""
     moved = [
-        _moved(result.lease.delivery, _delay(result.verdict))
-        for result in kept
-        if not isinstance(result.verdict, Hold)
+        _moved(ending.lease.delivery, _delay(ending.verdict))
+        for ending in kept
+        if not isinstance(ending.verdict, Hold)
     ]
     await _execute(connection, MOVE_SUCCESSORS, moved=Jsonb(moved))
 
@@ -973,7 +767,7 @@ def _owed(delivery: Delivery) -> dict[str, Any]:
 
 
 def _attempt(
-    lease: Lease, attempt: Attempt, outcome: Outcome | None = None
+    lease: Lease, attempt: Attempt, outcome: AttemptOutcome | None = None
 ) -> dict[str, Any]:
     return asdict(attempt) | {
         "delivery_id": lease.delivery.id,
@@ -996,13 +790,13 @@ def _done(
     }
 
 
-def _again(result: Result) -> dict[str, Any]:
-    verdict = result.verdict
+def _again(ending: Ending) -> dict[str, Any]:
+    verdict = ending.verdict
     return {
-        "id": result.lease.delivery.id,
+        "id": ending.lease.delivery.id,
         "delay": _delay(verdict),
         "held_reason": verdict.reason if isinstance(verdict, Hold) else None,
-        "uncounted": _uncounted(result),
+        "uncounted": _uncounted(ending),
     }
 
 
@@ -1020,9 +814,9 @@ def _delay(verdict: Verdict) -> float:
     return verdict.delay.total_seconds() if isinstance(verdict, Retry) else 0
 
 
-def _uncounted(result: Result) -> int:
+def _uncounted(ending: Ending) -> int:
     """The claim has counted an attempt; where no call was made it is taken back."""
-    return 0 if result.attempt else 1
+    return 0 if ending.attempt else 1
 
 
 def _lease(row: Mapping[str, Any]) -> Lease:

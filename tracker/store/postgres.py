@@ -1,13 +1,14 @@
 """Postgres: how connections are made, and which errors mean what."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 
+import msgspec
 from psycopg import AsyncConnection, InterfaceError, OperationalError, errors
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
-from tracker.domain.errors import MigrationError, StoreUnavailableError
+from tracker.domain.errors import BusyError, MigrationError, StoreUnavailableError
 
 Connection: TypeAlias = AsyncConnection[Any]
 Pool: TypeAlias = AsyncConnectionPool[Connection]
@@ -15,13 +16,35 @@ Pool: TypeAlias = AsyncConnectionPool[Connection]
 SESSION = {
     "autocommit": True,
     "prepare_threshold": 2,
-    "options": "-c timezone=UTC -c statement_timeout=30s"
+    "connect_timeout": 3,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+    "options": "-c timezone=UTC -c statement_timeout=30s -c lock_timeout=3s"
     " -c idle_in_transaction_session_timeout=30s",
 }
-"""How every connection of ours is set up."""
+"""How every connection of ours is set up: none waits for a peer that is gone."""
+
+_ENCODER = msgspec.json.Encoder()
 
 ATTEMPTS = 5
 """How often a transaction is tried that met another one, or lost its connection."""
+
+
+def as_rows(rows: Sequence[Mapping[str, Any]]) -> str:
+    """
+    What `json_to_recordset` reads: many rows as one parameter.
+
+    An array for each column costs psycopg ten times as much. Bytes are spelled as
+    Postgres reads them.
+    """
+    return _ENCODER.encode(rows).decode()
+
+
+def as_bytea(value: bytes | None) -> str | None:
+    """Bytes inside of JSON."""
+    return None if value is None else f"\\x{value.hex()}"
 
 
 def make_pool(url: str, *, size: int, timeout: float = 1.5) -> Pool:
@@ -41,7 +64,8 @@ def make_pool(url: str, *, size: int, timeout: float = 1.5) -> Pool:
 
 def is_poison(error: BaseException) -> bool:
     """Whether one row alone may have made Postgres refuse a statement."""
-    return isinstance(error, errors.DataError | errors.IntegrityError | ValueError)
+    refused = errors.DataError | errors.IntegrityError | ValueError
+    return isinstance(error, refused | BusyError)
 
 
 def is_passing(error: BaseException) -> bool:
@@ -52,15 +76,23 @@ def is_passing(error: BaseException) -> bool:
 def is_unavailable(error: BaseException) -> bool:
     """Whether Postgres is away, as opposed to refusing what was asked."""
     away = OperationalError | InterfaceError | PoolTimeout | PoolClosed
-    return isinstance(error, away | TooManyRequests) and not is_passing(error)
+    demoted = errors.ReadOnlySqlTransaction
+    return isinstance(error, away | TooManyRequests | demoted) and not is_passing(error)
 
 
 @asynccontextmanager
 async def transaction(pool: Pool) -> AsyncIterator[Connection]:
-    """One transaction; raises StoreUnavailableError while Postgres is away."""
+    """
+    One transaction.
+
+    Raises StoreUnavailableError while Postgres is away, BusyError where somebody else
+    holds a row for too long.
+    """
     try:
         async with pool.connection() as connection, connection.transaction():
             yield connection
+    except (errors.LockNotAvailable, errors.QueryCanceled) as error:
+        raise BusyError("somebody else holds what this is about") from error
     except Exception as error:
         if is_unavailable(error):
             raise StoreUnavailableError("Postgres does not answer") from error

@@ -13,18 +13,18 @@ UNAVAILABLE = (RedisError, OSError, TimeoutError)
 """What a call raises while Redis is away, slow, full or read-only."""
 
 
-def make_client(url: str, *, connections: int, timeout: float | None) -> Client:
+def make_client(url: str, *, connections: int, timeout: float) -> Client:
     """
     A client that fails soon and retries nothing: its callers know what to do.
 
-    `timeout` is in seconds, for every call; None is for a reader that blocks.
+    `timeout` is in seconds, for every call; a reader that blocks needs a longer one.
     """
     pool = BlockingConnectionPool.from_url(
         url,
         max_connections=connections,
         timeout=timeout,
         socket_timeout=timeout,
-        socket_connect_timeout=timeout or 5.0,
+        socket_connect_timeout=timeout,
         retry=Retry(NoBackoff(), 0),
         health_check_interval=0,
         # Two round trips at every connect that nobody here reads.

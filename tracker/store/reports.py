@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 
 from psycopg.rows import dict_row
 
+from tracker.domain.click_id import ClickClass
 from tracker.domain.errors import NotFoundError
 from tracker.domain.identity import postback_day
 from tracker.domain.money import to_minor_unit
-from tracker.store.deliveries import PastAttempt
 from tracker.store.migrations import read_report
 from tracker.store.postgres import Pool, transaction
 
@@ -39,10 +39,16 @@ from   catalog_numbers
 where  (kind, number) in (('partner', %(partner)s), ('offer', %(offer)s))
 """
 
-_MONEY = ("amount", "payout", "revenue")
+_CURRENCIES = {
+    "amount": "currency",
+    "payout": "currency",
+    "revenue": "currency",
+    "sent_amount": "sent_currency",
+}
+"""The column with the currency of each sum."""
 
 Row = TypeVar("Row", "ListedConversion", "ListedPostback", "ListedChange",
-              "ListedDelivery", PastAttempt)  # fmt: skip
+              "ListedDelivery", "PastAttempt")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +103,7 @@ class ListedConversion:
     sent_amount: Decimal | None
     sent_currency: str | None
     rate: Decimal
-    click_class: int
+    click_class: str
     clicked_at: datetime
     converted_at: datetime
     changed_at: datetime
@@ -178,6 +184,23 @@ class ListedDelivery:
     created_at: datetime
     due_at: datetime | None
     finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class PastAttempt:
+    """One try at a delivery: `delivered`, `failed`, `unknown` or `orphan`."""
+
+    delivery_id: str
+    round: int
+    number: int
+    outcome: str
+    started_at: datetime
+    duration_ms: int
+    method: str
+    url: str
+    http_status: int | None
+    answer: str
+    error: str
 
 
 class ReportStore:
@@ -332,12 +355,14 @@ def _read(kind: type[Row], row: Mapping[str, Any]) -> Row:
 
 
 def _tidy(name: str, value: Any, row: Mapping[str, Any]) -> Any:
-    """Numbers as people write them: the columns have more decimals than are paid."""
+    """Values as people write them: columns have codes, and more decimals than paid."""
     match value:
-        case Decimal() if name in _MONEY:
-            return _sum(value, row["currency"])
+        case Decimal() if name in _CURRENCIES:
+            return _sum(value, row[_CURRENCIES[name]] or row["currency"])
         case Decimal():
             return _shortest(value)
+        case int() if name == "click_class":
+            return ClickClass(value).name.lower()
         case datetime():
             return value.astimezone(UTC)
         case list():

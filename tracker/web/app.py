@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tracker import metrics
 from tracker.domain.errors import (
+    BusyError,
     ClosedLinkError,
     OverloadedError,
     StoreUnavailableError,
@@ -36,6 +37,7 @@ _ANSWERS: dict[type[Exception], tuple[int, str]] = {
     UnknownLinkError: (404, "There is no such link."),
     ClosedLinkError: (410, "This offer is closed."),
     StoreUnavailableError: (503, "Nothing could be stored; send it again later."),
+    BusyError: (503, "It is being changed; send it again later."),
     ClientDisconnect: (400, "The request was cut off."),
     OverloadedError: (503, "Too much at once; send it again later."),
 }

@@ -54,7 +54,8 @@ def _text(address: Address) -> str:
 @lru_cache(maxsize=4096)
 def _parsed(text: str) -> Address | None:
     try:
-        address = ip_address(text)
+        # The zone of a link-local address means nothing to anybody else.
+        address = ip_address(text.partition("%")[0])
     except ValueError:
         return None
     mapped = getattr(address, "ipv4_mapped", None)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncGenerator, Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -26,6 +27,7 @@ from tracker.domain.postback import (
     names_of,
 )
 from tracker.flow.postback import accept_postback
+from tracker.logs import mask
 from tracker.runtime import Runtime
 from tracker.web.client import client_address, header
 
@@ -33,6 +35,9 @@ PREFIX = "/postback"
 METHODS = ("GET", "POST")
 
 Pairs = list[tuple[str, str]]
+
+MAX_DEPTH = 10
+MAX_NAME = 200
 
 UNREAD = "(unread body)"
 """Under this name a body that could not be read is kept, as far as it goes."""
@@ -68,14 +73,16 @@ async def _postback(
     route = _route(scope["path"])
     advertiser = _advertiser(runtime, route)
     pairs, fault = await _parameters(scope, body)
-    names = names_of(advertiser)
+    names = dict(names_of(advertiser))
+    if advertiser is None:
+        names["token"] += runtime.catalog.token_names
     parameters, digest = conceal(pairs, names, runtime.hasher, _bearer(scope))
     now = datetime.now(UTC)
     postback = Postback(
         id=new_postback_id(now),
         received_at=now,
         method=scope["method"],
-        path=clean(scope["path"])[:1024],
+        path=mask(clean(scope["path"]))[:1024],
         address=client_address(scope, runtime.settings.trusted_proxies),
         route=route,
         parameters=parameters,
@@ -107,8 +114,8 @@ async def _parameters(scope: Scope, body: bytes) -> tuple[Pairs, Reason]:
     """Query and body are equal: what either says was said."""
     query = scope["query_string"]
     if len(query) + len(body) > MAX_BYTES:
-        kept = (query + body)[:KEPT_OF_A_LARGE_ONE]
-        return _form(kept), Reason.TOO_LARGE
+        kept = mask((query + body)[:KEPT_OF_A_LARGE_ONE].decode(errors="replace"))
+        return parse_qsl(kept, keep_blank_values=True), Reason.TOO_LARGE
     pairs = _form(query) + await _body_parameters(scope, body)
     if len(pairs) > MAX_PARAMETERS:
         return pairs[:MAX_PARAMETERS], Reason.TOO_LARGE
@@ -120,12 +127,12 @@ async def _body_parameters(scope: Scope, body: bytes) -> Pairs:
         return []
     kind = header(scope, b"content-type").lower()
     try:
-        if "json" in kind:
-            return list(_flattened("", _json(body)))
         if "multipart" in kind:
             return await _multipart(scope, body)
+        if "json" in kind or body.lstrip()[:1] in {b"{", b"["}:
+            return list(islice(_flattened("", _json(body), 0), MAX_PARAMETERS + 1))
     except (ValueError, RecursionError, KeyError, MultiPartException):
-        return [(UNREAD, body[:KEPT_OF_A_LARGE_ONE].decode(errors="replace"))]
+        return [(UNREAD, mask(body[:KEPT_OF_A_LARGE_ONE].decode(errors="replace")))]
     return _form(body)
 
 
@@ -133,19 +140,32 @@ def _form(data: bytes) -> Pairs:
     return parse_qsl(data.decode(errors="replace"), keep_blank_values=True)
 
 
+class _Members(list[tuple[str, Any]]):
+    """A JSON object with all its members: one that is repeated is no secret."""
+
+
 def _json(body: bytes) -> Any:
     """Numbers stay as they were written: money is never a float."""
-    return json.loads(body, parse_float=str, parse_int=str, parse_constant=str)
+    return json.loads(
+        body,
+        object_pairs_hook=_Members,
+        parse_float=str,
+        parse_int=str,
+        parse_constant=str,
+    )
 
 
-def _flattened(name: str, value: Any) -> Iterator[tuple[str, str]]:
+def _flattened(name: str, value: Any, depth: int) -> Iterator[tuple[str, str]]:
     """`{"a": {"b": 1}}` is the parameter `a.b`; null is empty."""
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _flattened(f"{name}.{key}" if name else key, inner)
+    if depth > MAX_DEPTH:
+        raise ValueError("nested too deep")
+    if isinstance(value, _Members):
+        for key, inner in value:
+            path = f"{name}.{key}" if name else key
+            yield from _flattened(path[:MAX_NAME], inner, depth + 1)
     elif isinstance(value, list):
         for inner in value:
-            yield from _flattened(name, inner)
+            yield from _flattened(name, inner, depth + 1)
     elif isinstance(value, bool):
         yield name, str(value).lower()
     else:

@@ -13,6 +13,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 MAX_URL = 60_000
 """Bytes of a URL that are read; the rest is cut."""
 
+MAX_HEADERS = 64 * 1024
+"""Bytes of headers that are taken in."""
+
 _REQUEST_LINE = re.compile(rb"(GET|HEAD|POST) (/[^\r\n]*) (HTTP/1\.[01]\r?\n)")
 _NEVER_RAW = re.compile(rb"[^\x21-\x7e]")
 
@@ -24,6 +27,18 @@ class ForgivingProtocol(HttpToolsProtocol):
         """At the start of a request, its URL is made one that httptools reads."""
         is_idle = self.cycle is None or self.cycle.response_complete
         super().data_received(_mended(data) if is_idle else data)
+
+    def on_message_begin(self) -> None:
+        """Every request has its own allowance."""
+        super().on_message_begin()
+        self._header_bytes = 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Beyond the allowance raises ValueError, which is answered with 400."""
+        self._header_bytes += len(name) + len(value)
+        if self._header_bytes > MAX_HEADERS:
+            raise ValueError("more headers than anybody needs")
+        super().on_header(name, value)
 
     def on_url(self, url: bytes) -> None:
         """A piece of the URL; it may come in several."""

@@ -35,9 +35,9 @@ from yarl import URL
 
 from tracker.catalog import read_secrets
 from tracker.domain.postback import MASK, clean
-from tracker.settings import Settings
+from tracker.program import program
+from tracker.settings import SANDBOX_TOKEN, Settings
 
-TOKEN_VARIABLE = "SANDBOX_POSTBACK_TOKEN"  # noqa: S105 -- the variable's name
 LINK = "/c/bestdeals/acme-shoes?sub1=demo-1"
 POSTBACK = "/postback/acme"
 
@@ -214,11 +214,12 @@ class Sandbox:
     def __init__(self, settings: Settings) -> None:
         tokens = read_secrets(os.environ, settings.secrets_file)
         self.inbox = Inbox()
-        self.shop = Shop(settings.base_url + POSTBACK, tokens.get(TOKEN_VARIABLE, ""))
+        self.shop = Shop(settings.base_url + POSTBACK, tokens.get(SANDBOX_TOKEN, ""))
         self._pages = _environment(
             link=settings.base_url + LINK,
             # Relative to the origin that was visited, whatever name it has.
             root=urlsplit(settings.base_url).path + "/sandbox",
+            program=program(),
         )
         self._style = (_FOLDER / "style.css").read_text("utf-8")
 
