@@ -3,7 +3,7 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -38,6 +38,7 @@ EMPTY = Catalog(0, "USD", "UTC", advertisers={}, offers={}, partners={})
 """Before the first catalog is in force no link leads anywhere."""
 
 CLOSING_SECONDS = 10.0
+ASK_AGAIN_SECONDS = 0.5
 READER_TIMEOUT = 5.0
 """Longer than a reader of the click stream ever waits for a first click."""
 
@@ -120,6 +121,22 @@ class Runtime:
                 for coalescer in self._together.values():
                     await coalescer.close()
                 await self.deliveries.close()
+
+
+async def end_tasks(tasks: Iterable[asyncio.Future[None]]) -> None:
+    """
+    Cancelled, and over: nothing of them runs on afterwards.
+
+    A library may swallow a cancellation that meets the end of a wait (Python 3.11's
+    `wait_for` does), so each is asked until it has ended.
+    """
+    ended = list(tasks)
+    pending = set(ended)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=ASK_AGAIN_SECONDS)
+    await asyncio.gather(*ended, return_exceptions=True)
 
 
 @asynccontextmanager

@@ -23,7 +23,7 @@ from tracker.flow.delivery import (
     sweep_deliveries,
 )
 from tracker.flow.maintenance import make_partitions, measure_backlog
-from tracker.runtime import FAULTS, Runtime
+from tracker.runtime import FAULTS, Runtime, end_tasks
 from tracker.store.deliveries import Ending, Lease
 from tracker.store.postgres import is_passing
 
@@ -97,7 +97,7 @@ class Dispatcher:
             if self._tasks:
                 await asyncio.wait(self._tasks, timeout=PATIENCE_SECONDS)
         unfinished = dict(self._tasks)
-        await _cancel(unfinished)
+        await end_tasks(unfinished)
         await self._finishing.close()
         await self._release(list(unfinished.values()))
 
@@ -154,7 +154,7 @@ async def running(loops: Iterable[Awaitable[None]]) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        await _cancel(tasks)
+        await end_tasks(tasks)
 
 
 async def keep_going(name: str, step: Step, seconds: float = 0.0) -> None:
@@ -210,11 +210,3 @@ async def _listen(runtime: Runtime, dispatcher: Dispatcher) -> None:
 
 def _is_worth_another_try(error: Exception) -> bool:
     return isinstance(error, StoreUnavailableError) or is_passing(error)
-
-
-async def _cancel(tasks: Iterable[asyncio.Future[None]]) -> None:
-    """Cancelled, and over: nothing of them runs on afterwards."""
-    ended = list(tasks)
-    for task in ended:
-        task.cancel()
-    await asyncio.gather(*ended, return_exceptions=True)

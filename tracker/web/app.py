@@ -6,7 +6,7 @@ Here stands the one table from an error to an answer.
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import structlog
 from starlette.applications import Starlette
@@ -25,7 +25,7 @@ from tracker.domain.errors import (
 )
 from tracker.flow.catalog import follow_catalog
 from tracker.flow.start import start
-from tracker.runtime import Runtime, open_runtime
+from tracker.runtime import Runtime, end_tasks, open_runtime
 from tracker.settings import Settings
 from tracker.web import postback, redirect
 from tracker.web.sandbox import sandbox_routes
@@ -107,9 +107,7 @@ class TrackerApp:
                 follow_catalog(runtime, applies_edits=False)
             )
             yield
-            following.cancel()
-            with suppress(asyncio.CancelledError):
-                await following
+            await end_tasks([following])
 
 
 def create_app(settings: Settings) -> TrackerApp:
