@@ -2,96 +2,11 @@
 
 import os
 import re
-import shutil
 import signal
 import socket
 import statistics
 import subprocess
-import sys
 import time
-from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
-
-import httpx
-import pytest
-
-CATALOG = Path(__file__).parents[2] / "partners.yaml"
-
-
-class Sandbox:
-    """A `tracker up --sandbox` in a folder of its own."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.port = _free_port()
-        self.base_url = f"http://127.0.0.1:{self.port}"
-        self.environ = {
-            **{n: v for n, v in os.environ.items() if not n.startswith("TRACKER_")},
-            "TRACKER_DATA_DIR": str(folder / "data"),
-            "TRACKER_CATALOG": str(folder / "partners.yaml"),
-            "TRACKER_PORT": str(self.port),
-        }
-        shutil.copy(CATALOG, folder)
-        self.start()
-
-    def start(self):
-        with (self.folder / "log").open("a") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "tracker", "up", "--sandbox"],
-                env=self.environ,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-            )
-        said = ""
-        while "stop " not in said:
-            line = self.process.stdout.readline()
-            assert line, (self.folder / "log").read_text()
-            said += line
-        return said
-
-    def stop(self, number=signal.SIGTERM):
-        self.process.send_signal(number)
-        self.process.communicate(timeout=40)
-        return self.process.returncode
-
-    def command(self, *words):
-        return subprocess.run(
-            [sys.executable, "-m", "tracker", *words],
-            env=self.environ,
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
-
-    def click(self, **query):
-        answer = httpx.get(f"{self.base_url}/c/bestdeals/acme-shoes", params=query)
-        return parse_qs(urlsplit(answer.headers["location"]).query)["cid"][0]
-
-    def report(self, click_id, order):
-        token = (self.folder / "data/sandbox_token").read_text().strip()
-        query = {
-            "click_id": click_id,
-            "transaction_id": order,
-            "amount": "50",
-            "token": token,
-        }
-        return httpx.get(f"{self.base_url}/postback/acme", params=query)
-
-    def told(self):
-        """What the partner's inbox page shows."""
-        return httpx.get(f"{self.base_url}/sandbox/inbox/view").text
-
-
-@pytest.fixture(scope="module")
-def sandbox():
-    from stores import temporary_folder  # noqa: PLC0415 - beside the other stores
-
-    with temporary_folder() as folder:
-        sandbox = Sandbox(folder)
-        yield sandbox
-        sandbox.stop()
 
 
 def test_the_main_job_from_click_to_partner(sandbox):
@@ -204,9 +119,3 @@ def _kill_all(pid):
         queue += children.get(doomed[-1], [])
     for one in doomed:
         os.kill(one, signal.SIGKILL)
-
-
-def _free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
