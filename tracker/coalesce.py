@@ -36,11 +36,23 @@ class Faults:
     is_outage: Test
 
 
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How many items make a batch at most, wait at most, and how many batches run."""
+
+    batch: int = 256
+    waiting: int = 10_000
+    hands: int = 1
+
+
 class Coalescer(Generic[Item, Result]):
     """
-    Runs `story` for many callers at once, one batch at a time, first come first.
+    Runs `story` for many callers at once, first come first.
 
-    More than `max_waiting` items are refused with OverloadedError.
+    One batch at a time is under way, or `hands` where the store has more than one:
+    then one is computed here while another is written there.
+
+    More than `bounds.waiting` items are refused with OverloadedError.
     """
 
     def __init__(
@@ -49,16 +61,14 @@ class Coalescer(Generic[Item, Result]):
         *,
         name: str,
         faults: Faults,
-        max_batch: int = 256,
-        max_waiting: int = 10_000,
+        bounds: Bounds = Bounds(),
     ) -> None:
         self._story = story
         self._faults = faults
-        self._max_batch = max_batch
-        self._max_waiting = max_waiting
+        self._bounds = bounds
         self._sizes = BATCH_SIZE.labels(name)
         self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
-        self._runner: asyncio.Task[None] | None = None
+        self._runners: set[asyncio.Task[None]] = set()
 
     async def submit(self, item: Item) -> Result:
         """
@@ -66,28 +76,34 @@ class Coalescer(Generic[Item, Result]):
 
         A caller that is cancelled does not take its item with it.
         """
-        if len(self._waiting) >= self._max_waiting:
-            raise OverloadedError(f"{self._max_waiting} are waiting already")
+        if len(self._waiting) >= self._bounds.waiting:
+            raise OverloadedError(f"{self._bounds.waiting} are waiting already")
         answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, answer))
-        if self._runner is None:
-            self._runner = asyncio.create_task(self._run())
+        if len(self._runners) < self._bounds.hands:
+            self._start()
         return await answer
 
     async def close(self) -> None:
         """Waits for what is in flight and for what has gathered."""
-        while self._runner is not None:
-            await asyncio.shield(self._runner)
+        while self._runners:
+            await asyncio.wait(self._runners)
+
+    def _start(self) -> None:
+        runner = asyncio.create_task(self._run())
+        self._runners.add(runner)
 
     async def _run(self) -> None:
+        # Not by a callback, which comes later: an item that was submitted in between
+        # would wait for a runner that has ended.
         try:
             while self._waiting:
                 await self._run_batch()
         finally:
-            self._runner = None
+            self._runners.discard(asyncio.current_task())
 
     async def _run_batch(self) -> None:
-        size = min(len(self._waiting), self._max_batch)
+        size = min(len(self._waiting), self._bounds.batch)
         batch = [self._waiting.popleft() for _ in range(size)]
         self._sizes.observe(size)
         items = [item for item, _ in batch]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracker.coalesce import Coalescer, Faults, each_or_error
+from tracker.coalesce import Bounds, Coalescer, Faults, each_or_error
 from tracker.domain.errors import OverloadedError
 
 
@@ -50,7 +50,7 @@ async def store():
 @pytest.fixture
 async def coalescer(store):
     return Coalescer(
-        store.take, name="test", faults=FAULTS, max_batch=8, max_waiting=20
+        store.take, name="test", faults=FAULTS, bounds=Bounds(batch=8, waiting=20)
     )
 
 
@@ -163,3 +163,29 @@ async def test_whatever_is_bad_each_item_gets_its_own_answer(items, bad):
     expected = [None if item in bad else item * 2 for item in items]
     found = [None if isinstance(answer, Poisoned) else answer for answer in answers]
     assert found == expected
+
+
+async def test_two_hands_take_two_batches_at_once(store):
+    hands = Coalescer(
+        store.take, name="test", faults=FAULTS, bounds=Bounds(batch=2, hands=2)
+    )
+    tasks = await submitted(hands, range(2))
+    await asyncio.sleep(0)
+    tasks += await submitted(hands, range(2, 6))
+    await asyncio.sleep(0)
+
+    assert store.batches == [[0, 1], [2, 3]]
+    store.open.set()
+    assert await asyncio.gather(*tasks) == [0, 2, 4, 6, 8, 10]
+
+
+async def test_an_item_that_comes_as_the_last_batch_ends_is_taken_too(coalescer, store):
+    """Submitted by whoever was answered, at that very moment."""
+    store.open.set()
+
+    async def chain_of(number):
+        return [await coalescer.submit(n) for n in range(number)]
+
+    async with asyncio.timeout(5):
+        answers = await asyncio.gather(*(chain_of(50) for _ in range(8)))
+    assert answers == [[n * 2 for n in range(50)]] * 8

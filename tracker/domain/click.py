@@ -214,4 +214,6 @@ def _kept_items(items: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 def _kept(value: str, length: int = MAX_VALUE) -> str:
     """Cut to its bound; Postgres keeps no NUL, so a mark stands in its place."""
+    if len(value) <= length and "\0" not in value:
+        return value
     return value[:length].replace("\0", "\ufffd")

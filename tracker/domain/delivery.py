@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from functools import lru_cache
 from hashlib import sha256
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -390,10 +391,14 @@ def lane_of(
     partner: Partner, postback: PartnerPostback, secrets: Mapping[str, str]
 ) -> str:
     """`partner/postback@host`; no value can change the host, so none is needed."""
-    template = parse_template(postback.url)
-    known = {name: secrets.get(name, "") for name in template.secrets}
-    host = urlsplit(expand_url(template, {}, known)).netloc.lower()
-    return f"{partner.key}/{postback.id}@{host}"
+    names = parse_template(postback.url).secrets
+    known = tuple((name, secrets.get(name, "")) for name in names)
+    return f"{partner.key}/{postback.id}@{_host_of(postback.url, known)}"
+
+
+@lru_cache(maxsize=16384)
+def _host_of(url: str, known: tuple[tuple[str, str], ...]) -> str:
+    return urlsplit(expand_url(parse_template(url), {}, dict(known))).netloc.lower()
 
 
 def _held_reason(

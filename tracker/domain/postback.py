@@ -2,7 +2,7 @@
 
 import hmac
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import blake2b
@@ -106,6 +106,7 @@ class TokenHasher:
 
     def __init__(self, keys: SigningKeys) -> None:
         self._keys = keys.derive(b"token")
+        self._made: dict[str, Sequence[bytes]] = {}
 
     def digest(self, token: str) -> bytes:
         """Under the key that signs now."""
@@ -113,13 +114,16 @@ class TokenHasher:
 
     def matches(self, digest: bytes, tokens: Iterable[str]) -> bool:
         """Whether the digest is of one of these, compared in constant time."""
-        expected = [
-            _digest(token, key)
-            for token in tokens
-            for key in self._keys.secrets.values()
-        ]
+        expected = [one for token in tokens for one in self._digests(token)]
         found = [hmac.compare_digest(digest, one) for one in expected]
         return True in found
+
+    def _digests(self, token: str) -> Sequence[bytes]:
+        """Under every key; made once for each token that is in force."""
+        if token not in self._made:
+            keys = self._keys.secrets.values()
+            self._made[token] = tuple(_digest(token, key) for key in keys)
+        return self._made[token]
 
 
 def conceal(
@@ -152,11 +156,10 @@ def _last(name: str) -> str:
 
 def clean(text: str) -> str:
     """What Postgres cannot keep as text, NUL and lone surrogates, is U+FFFD."""
-    return (
-        text.encode(errors="surrogatepass")
-        .decode(errors="replace")
-        .replace("\0", "\ufffd")
-    )
+    if text.isascii() and "\0" not in text:
+        return text
+    sound = text.encode(errors="surrogatepass").decode(errors="replace")
+    return sound.replace("\0", "\ufffd")
 
 
 def names_of(advertiser: Advertiser | None) -> Mapping[Meaning, tuple[str, ...]]:

@@ -5,7 +5,6 @@ from collections.abc import AsyncGenerator, Iterator
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
-from urllib.parse import parse_qsl
 
 from starlette.datastructures import Headers
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -30,6 +29,7 @@ from tracker.flow.postback import accept_postback
 from tracker.logs import mask
 from tracker.runtime import Runtime
 from tracker.web.client import client_address, header
+from tracker.web.query import read_pairs
 
 PREFIX = "/postback"
 METHODS = ("GET", "POST")
@@ -115,7 +115,7 @@ async def _parameters(scope: Scope, body: bytes) -> tuple[Pairs, Reason]:
     query = scope["query_string"]
     if len(query) + len(body) > MAX_BYTES:
         kept = mask((query + body)[:KEPT_OF_A_LARGE_ONE].decode(errors="replace"))
-        return parse_qsl(kept, keep_blank_values=True), Reason.TOO_LARGE
+        return read_pairs(kept), Reason.TOO_LARGE
     pairs = _form(query) + await _body_parameters(scope, body)
     if len(pairs) > MAX_PARAMETERS:
         return pairs[:MAX_PARAMETERS], Reason.TOO_LARGE
@@ -137,7 +137,7 @@ async def _body_parameters(scope: Scope, body: bytes) -> Pairs:
 
 
 def _form(data: bytes) -> Pairs:
-    return parse_qsl(data.decode(errors="replace"), keep_blank_values=True)
+    return read_pairs(data.decode(errors="replace"))
 
 
 class _Members(list[tuple[str, Any]]):

@@ -5,7 +5,7 @@ The hot path: it reads what it needs of the request itself, and answers itself.
 """
 
 from collections.abc import Mapping
-from urllib.parse import quote, unquote_plus
+from urllib.parse import quote
 
 from starlette.types import Scope, Send
 
@@ -15,6 +15,7 @@ from tracker.domain.errors import UnknownLinkError
 from tracker.flow.redirect import redirect_visitor
 from tracker.runtime import Runtime
 from tracker.web.client import client_address
+from tracker.web.query import read_pairs
 
 PREFIX = "/c/"
 METHODS = ("GET", "HEAD")
@@ -66,21 +67,8 @@ def read_visit(runtime: Runtime, scope: Scope) -> Visit:
 
 
 def read_query(query: str) -> dict[str, str]:
-    """
-    Names and values, decoded; of a repeated name the first counts.
-
-    What urllib's parse_qsl would say of it, at a third of the cost.
-    """
-    found: dict[str, str] = {}
-    for pair in query.split("&"):
-        name, _, value = pair.partition("=")
-        if name:
-            found.setdefault(_decoded(name), _decoded(value))
-    return found
-
-
-def _decoded(text: str) -> str:
-    return unquote_plus(text, errors="replace") if "%" in text or "+" in text else text
+    """Of a repeated name the first counts."""
+    return dict(reversed(read_pairs(query)))
 
 
 def _click_class(method: str, headers: Mapping[bytes, bytes]) -> ClickClass:
