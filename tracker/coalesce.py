@@ -38,20 +38,18 @@ class Faults:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How many items make a batch at most, wait at most, and how many batches run."""
+    """How many items make a batch at most, and how many wait at most."""
 
     batch: int = 256
     waiting: int = 10_000
-    hands: int = 1
 
 
 class Coalescer(Generic[Item, Result]):
     """
     Runs `story` for many callers at once, first come first.
 
-    One batch at a time is under way, or `hands` where the store has more than one:
-    then one is computed here while another is written there.
-
+    One batch at a time: a second one beside it was measured, and made both smaller
+    and each item dearer.
     More than `bounds.waiting` items are refused with OverloadedError.
     """
 
@@ -68,7 +66,7 @@ class Coalescer(Generic[Item, Result]):
         self._bounds = bounds
         self._sizes = BATCH_SIZE.labels(name)
         self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
-        self._runners: set[asyncio.Task[None]] = set()
+        self._runner: asyncio.Task[None] | None = None
 
     async def submit(self, item: Item) -> Result:
         """
@@ -80,18 +78,14 @@ class Coalescer(Generic[Item, Result]):
             raise OverloadedError(f"{self._bounds.waiting} are waiting already")
         answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, answer))
-        if len(self._runners) < self._bounds.hands:
-            self._start()
+        if self._runner is None:
+            self._runner = asyncio.create_task(self._run())
         return await answer
 
     async def close(self) -> None:
         """Waits for what is in flight and for what has gathered."""
-        while self._runners:
-            await asyncio.wait(self._runners)
-
-    def _start(self) -> None:
-        runner = asyncio.create_task(self._run())
-        self._runners.add(runner)
+        while self._runner is not None:
+            await asyncio.shield(self._runner)
 
     async def _run(self) -> None:
         # Not by a callback, which comes later: an item that was submitted in between
@@ -100,7 +94,7 @@ class Coalescer(Generic[Item, Result]):
             while self._waiting:
                 await self._run_batch()
         finally:
-            self._runners.discard(asyncio.current_task())
+            self._runner = None
 
     async def _run_batch(self) -> None:
         size = min(len(self._waiting), self._bounds.batch)

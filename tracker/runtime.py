@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from tracker.catalog import read_secrets
-from tracker.coalesce import Bounds, Coalescer, Faults
+from tracker.coalesce import Coalescer, Faults
 from tracker.domain.catalog import Catalog
 from tracker.domain.click_id import ClickIdMint
 from tracker.domain.deeplink import Seal
@@ -98,14 +98,11 @@ class Runtime:
         self,
         story: "Callable[[Runtime, Sequence[Item]], Awaitable[Sequence[Result]]]",
         item: Item,
-        *,
-        hands: int = 1,
     ) -> Result:
         """
         The item's result of one call of `story` for all who ask at the same time.
 
-        As many calls of it as there are `hands` may be under way. Raises
-        OverloadedError when too many wait already.
+        Raises OverloadedError when too many wait already.
         """
         name = story.__name__
         if name not in self._together:
@@ -113,7 +110,6 @@ class Runtime:
                 lambda items: story(self, items),
                 name=name,
                 faults=FAULTS,
-                bounds=Bounds(hands=hands),
             )
         result: Result = await self._together[name].submit(item)
         return result

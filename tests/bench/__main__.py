@@ -50,7 +50,7 @@ def _heading(seconds):
 # Results
 
 `make bench`, {seconds / 60:.1f} minutes, {time.strftime("%Y-%m-%d", time.gmtime())}.
-{_processor()}, {os.cpu_count()} cores, Linux {platform.release()}, Python
+{_processor()}, {os.cpu_count()} cores, {platform.system()}, Python
 {platform.python_version()}; {packages}.
 The server on one core, stores and load on the other; Redis syncs always, Postgres every
 commit; 64 connections.

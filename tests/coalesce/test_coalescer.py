@@ -165,20 +165,6 @@ async def test_whatever_is_bad_each_item_gets_its_own_answer(items, bad):
     assert found == expected
 
 
-async def test_two_hands_take_two_batches_at_once(store):
-    hands = Coalescer(
-        store.take, name="test", faults=FAULTS, bounds=Bounds(batch=2, hands=2)
-    )
-    tasks = await submitted(hands, range(2))
-    await asyncio.sleep(0)
-    tasks += await submitted(hands, range(2, 6))
-    await asyncio.sleep(0)
-
-    assert store.batches == [[0, 1], [2, 3]]
-    store.open.set()
-    assert await asyncio.gather(*tasks) == [0, 2, 4, 6, 8, 10]
-
-
 async def test_an_item_that_comes_as_the_last_batch_ends_is_taken_too(coalescer, store):
     """Submitted by whoever was answered, at that very moment."""
     store.open.set()

@@ -56,7 +56,7 @@ async def accept_postback(runtime: Runtime, postback: Postback) -> Outcome:
     """
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
-            outcome = await runtime.together(accept_postbacks, postback, hands=2)
+            outcome = await runtime.together(accept_postbacks, postback)
     except TimeoutError:
         raise StoreUnavailableError("Postgres did not answer in time") from None
     metrics.POSTBACKS.labels(outcome.verdict, outcome.reason).inc()
