@@ -318,7 +318,7 @@ async def test_a_partner_without_postbacks_owes_nothing(visit, advertiser, rows)
         ({"transaction_id": "a\nb"}, 422, "bad_transaction_id"),
         ({"goal": "nothing"}, 422, "unknown_goal"),
         ({"status": "perhaps"}, 422, "unknown_status"),
-        ({"currency": "XXX"}, 422, "unknown_currency"),
+        ({"currency": "SEK"}, 422, "unknown_currency"),
         ({"offer": "game"}, 422, "offer_mismatch"),
         ({"route": "/nobody"}, 404, "unknown_advertiser"),
         ({"route": "/far-away"}, 403, "ip_not_allowed"),
