@@ -14,7 +14,7 @@ import structlog
 from tracker.coalesce import Coalescer
 from tracker.domain.errors import StoreUnavailableError
 from tracker.flow.catalog import follow_catalog
-from tracker.flow.clicklog import fold_clicks
+from tracker.flow.clicklog import fold_clicks, fold_others
 from tracker.flow.delivery import (
     IN_FLIGHT,
     attempt_delivery,
@@ -186,19 +186,12 @@ def _loops(runtime: Runtime, dispatcher: Dispatcher) -> list[Awaitable[None]]:
         keep_going("measure", lambda: measure_backlog(runtime), MEASURE_SECONDS),
         keep_going("maintain", lambda: make_partitions(runtime), MAINTENANCE_SECONDS),
         *(_fold(runtime, shard) for shard in range(runtime.settings.shards)),
-        keep_going("fold others", lambda: _fold_others(runtime), SWEEP_SECONDS),
+        keep_going("fold others", lambda: fold_others(runtime), SWEEP_SECONDS),
     ]
 
 
 async def _fold(runtime: Runtime, shard: int) -> None:
     await keep_going(f"fold {shard}", lambda: fold_clicks(runtime, shard))
-
-
-async def _fold_others(runtime: Runtime) -> None:
-    """Shards that are in use no longer still hold what came while they were."""
-    for shard in await runtime.stream.list_waiting():
-        if shard >= runtime.settings.shards:
-            await fold_clicks(runtime, shard)
 
 
 async def _listen(runtime: Runtime, dispatcher: Dispatcher) -> None:

@@ -1,8 +1,12 @@
 import pytest
 from psycopg import OperationalError
 
+from tracker.domain.click import Visit
 from tracker.domain.errors import StoreUnavailableError
-from tracker.flow.clicklog import fold_clicks
+from tracker.flow.clicklog import fold_clicks, fold_others
+from tracker.flow.redirect import redirect_visitor
+from tracker.flow.start import start
+from tracker.runtime import open_runtime
 from tracker.store.clicks import stream_key
 
 
@@ -88,6 +92,35 @@ async def test_a_shard_has_one_reader_at_a_time(visit, runtime):
     assert await runtime.stream.lease(0)
     runtime.stream._owner = "another worker"
     assert not await runtime.stream.lease(0)
+
+
+async def test_a_shard_that_is_used_no_longer_is_emptied_all_the_same(
+    settings, app, visit, rows
+):
+    """Clicks came while there were four shards, and now there is one."""
+    many = settings.model_copy(update={"shards": 4})
+    async with open_runtime(many) as runtime:
+        await start(runtime)
+        runtime.shard = 3
+        visitor = Visit("bestdeals", "shoes", {"sub1": "stranded"})
+        await redirect_visitor(runtime, visitor)
+
+    await fold_others(app.runtime)
+
+    assert await rows("select sub1 from clicks") == [{"sub1": "stranded"}]
+
+
+async def test_a_redis_that_is_full_can_still_be_emptied(visit, runtime, rows):
+    """Whatever the fold has to write itself must not be refused."""
+    await visit()
+    await runtime.redis.config_set("maxmemory", "1mb")
+    try:
+        await fold_clicks(runtime, 0)
+    finally:
+        await runtime.redis.config_set("maxmemory", "0")
+
+    assert await rows("select count(*) from clicks") == [{"count": 1}]
+    assert await runtime.stream.count(0) == 0
 
 
 async def _put_a_nul_into(runtime, click_id):

@@ -40,3 +40,11 @@ async def test_a_database_without_our_schema_is_named_so(settings, empty_databas
     async with open_runtime(bare) as runtime:
         with pytest.raises(MigrationError, match="run tracker migrate"):
             await start(runtime)
+
+
+async def test_a_copy_that_cannot_be_written_costs_no_catalog(settings, tmp_path):
+    """The disk is full, or the folder is gone: visitors are redirected all the same."""
+    nowhere = settings.model_copy(update={"data_dir": tmp_path / "nowhere"})
+    async with open_runtime(nowhere) as runtime:
+        await start(runtime)
+        assert runtime.catalog.version == 1

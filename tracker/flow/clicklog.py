@@ -45,6 +45,13 @@ async def fold_clicks(runtime: Runtime, shard: int) -> int:
     return len(entries)
 
 
+async def fold_others(runtime: Runtime) -> None:
+    """Shards that are in use no longer still hold what came while they were."""
+    for shard in await runtime.stream.list_waiting():
+        if shard >= runtime.settings.shards:
+            await fold_clicks(runtime, shard)
+
+
 async def _fold(runtime: Runtime, entries: Sequence[Entry]) -> dict[Entry, str]:
     """Folds what can be read; what cannot be kept comes back with its error."""
     rejected: dict[Entry, str] = {}

@@ -15,6 +15,7 @@ from tracker.domain.errors import (
     NotFoundError,
     UnknownClickIdError,
 )
+from tracker.domain.postback import clean
 from tracker.runtime import Runtime
 from tracker.store.redis import UNAVAILABLE
 from tracker.store.reports import (
@@ -82,6 +83,7 @@ async def trace(runtime: Runtime, asked: str) -> Trace:
     Raises NotFoundError where there is nothing to tell. An id that is not one of
     ours has a story as well, if a postback named it.
     """
+    asked = clean(asked)
     match asked.partition("_")[0]:
         case "pb":
             return await _trace_postback(runtime, asked)
