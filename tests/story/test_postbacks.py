@@ -608,20 +608,57 @@ async def test_a_hostile_body_is_judged_at_once(client):
         assert said(answer)[0] == "quarantined"
 
 
-async def test_a_click_of_a_newer_catalog_is_judged_by_it(
-    settings, runtime, catalog_file, advertiser, rows
-):
-    """Another process has followed the edit already, and this one has not."""
-    text = catalog_file.read_text()
-    catalog_file.write_text(text + "  newcomer:\n    offers: [shoes]\n")
+async def visit_through_another(settings, link):
+    """The click id of a visitor that another process has sent on."""
     other = TrackerApp(settings)
     async with other.pages.router.lifespan_context(other.pages):
         transport = httpx.ASGITransport(other)
         async with httpx.AsyncClient(
             transport=transport, base_url="http://other.test"
         ) as client:
-            answer = await client.get("/c/newcomer/shoes")
-    click_id = answer.headers["location"].partition("cid=")[2][:32]
+            answer = await client.get(f"/c/{link}")
+    return answer.headers["location"].partition("cid=")[2][:32]
+
+
+async def test_a_click_of_a_newer_catalog_is_judged_by_it(
+    settings, catalog_file, advertiser, rows
+):
+    """Another process has followed the edit already, and this one has not."""
+    text = catalog_file.read_text()
+    catalog_file.write_text(text + "  newcomer:\n    offers: [shoes]\n")
+    click_id = await visit_through_another(settings, "newcomer/shoes")
 
     assert said(await advertiser.report(click_id)) == ("accepted", "")
     assert await rows("select partner from conversions") == [{"partner": "newcomer"}]
+
+
+async def test_a_catalog_that_cannot_be_followed_fails_no_neighbour(
+    settings, catalog_file, visit, advertiser, at_once, monkeypatch
+):
+    """This process was not given a secret that the newer version needs."""
+    known = await visit()
+    text = catalog_file.read_text().replace("${GLOBEX_TOKEN}", "${NEW_TOKEN}")
+    catalog_file.write_text(text + "  newcomer:\n    offers: [shoes]\n")
+    monkeypatch.setenv("NEW_TOKEN", "given to the other one")
+    unknown = await visit_through_another(settings, "newcomer/shoes")
+
+    answers = await at_once(advertiser.report(unknown), advertiser.report(known))
+
+    assert [said(answer) for answer in answers] == [
+        ("quarantined", "unknown_click"),
+        ("accepted", ""),
+    ]
+
+
+async def test_a_token_at_the_cut_is_not_kept_in_half(client, rows):
+    """Only the beginning is kept, and what is masked is masked before the cut."""
+    body = '{"pad": "' + "x" * 4070 + '", "t": "s3cret-token"' + " " * 40_000
+    await client.post("/postback", content=body)
+    assert "s3c" not in json.dumps(await rows("select parameters from postbacks"))
+
+
+async def test_a_large_query_does_not_run_into_its_body(client, rows):
+    query = {"click_id": "a", "pad": "x" * 2000}
+    await client.post("/postback", params=query, content="amount=1&" + "y" * 40_000)
+    (row,) = await rows("select parameters from postbacks")
+    assert ["amount", "1"] in row["parameters"]

@@ -72,11 +72,6 @@ def is_public(address: Address) -> bool:
     return address in PUBLIC_V6 and not any(address in block for block in NOT_PUBLIC_V6)
 
 
-def may_call(address: Address, allowed_networks: Iterable[Network]) -> bool:
-    """Public, or in a network that the operator allows explicitly."""
-    return is_allowed(address, allowed_networks) or is_public(address)
-
-
 def is_allowed(address: Address, allowed_networks: Iterable[Network]) -> bool:
     """Whether it lies in a network that the operator allows explicitly."""
     address = unmapped(address)

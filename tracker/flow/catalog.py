@@ -35,6 +35,7 @@ from tracker.domain.errors import (
     StoreUnavailableError,
 )
 from tracker.domain.macros import BASE_URL
+from tracker.domain.postback import tokens_of
 from tracker.logs import hide
 from tracker.runtime import Runtime
 from tracker.store.catalogs import Edit, InForce
@@ -188,6 +189,9 @@ async def _write_copy(runtime: Runtime, snapshot: bytes) -> None:
 async def _load(runtime: Runtime, snapshot: bytes) -> None:
     catalog = await load_snapshot(snapshot, runtime.secrets)
     hide(value for name, value in catalog.secrets.items() if name != BASE_URL)
+    # A token may also stand in the file as it is.
+    advertisers = catalog.advertisers.values()
+    hide(token for one in advertisers for token in tokens_of(one, catalog))
     runtime.catalog_hash = read_facts(snapshot).content_hash
     runtime.catalog = catalog
     metrics.CATALOG_VERSION.set(catalog.version)

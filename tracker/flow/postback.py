@@ -9,7 +9,7 @@ from psycopg.errors import UniqueViolation
 
 from tracker import metrics
 from tracker.domain.conversion import Ledger
-from tracker.domain.errors import QuarantinedError, StoreUnavailableError
+from tracker.domain.errors import CatalogError, QuarantinedError, StoreUnavailableError
 from tracker.domain.identity import PostbackId
 from tracker.domain.judgement import (
     Mention,
@@ -132,7 +132,11 @@ async def _hear_all(
     unknown = [one.postback for one in hearings if _is_unknown(one)]
     if not any(is_ahead(one, rules) for one in unknown):
         return rules, hearings
-    await follow_version(runtime)
+    try:
+        await follow_version(runtime)
+    except CatalogError as error:
+        # It waits in quarantine, and its neighbours are none the worse.
+        log.warning("catalog.not_followed", error=str(error))
     rules = runtime.rules()
     return rules, [hear(one, rules) for one in postbacks]
 

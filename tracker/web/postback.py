@@ -114,8 +114,7 @@ async def _parameters(scope: Scope, body: bytes) -> tuple[Pairs, Reason]:
     """Query and body are equal: what either says was said."""
     query = scope["query_string"]
     if len(query) + len(body) > MAX_BYTES:
-        kept = mask((query + body)[:KEPT_OF_A_LARGE_ONE].decode(errors="replace"))
-        return read_pairs(kept), Reason.TOO_LARGE
+        return read_pairs(_beginning(query + b"&" + body)), Reason.TOO_LARGE
     pairs = _form(query) + await _body_parameters(scope, body)
     if len(pairs) > MAX_PARAMETERS:
         return pairs[:MAX_PARAMETERS], Reason.TOO_LARGE
@@ -132,8 +131,13 @@ async def _body_parameters(scope: Scope, body: bytes) -> Pairs:
         if "json" in kind or body.lstrip()[:1] in {b"{", b"["}:
             return list(islice(_flattened("", _json(body), 0), MAX_PARAMETERS + 1))
     except (ValueError, RecursionError, KeyError, MultiPartException):
-        return [(UNREAD, mask(body[:KEPT_OF_A_LARGE_ONE].decode(errors="replace")))]
+        return [(UNREAD, _beginning(body))]
     return _form(body)
+
+
+def _beginning(data: bytes) -> str:
+    """Masked before it is cut: half a token would not be known for one."""
+    return mask(data.decode(errors="replace"))[:KEPT_OF_A_LARGE_ONE]
 
 
 def _form(data: bytes) -> Pairs:
@@ -141,7 +145,7 @@ def _form(data: bytes) -> Pairs:
 
 
 class _Members(list[tuple[str, Any]]):
-    """A JSON object with all its members: one that is repeated is no secret."""
+    """A JSON object with all its members, so that a repeated one is seen."""
 
 
 def _json(body: bytes) -> Any:
