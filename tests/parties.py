@@ -38,7 +38,7 @@ def a_conversion(**changed):
         changes=1,
         catalog_version=1,
     )
-    return replace(conversion, **changed)
+    return conversion.but(**changed)
 
 
 def a_change(number=1, **changed):
@@ -52,11 +52,11 @@ def a_change(number=1, **changed):
         money=Money("USD", Decimal("2.5"), Decimal(4)),
         cause=Cause(NOW, 1, postback_id="pb_1"),
     )
-    return replace(change, **changed)
+    return change.but(**changed)
 
 
 def a_click(**changed):
-    return replace(Click(CLICK_ID, 1, subs=("one", *("",) * 9)), **changed)
+    return Click(CLICK_ID, 1, subs=("one", *("",) * 9)).but(**changed)
 
 
 def a_postback(url="https://track.example/pb?cid={click_id}", **changed):
@@ -92,7 +92,7 @@ def a_delivery(number=1, *, conversion="cv_1", catalog=None, **changed):
         a_click(),
         catalog,
     )
-    return replace(delivery, **changed)
+    return delivery.but(**changed)
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,13 @@ a timer when the store is idle.
 """
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from tracker.domain.errors import OverloadedError
+from tracker.domain.errors import OverloadedError, StoreUnavailableError
 from tracker.metrics import BATCH_SIZE
 
 Item = TypeVar("Item")
@@ -19,6 +20,9 @@ Result = TypeVar("Result")
 
 Story = Callable[[Sequence[Item]], Awaitable[Sequence[Result]]]
 Test = Callable[[BaseException], bool]
+
+
+_IN_FLIGHT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +42,25 @@ class Faults:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How many items make a batch at most, and how many wait at most."""
+    """
+    How many items make a batch at most, how many wait, and how long, in seconds.
+
+    Beside a batch in flight a second one sets out only with `beside` items: smaller
+    ones were measured, and made each item dearer.
+    """
 
     batch: int = 256
+    beside: int = 16
     waiting: int = 10_000
+    seconds: float = math.inf
 
 
 class Coalescer(Generic[Item, Result]):
     """
     Runs `story` for many callers at once, first come first.
 
-    One batch at a time: a second one beside it was measured, and made both smaller
-    and each item dearer.
-    More than `bounds.waiting` items are refused with OverloadedError.
+    More than `bounds.waiting` items are refused with OverloadedError; who waits for
+    longer than `bounds.seconds` gets StoreUnavailableError.
     """
 
     def __init__(
@@ -66,7 +76,9 @@ class Coalescer(Generic[Item, Result]):
         self._bounds = bounds
         self._sizes = BATCH_SIZE.labels(name)
         self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
-        self._runner: asyncio.Task[None] | None = None
+        self._patience = Patience(bounds.seconds)
+        self._runners: set[asyncio.Task[None]] = set()
+        self._is_gathering = False
 
     async def submit(self, item: Item) -> Result:
         """
@@ -78,25 +90,49 @@ class Coalescer(Generic[Item, Result]):
             raise OverloadedError(f"{self._bounds.waiting} are waiting already")
         answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, answer))
-        if self._runner is None:
-            self._runner = asyncio.create_task(self._run())
+        self._patience.watch(answer)
+        if self._sets_out(len(self._runners)):
+            self._runners.add(asyncio.create_task(self._run()))
         return await answer
 
     async def close(self) -> None:
         """Waits for what is in flight and for what has gathered."""
-        while self._runner is not None:
-            await asyncio.shield(self._runner)
+        while self._runners:
+            await asyncio.wait(self._runners)
+        self._patience.end()
+
+    def _sets_out(self, others: int) -> bool:
+        """Begins to gather the next batch, if one may go beside so many others."""
+        needed = (1, self._bounds.beside)[others] if others < _IN_FLIGHT else math.inf
+        if self._is_gathering or len(self._waiting) < needed:
+            return False
+        self._is_gathering = True
+        return True
 
     async def _run(self) -> None:
         # Not by a callback, which comes later: an item that was submitted in between
         # would wait for a runner that has ended.
         try:
-            while self._waiting:
+            await self._run_batch()
+            while self._sets_out(len(self._runners) - 1):
                 await self._run_batch()
         finally:
-            self._runner = None
+            self._runners.remove(_this_task())
+
+    async def _gather(self) -> None:
+        """Whoever is at the door already comes along; nobody is waited for."""
+        size = 0
+        try:
+            while size < len(self._waiting) < self._bounds.batch:
+                size = len(self._waiting)
+                # The first lets in what has arrived, the second what became of it.
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+        finally:
+            self._is_gathering = False
 
     async def _run_batch(self) -> None:
+        await self._gather()
         size = min(len(self._waiting), self._bounds.batch)
         batch = [self._waiting.popleft() for _ in range(size)]
         self._sizes.observe(size)
@@ -104,6 +140,7 @@ class Coalescer(Generic[Item, Result]):
         results = await each_or_error(items, self._story, self._faults.is_poison)
         for (_, answer), result in zip(batch, results, strict=True):
             _settle(answer, result)
+        self._patience.forget()
         for result in results:
             if isinstance(result, Exception) and self._faults.is_outage(result):
                 self._fail_waiting(result)
@@ -112,6 +149,41 @@ class Coalescer(Generic[Item, Result]):
         while self._waiting:
             _, answer = self._waiting.popleft()
             _settle(answer, error)
+
+
+class Patience:
+    """Ends waits that take too long: one timer for all, where each would need one."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._watched: deque[tuple[float, asyncio.Future[Any]]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def watch(self, answer: asyncio.Future[Any]) -> None:
+        """From now on; it may be answered by anybody."""
+        if self._seconds < math.inf:
+            loop = answer.get_loop()
+            self._watched.append((loop.time() + self._seconds, answer))
+            if self._timer is None:
+                self._timer = loop.call_later(self._seconds, self._look, loop)
+
+    def forget(self) -> None:
+        """Lets go of the oldest that are answered."""
+        while self._watched and self._watched[0][1].done():
+            self._watched.popleft()
+
+    def end(self) -> None:
+        """Watches no longer."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = None
+        while self._watched and self._watched[0][0] <= loop.time():
+            _, answer = self._watched.popleft()
+            _settle(answer, StoreUnavailableError("no answer in time"))
+        if self._watched:
+            self._timer = loop.call_at(self._watched[0][0], self._look, loop)
 
 
 async def each_or_error(
@@ -128,6 +200,13 @@ async def each_or_error(
         *await each_or_error(items[:middle], story, is_poison),
         *await each_or_error(items[middle:], story, is_poison),
     ]
+
+
+def _this_task() -> asyncio.Task[Any]:
+    task = asyncio.current_task()
+    if task is None:
+        raise RuntimeError("runs as a task")
+    return task
 
 
 def _settle(answer: asyncio.Future[Result], result: Result | Exception) -> None:

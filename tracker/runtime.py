@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from tracker.catalog import read_secrets
-from tracker.coalesce import Coalescer, Faults
+from tracker.coalesce import Bounds, Coalescer, Faults
 from tracker.domain.catalog import Catalog
 from tracker.domain.click_id import ClickIdMint
 from tracker.domain.deeplink import Seal
@@ -41,6 +41,9 @@ CLOSING_SECONDS = 10.0
 ASK_AGAIN_SECONDS = 0.5
 READER_TIMEOUT = 5.0
 """Longer than a reader of the click stream ever waits for a first click."""
+
+ANSWER_SECONDS = 10.0
+"""A sender that has waited so long is told to come again; most hang up after 30 s."""
 
 REDIS_CONNECTIONS = 32
 DATABASE_CONNECTIONS = 8
@@ -102,7 +105,8 @@ class Runtime:
         """
         The item's result of one call of `story` for all who ask at the same time.
 
-        Raises OverloadedError when too many wait already.
+        Raises OverloadedError when too many wait already, and StoreUnavailableError
+        when there is no answer in time.
         """
         name = story.__name__
         if name not in self._together:
@@ -110,6 +114,7 @@ class Runtime:
                 lambda items: story(self, items),
                 name=name,
                 faults=FAULTS,
+                bounds=Bounds(seconds=ANSWER_SECONDS),
             )
         result: Result = await self._together[name].submit(item)
         return result

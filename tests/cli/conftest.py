@@ -14,7 +14,7 @@ from commands import run_command
 from tracker.catalog import check_text, draft_catalog, load_snapshot, seal_draft
 from tracker.domain.click import Visit
 from tracker.domain.identity import new_postback_id
-from tracker.domain.postback import Postback, conceal, names_of
+from tracker.domain.postback import Postback, conceal
 from tracker.flow.delivery import deliver_due
 from tracker.flow.maintenance import make_partitions
 from tracker.flow.postback import accept_postback
@@ -162,7 +162,9 @@ def report(runtime):
         now = datetime.now(UTC)
         said = {"click_id": click_id, "token": token, **said}
         pairs = [(name, value) for name, value in said.items() if value is not None]
-        parameters, digest = conceal(pairs, names_of(None), runtime.hasher, None)
+        parameters, digest = conceal(
+            pairs, runtime.catalog.vocabulary(None), runtime.hasher, None
+        )
         postback = Postback(
             id=new_postback_id(now),
             received_at=now,

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracker.coalesce import Bounds, Coalescer, Faults, each_or_error
-from tracker.domain.errors import OverloadedError
+from tracker.domain.errors import OverloadedError, StoreUnavailableError
 
 
 class Poisoned(Exception):  # noqa: N818 - a bad item, not an error of ours
@@ -49,9 +49,8 @@ async def store():
 
 @pytest.fixture
 async def coalescer(store):
-    return Coalescer(
-        store.take, name="test", faults=FAULTS, bounds=Bounds(batch=8, waiting=20)
-    )
+    bounds = Bounds(batch=8, beside=20, waiting=20)
+    return Coalescer(store.take, name="test", faults=FAULTS, bounds=bounds)
 
 
 async def submitted(coalescer, items):
@@ -59,6 +58,13 @@ async def submitted(coalescer, items):
     tasks = [asyncio.create_task(coalescer.submit(item)) for item in items]
     await asyncio.sleep(0)
     return tasks
+
+
+async def taken(store, batches):
+    """Until the store was given so many batches."""
+    async with asyncio.timeout(5):
+        while len(store.batches) < batches:
+            await asyncio.sleep(0)
 
 
 async def test_an_idle_store_is_not_waited_for(coalescer, store):
@@ -71,12 +77,50 @@ async def test_what_gathers_while_the_store_is_busy_shares_its_next_call(
     coalescer, store
 ):
     first = await submitted(coalescer, [1])
-    await asyncio.sleep(0)
+    await taken(store, 1)
     others = await submitted(coalescer, [2, 3, 4])
     store.open.set()
 
     assert await asyncio.gather(*first, *others) == [2, 4, 6, 8]
     assert store.batches == [[1], [2, 3, 4]]
+
+
+async def test_many_that_gather_do_not_wait_for_a_batch_in_flight(store):
+    """Two batches at most, and none of a few beside another."""
+    bounds = Bounds(beside=4)
+    coalescer = Coalescer(store.take, name="test", faults=FAULTS, bounds=bounds)
+    tasks = await submitted(coalescer, [1])
+    await taken(store, 1)
+    tasks += await submitted(coalescer, [2, 3, 4, 5])
+    await taken(store, 2)
+    tasks += await submitted(coalescer, [6, 7, 8, 9])
+    store.open.set()
+    await asyncio.gather(*tasks)
+
+    assert store.batches == [[1], [2, 3, 4, 5], [6, 7, 8, 9]]
+
+
+async def test_few_wait_for_the_batch_in_flight(coalescer, store):
+    tasks = await submitted(coalescer, [1])
+    await taken(store, 1)
+    tasks += await submitted(coalescer, range(2, 10))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert store.batches == [[1]]
+    store.open.set()
+    await asyncio.gather(*tasks)
+
+
+async def test_who_waits_for_too_long_is_told(store):
+    bounds = Bounds(seconds=0.01)
+    coalescer = Coalescer(store.take, name="test", faults=FAULTS, bounds=bounds)
+    tasks = await submitted(coalescer, [1, 2])
+    answers = await asyncio.gather(*tasks, return_exceptions=True)
+    assert {type(answer) for answer in answers} == {StoreUnavailableError}
+
+    store.open.set()
+    assert await coalescer.submit(3) == 6
+    await coalescer.close()
 
 
 async def test_batches_are_bounded_and_keep_the_order_of_arrival(coalescer, store):
@@ -111,7 +155,7 @@ async def test_a_store_that_is_away_fails_what_has_gathered_too(coalescer, store
     """They would only wait to hear the same."""
     store.fails = AwayError()
     first = await submitted(coalescer, [1])
-    await asyncio.sleep(0)
+    await taken(store, 1)
     waiting = await submitted(coalescer, range(2, 20))
     store.open.set()
     answers = await asyncio.gather(*first, *waiting, return_exceptions=True)
@@ -131,7 +175,7 @@ async def test_after_a_failure_the_next_call_is_a_new_one(coalescer, store):
 
 async def test_past_the_bound_nothing_is_taken_in(coalescer, store):
     first = await submitted(coalescer, [0])
-    await asyncio.sleep(0)
+    await taken(store, 1)
     waiting = await submitted(coalescer, range(1, 21))
     with pytest.raises(OverloadedError):
         await coalescer.submit(99)

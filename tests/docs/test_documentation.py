@@ -29,7 +29,7 @@ from tracker.domain.macros import (
     parse_template,
 )
 from tracker.domain.outcome import REASONS, Reason, Verdict
-from tracker.domain.postback import CANONICAL, GENERIC
+from tracker.domain.vocabulary import CANONICAL, GENERIC
 from tracker.settings import SERVER_NEEDS, Settings, load_settings, variable
 from tracker.web import postback, redirect
 from tracker.web.app import status_routes

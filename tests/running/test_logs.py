@@ -27,8 +27,7 @@ except ValueError:
 
 @pytest.fixture
 def hidden(monkeypatch):
-    monkeypatch.setattr(logs, "_hidden", set())
-    monkeypatch.setattr(logs, "_hidden_pattern", None)
+    monkeypatch.setattr(logs, "_hidden", {})
     return hide
 
 

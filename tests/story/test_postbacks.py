@@ -485,7 +485,7 @@ async def test_half_a_body_is_not_judged(app, visit, rows):
         "method": "POST",
         "path": "/postback",
         "query_string": b"transaction_id=t-1",
-        "headers": [],
+        "headers": [(b"content-length", b"90")],
         "client": ("127.0.0.1", 40000),
     }
 

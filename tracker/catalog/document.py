@@ -34,7 +34,8 @@ from tracker.catalog.scalars import (
     Worth,
 )
 from tracker.catalog.sections import Many, Section
-from tracker.domain.catalog import Meaning, OncePer, OnRepeat, Scope, Status
+from tracker.domain.catalog import OncePer, OnRepeat, Scope, Status
+from tracker.domain.vocabulary import Meaning
 
 MAX_ENTRIES = 100_000
 """Of advertisers, offers and partners each."""

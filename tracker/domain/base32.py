@@ -6,17 +6,25 @@ The alphabet is 0-9 and a-z without i, l, o and u
 long and needs no padding.
 """
 
-import re
-
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
 # Ten bits at a time: half as many steps as characters.
 _PAIRS = tuple(first + second for first in ALPHABET for second in ALPHABET)
 
-# What int() calls the digits of base 32.
-_TO_DIGITS = str.maketrans(ALPHABET, "0123456789abcdefghijklmnopqrstuv")
-_FORGIVEN = str.maketrans("ilo", "110")
-_SPELLED = re.compile(f"[{ALPHABET}]+", re.ASCII)
+# What int() calls the digits of base 32; whatever is none becomes "?".
+_DIGITS = "0123456789abcdefghijklmnopqrstuv"
+_LOOK_ALIKES = {"i": "1", "l": "1", "o": "0"}
+_FORGIVEN = str.maketrans(_LOOK_ALIKES)
+_READ_AS = {
+    ord(spelled): digit
+    for character, digit in zip(ALPHABET, _DIGITS, strict=True)
+    for spelled in (character, character.upper())
+} | {
+    ord(spelled): digit
+    for character, digit in _LOOK_ALIKES.items()
+    for spelled in (character, character.upper())
+}
+_TO_DIGITS = "".join(_READ_AS.get(code, "?") for code in range(256)).encode()
 
 
 def encode(data: bytes) -> str:
@@ -33,11 +41,10 @@ def decode(text: str) -> bytes:
     Case and the look-alikes i, l and o are forgiven; anything else, a `u` say,
     raises ValueError.
     """
-    spelled = normalise(text)
-    if len(spelled) % 8 or not _SPELLED.fullmatch(spelled):
+    digits = text.encode(errors="replace").translate(_TO_DIGITS)
+    if len(digits) % 8 or b"?" in digits or not digits:
         raise ValueError(f"{text[:40]!r} is not base32")
-    number = int(spelled.translate(_TO_DIGITS), 32)
-    return number.to_bytes(len(spelled) * 5 // 8, "big")
+    return int(digits, 32).to_bytes(len(digits) * 5 // 8, "big")
 
 
 def normalise(text: str) -> str:

@@ -15,6 +15,7 @@ from typing import Literal
 
 from tracker.domain.errors import NotFoundError, UnknownLinkError
 from tracker.domain.money import Rate
+from tracker.domain.vocabulary import CANONICAL, GENERIC, Names, Vocabulary
 
 
 class Status(StrEnum):
@@ -34,12 +35,6 @@ Scope = Literal["advertiser", "click"]
 Kind = Literal["partner", "offer"]
 Numbers = Mapping[tuple[Kind, str], int]
 """The number of each partner and offer that ever was: what click ids name them by."""
-
-Meaning = Literal[
-    "click_id", "transaction_id", "goal", "status", "amount", "currency",
-    "revenue", "offer", "token",
-]  # fmt: skip
-"""What a parameter of a postback can stand for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +72,7 @@ class Advertiser:
     key: str
     name: str
     auth: Auth
-    names: Mapping[Meaning, tuple[str, ...]] = field(default_factory=dict)
+    names: Names = field(default_factory=dict)
     goals: Mapping[str, str] = field(default_factory=dict)
     statuses: Mapping[str, str] = field(default_factory=dict)
     reply: Reply = field(default_factory=Reply)
@@ -279,6 +274,10 @@ class Catalog:
         partners, offers = self._partners_by_number, self._offers_by_number
         return partner_number in partners and offer_number in offers
 
+    def knows_currency(self, currency: str) -> bool:
+        """Whether it can be exchanged into the others."""
+        return currency == self.currency or currency in self.rates
+
     def rate(self, currency: str, into: str) -> Decimal:
         """What one unit of `currency` is worth in `into`; raises NotFoundError."""
         if currency == into:
@@ -298,11 +297,28 @@ class Catalog:
         except KeyError:
             raise NotFoundError(f"the catalog has no rate for {currency}") from None
 
-    @cached_property
-    def token_names(self) -> tuple[str, ...]:
-        """What any advertiser calls its token, so that none is ever kept in clear."""
+    def vocabulary(self, advertiser: str | None) -> Vocabulary:
+        """The advertiser's names for parameters; those for all if it is unknown."""
+        known = advertiser if advertiser in self.advertisers else None
+        if known not in self._vocabularies:
+            self._vocabularies[known] = Vocabulary(self._names(known))
+        return self._vocabularies[known]
+
+    def _names(self, advertiser: str | None) -> Names:
+        """
+        Its own, and ours where it has none.
+
+        What any advertiser calls its token is a token to all, so that none is kept.
+        """
+        if advertiser is not None:
+            return {**CANONICAL, **self.advertisers[advertiser].names}
         named = [one.names.get("token", ()) for one in self.advertisers.values()]
-        return tuple(sorted({name for names in named for name in names}))
+        tokens = sorted({name for names in named for name in names})
+        return {**GENERIC, "token": (*GENERIC["token"], *tokens)}
+
+    @cached_property
+    def _vocabularies(self) -> dict[str | None, Vocabulary]:
+        return {}
 
     @cached_property
     def _offers_by_number(self) -> Mapping[int, Offer]:

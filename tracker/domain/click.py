@@ -1,7 +1,6 @@
 """A click: one visit through a tracked link, and where it is sent."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
@@ -9,7 +8,8 @@ from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 from tracker.domain import deeplink
 from tracker.domain.catalog import Catalog, Offer, Partner
 from tracker.domain.click_id import ClickClass, ClickId
-from tracker.domain.macros import expand_url, parse_template
+from tracker.domain.macros import Template, expand_url, parse_template
+from tracker.domain.value import Value
 
 SUBS = tuple(f"sub{number}" for number in range(1, 11))
 AD_IDS = ("gclid", "gbraid", "wbraid", "fbclid", "ttclid", "msclkid")
@@ -35,8 +35,7 @@ class ClickReason(StrEnum):
     BAD_DEEPLINK_SIGNATURE = "bad_deeplink_signature"
 
 
-@dataclass(frozen=True, slots=True)
-class Visit:
+class Visit(Value, frozen=True):
     """
     A request for a tracked link, as it arrived.
 
@@ -45,7 +44,7 @@ class Visit:
 
     partner: str
     offer: str
-    query: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = {}
     address: str = ""
     user_agent: str = ""
     referrer: str = ""
@@ -53,8 +52,7 @@ class Visit:
     click_class: ClickClass = ClickClass.VISIT
 
 
-@dataclass(frozen=True, slots=True)
-class Click:
+class Click(Value, frozen=True):
     """
     What is kept of a visit.
 
@@ -65,8 +63,8 @@ class Click:
     id: ClickId
     catalog_version: int
     subs: tuple[str, ...] = ("",) * len(SUBS)
-    ad_ids: Mapping[str, str] = field(default_factory=dict)
-    params: Mapping[str, str] = field(default_factory=dict)
+    ad_ids: Mapping[str, str] = {}
+    params: Mapping[str, str] = {}
     address: str = ""
     user_agent: str = ""
     referrer: str = ""
@@ -79,14 +77,18 @@ class Click:
         return dict(zip(SUBS, self.subs, strict=True)) | dict(self.ad_ids)
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a visit asks for, once the catalog has been asked."""
+class Plan(Value, frozen=True):
+    """
+    What a visit asks for, once the catalog has been asked.
+
+    `landing` is where its visitor goes unless a deep link says otherwise.
+    """
 
     visit: Visit
     catalog: Catalog
     partner: Partner
     offer: Offer
+    landing: Template
     refusal: ClickReason
 
     @property
@@ -98,33 +100,38 @@ class Plan:
 def plan_visit(visit: Visit, catalog: Catalog) -> Plan:
     """Raises UnknownLinkError for a link that the catalog does not list."""
     partner, offer = catalog.link(visit.partner, visit.offer)
-    return Plan(visit, catalog, partner, offer, _refusal(partner, offer))
+    refusal = _refusal(partner, offer)
+    url = offer.url
+    if refusal:
+        url = offer.fallback_url or catalog.fallback_url or ""
+    return Plan(visit, catalog, partner, offer, parse_template(url), refusal)
 
 
 def fallback_of(catalog: Catalog) -> str:
     """Where visitors of a link that is not listed go; "" for nowhere."""
-    return _filled(catalog.fallback_url or "", {}, catalog)
+    return expand_url(parse_template(catalog.fallback_url or ""), {}, catalog.secrets)
 
 
 def draw_click(
     plan: Plan, click_id: ClickId, seal: deeplink.Seal, *, now: datetime
 ) -> Click:
     """The click of a visit, with the URL its visitor is sent to ("" for nowhere)."""
-    query = plan.visit.query
-    subs = _kept_items([(name, query[name]) for name in SUBS if name in query])
-    ad_ids = _kept_items([(name, query[name]) for name in AD_IDS if name in query])
-    values = {**_macros(plan, click_id, now), **subs, **ad_ids}
-    destination, reason = _destination(plan, values, seal)
+    visit, query = plan.visit, plan.visit.query
+    subs = tuple([_kept(query[name]) if name in query else "" for name in SUBS])
+    ad_ids = {name: _kept(query[name]) for name in AD_IDS if query.get(name)}
+    labels = dict(zip(SUBS, subs, strict=True)) | ad_ids
+    landing = _landing(plan, click_id, labels, now)
+    destination, reason = _destination(plan, landing, seal)
     return Click(
         id=click_id,
         catalog_version=plan.catalog.version,
-        subs=tuple([subs.get(name, "") for name in SUBS]),
+        subs=subs,
         ad_ids=ad_ids,
         params=_other_parameters(query),
-        address=plan.visit.address,
-        user_agent=_kept(plan.visit.user_agent),
-        referrer=_kept(plan.visit.referrer, MAX_REFERRER),
-        language=_kept(plan.visit.language),
+        address=visit.address,
+        user_agent=_kept(visit.user_agent),
+        referrer=_kept(visit.referrer, MAX_REFERRER),
+        language=_kept(visit.language),
         destination=destination,
         reason=reason,
     )
@@ -136,25 +143,26 @@ def _refusal(partner: Partner, offer: Offer) -> ClickReason:
     return ClickReason.OFFER_PAUSED if offer.is_paused else ClickReason.NONE
 
 
-def _macros(plan: Plan, click_id: ClickId, now: datetime) -> dict[str, str]:
-    return {
+def _landing(
+    plan: Plan, click_id: ClickId, labels: Mapping[str, str], now: datetime
+) -> str:
+    values = {
+        **labels,
         "click_id": click_id,
         "partner": plan.partner.key,
         "offer": plan.offer.key,
-        "clicked_at": now.isoformat(timespec="milliseconds"),
     }
+    if "clicked_at" in plan.landing.macros:
+        values["clicked_at"] = now.isoformat(timespec="milliseconds")
+    return expand_url(plan.landing, values, plan.catalog.secrets)
 
 
 def _destination(
-    plan: Plan, values: Mapping[str, str], seal: deeplink.Seal
+    plan: Plan, landing: str, seal: deeplink.Seal
 ) -> tuple[str, ClickReason]:
-    if plan.refusal:
-        fallback = plan.offer.fallback_url or plan.catalog.fallback_url or ""
-        return _filled(fallback, values, plan.catalog), plan.refusal
-    landing = _filled(plan.offer.url, values, plan.catalog)
     wanted = plan.visit.query.get(deeplink.PARAMETER)
-    if not wanted:
-        return landing, ClickReason.NONE
+    if plan.refusal or not wanted:
+        return landing, plan.refusal
     reason = _deeplink_refusal(wanted, plan, seal)
     return (landing, reason) if reason else (_deep(landing, wanted), reason)
 
@@ -171,10 +179,6 @@ def _deeplink_refusal(wanted: str, plan: Plan, seal: deeplink.Seal) -> ClickReas
     if not seal.holds(plan.partner.key, plan.offer.key, wanted, signature):
         return ClickReason.BAD_DEEPLINK_SIGNATURE
     return ClickReason.NONE
-
-
-def _filled(template: str, values: Mapping[str, str], catalog: Catalog) -> str:
-    return expand_url(parse_template(template), values, catalog.secrets)
 
 
 def _deep(landing: str, wanted: str) -> str:
@@ -204,12 +208,10 @@ def _quoted(part: str) -> str:
 
 
 def _other_parameters(query: Mapping[str, str]) -> dict[str, str]:
-    others = [(name, value) for name, value in query.items() if name not in _OURS]
-    return _kept_items(others[:MAX_PARAMETERS])
-
-
-def _kept_items(items: Iterable[tuple[str, str]]) -> dict[str, str]:
-    return {_kept(name, 64): _kept(value) for name, value in items if value}
+    if _OURS.issuperset(query):
+        return {}
+    others = [name for name in query if name not in _OURS][:MAX_PARAMETERS]
+    return {_kept(name, 64): _kept(query[name]) for name in others if query[name]}
 
 
 def _kept(value: str, length: int = MAX_VALUE) -> str:

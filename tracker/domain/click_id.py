@@ -27,6 +27,7 @@ from typing import NewType
 from tracker.domain import base32
 from tracker.domain.errors import ForgedClickIdError, UnknownClickIdError
 from tracker.domain.identity import milliseconds, moment
+from tracker.domain.value import Value
 
 ClickId = NewType("ClickId", str)
 
@@ -50,8 +51,7 @@ class ClickClass(IntEnum):
     TEST = 4
 
 
-@dataclass(frozen=True, slots=True)
-class ClickFacts:
+class ClickFacts(Value, frozen=True):
     """What a click id says by itself, with no store asked."""
 
     id: ClickId
@@ -100,8 +100,10 @@ class ClickIdMint:
 
     def __init__(self, keys: SigningKeys) -> None:
         self._keys = keys.derive(b"click-id")
-        signing_key = self._keys.secrets[keys.signing]
-        self._signer = blake2b(key=signing_key, digest_size=_MAC_BYTES)
+        self._signers = {
+            number: blake2b(key=secret, digest_size=_MAC_BYTES)
+            for number, secret in self._keys.secrets.items()
+        }
         self._counter = secrets.randbits(24)
 
     def mint(
@@ -115,18 +117,13 @@ class ClickIdMint:
     ) -> ClickId:
         """A fresh, signed id; every number must fit the bits above."""
         self._counter = (self._counter + 1) & _COUNTER_MASK
-        number = milliseconds(now)
-        number = number << 8 | shard
-        number = number << 24 | self._counter
-        number = number << 2 | _VERSION
-        number = number << 3 | self._keys.signing
-        number = number << 3 | click_class
-        number = number << 20 | partner_number
-        number = number << 20 | offer_number
+        kind = (_VERSION << 3 | self._keys.signing) << 3 | click_class
+        origin = (shard << 24 | self._counter) << 8 | kind
+        link = partner_number << 20 | offer_number
+        number = (milliseconds(now) << 40 | origin) << 40 | link
         body = number.to_bytes(_BODY_BYTES, "big")
-        signer = self._signer.copy()
-        signer.update(body)
-        return ClickId(base32.encode(body + signer.digest()))
+        mac = self._mac(body, self._keys.signing)
+        return ClickId(base32.encode(body + mac))
 
     def read(self, text: str) -> ClickFacts:
         """
@@ -139,12 +136,17 @@ class ClickIdMint:
         number = int.from_bytes(body, "big")
         if number >> 46 & 3 != _VERSION:
             raise UnknownClickIdError("the id has a format of another version")
-        key = self._keys.secrets.get(number >> 43 & 7)
-        if key is None:
+        key = number >> 43 & 7
+        if key not in self._signers:
             raise UnknownClickIdError("the id was signed with a key that is retired")
-        if not hmac.compare_digest(mac, _mac(body, key)):
+        if not hmac.compare_digest(mac, self._mac(body, key)):
             raise ForgedClickIdError("the id was not signed by us")
         return _facts(ClickId(base32.normalise(text)), number)
+
+    def _mac(self, body: bytes, key: int) -> bytes:
+        signer = self._signers[key].copy()
+        signer.update(body)
+        return signer.digest()
 
 
 def facts_of(click_id: ClickId) -> ClickFacts:
@@ -171,10 +173,6 @@ def _split(text: str) -> tuple[bytes, bytes]:
     except ValueError as error:
         raise UnknownClickIdError(str(error)) from error
     return data[:_BODY_BYTES], data[_BODY_BYTES:]
-
-
-def _mac(body: bytes, key: bytes) -> bytes:
-    return blake2b(body, key=key, digest_size=_MAC_BYTES).digest()
 
 
 def _facts(click_id: ClickId, number: int) -> ClickFacts:

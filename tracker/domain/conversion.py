@@ -1,7 +1,6 @@
 """A conversion, the changes that made it what it is, and what may change it next."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Literal
@@ -13,12 +12,14 @@ from tracker.domain.identity import (
     ChangeId,
     ConversionId,
     PostbackId,
+    change_id_of,
     conversion_id_of,
     new_change_id,
 )
 from tracker.domain.judgement import Proposal, Rules
 from tracker.domain.money import to_minor_unit
 from tracker.domain.outcome import Outcome, Reason, Verdict
+from tracker.domain.value import Value
 
 ChangeKind = Literal["created", "status", "amount"]
 
@@ -34,8 +35,7 @@ _MOVES = {
 """Where an advertiser may move a conversion; an operator may move it anywhere."""
 
 
-@dataclass(frozen=True, slots=True)
-class Money:
+class Money(Value, frozen=True):
     """
     What an action is worth, in the offer's currency.
 
@@ -52,8 +52,7 @@ class Money:
     rate: Decimal = Decimal(1)
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(Value, frozen=True):
     """What was said of money, in a currency that is the offer's unless said."""
 
     amount: Decimal | None = None
@@ -61,8 +60,7 @@ class Sent:
     currency: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Conversion:
+class Conversion(Value, frozen=True):
     """
     An action we accepted and attributed, as it stands.
 
@@ -87,8 +85,7 @@ class Conversion:
     catalog_version: int
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(Value, frozen=True):
     """
     Who made a change, when, and under which catalog: one postback or one operator.
 
@@ -103,8 +100,7 @@ class Cause:
     note: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Value, frozen=True):
     """One thing that happened to a conversion; `number` counts from 1."""
 
     id: ChangeId
@@ -208,8 +204,7 @@ class Ledger:
         if amount == conversion.money.amount:
             raise RefusedChangeError(f"{conversion_id} has this amount already")
         priced = _priced(conversion, Sent(amount), catalog)
-        money = replace(
-            conversion.money,
+        money = conversion.money.but(
             amount=priced.amount,
             payout=priced.payout,
             revenue=priced.revenue,
@@ -219,7 +214,7 @@ class Ledger:
     def _find(self, proposal: Proposal) -> Conversion | None:
         found = [
             self._conversions[self._keys[key]]
-            for key in scoped_keys(proposal)
+            for key in proposal.keys
             if key in self._keys
         ]
         click = proposal.click
@@ -265,7 +260,7 @@ class Ledger:
         """The first transaction that is named for a conversion is its own."""
         if conversion.transaction_id or not proposal.transaction_id:
             return conversion
-        learned = replace(conversion, transaction_id=proposal.transaction_id)
+        learned = conversion.but(transaction_id=proposal.transaction_id)
         self._conversions[conversion.id] = learned
         self._learned.add(conversion.id)
         return learned
@@ -278,8 +273,7 @@ class Ledger:
         status: Status | None = None,
         money: Money | None = None,
     ) -> Change:
-        changed = replace(
-            conversion,
+        changed = conversion.but(
             status=status or conversion.status,
             money=money or conversion.money,
             changed_at=max(cause.at, conversion.changed_at),
@@ -296,7 +290,7 @@ class Ledger:
         cause: Cause,
     ) -> Change:
         change = Change(
-            id=new_change_id(cause.at),
+            id=_change_id(cause),
             conversion_id=conversion.id,
             number=conversion.changes,
             kind=kind,
@@ -312,14 +306,9 @@ class Ledger:
 
     def _claim(self, proposal: Proposal, conversion_id: ConversionId) -> None:
         """The keys of the proposal now belong to this conversion."""
-        for key in scoped_keys(proposal):
+        for key in proposal.keys:
             if key not in self._keys:
                 self._keys[key] = self.claimed[key] = conversion_id
-
-
-def scoped_keys(proposal: Proposal) -> list[tuple[str, str]]:
-    """The keys of a proposal, each with the advertiser it is unique for."""
-    return [(proposal.owner, key) for key in proposal.keys]
 
 
 def _cause(proposal: Proposal, rules: Rules) -> Cause:
@@ -329,6 +318,12 @@ def _cause(proposal: Proposal, rules: Rules) -> Cause:
         postback_id=proposal.postback.id,
         fingerprint=proposal.fingerprint,
     )
+
+
+def _change_id(cause: Cause) -> ChangeId:
+    if cause.postback_id is None:
+        return new_change_id(cause.at)
+    return change_id_of(cause.postback_id)
 
 
 def _outcome(
@@ -388,7 +383,7 @@ def _new_conversion(proposal: Proposal, rules: Rules) -> Conversion:
     )
     money = _priced(conversion, _sent(proposal), rules.catalog)
     _refuse_excess(money, offer, rules)
-    return replace(conversion, money=money)
+    return conversion.but(money=money)
 
 
 def _refuse_untimely(

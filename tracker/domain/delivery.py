@@ -29,6 +29,7 @@ from tracker.domain.errors import NotFoundError, TemplateError
 from tracker.domain.identity import ChangeId, ConversionId, DeliveryId, delivery_id
 from tracker.domain.macros import expand_text, expand_url, parse_template
 from tracker.domain.money import to_minor_unit
+from tracker.domain.value import Value
 
 RETRY_DELAYS = (
     timedelta(seconds=5),
@@ -125,8 +126,7 @@ EXPLANATIONS: Mapping[HeldReason | DeadReason | Failure, str] = {
 """One sentence for each reason."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(Value, frozen=True):
     """
     What is owed to a partner.
 
@@ -447,6 +447,7 @@ def _sum(value: Decimal | None, currency: str) -> str:
     return "" if value is None else f"{to_minor_unit(value, currency):f}"
 
 
+@lru_cache(maxsize=1024)
 def _time(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds")
 

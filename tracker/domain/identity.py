@@ -2,6 +2,7 @@
 
 import secrets
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from hashlib import blake2b
 from typing import NewType
 
@@ -29,8 +30,13 @@ def conversion_id_of(postback: PostbackId) -> ConversionId:
     return ConversionId("cv_" + postback.removeprefix("pb_"))
 
 
+def change_id_of(postback: PostbackId) -> ChangeId:
+    """`ch_` and the same: a postback makes one change at most."""
+    return ChangeId("ch_" + postback.removeprefix("pb_"))
+
+
 def new_change_id(now: datetime) -> ChangeId:
-    """`ch_` and 24 characters: 40 bits of time, 80 of chance."""
+    """Of an operator's change: `ch_` and 24 characters, as a postback's."""
     return ChangeId("ch_" + _timed(now))
 
 
@@ -40,6 +46,7 @@ def delivery_id(change: ChangeId, partner: str, postback: str) -> DeliveryId:
     return DeliveryId("dl_" + base32.encode(digest.digest()))
 
 
+@lru_cache(maxsize=1024)
 def postback_day(postback: str) -> date:
     """
     The UTC day a postback arrived, and so the partition it is kept in.

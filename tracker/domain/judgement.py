@@ -7,8 +7,8 @@ then everything else, so that a stranger learns nothing by asking.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from hashlib import blake2b
 from ipaddress import ip_address, ip_network
 
@@ -18,7 +18,6 @@ from tracker.domain.catalog import (
     Advertiser,
     Catalog,
     Goal,
-    Meaning,
     Offer,
     Partner,
     Status,
@@ -32,14 +31,9 @@ from tracker.domain.errors import (
 )
 from tracker.domain.money import parse_amount
 from tracker.domain.outcome import Reason
-from tracker.domain.postback import (
-    Postback,
-    Statement,
-    TokenHasher,
-    names_of,
-    read_statement,
-    tokens_of,
-)
+from tracker.domain.postback import Postback, TokenHasher, tokens_of
+from tracker.domain.value import Value
+from tracker.domain.vocabulary import Meaning, Statement
 
 MAX_TRANSACTION_ID = 255
 MAX_MENTION = 255
@@ -70,8 +64,7 @@ _MALFORMED: Mapping[Meaning, Reason] = {
 """What a meaning is called that was sent twice with different values."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(Value, frozen=True):
     """By what a postback is judged; `waived` is an operator's word on one reason."""
 
     catalog: Catalog
@@ -85,13 +78,13 @@ class Rules:
             raise QuarantinedError(reason)
 
 
-@dataclass(frozen=True, slots=True)
-class Proposal:
+class Proposal(Value, frozen=True):
     """
     What a believed postback says happened.
 
     `click` is None where a transaction alone has to find the conversion. `keys`
-    hold for the action, the one that decides first. `status` is None where none was
+    hold for the action, the one that decides first, each with the advertiser it is
+    unique for: `owner`, whoever was let to report it. `status` is None where none was
     sent: a new conversion takes its goal's, a known one keeps what it has.
     `sent_amount` and `sent_revenue` are as they were sent, in `currency`.
     """
@@ -107,17 +100,12 @@ class Proposal:
     sent_amount: Decimal | None
     sent_revenue: Decimal | None
     currency: str | None
-    keys: tuple[str, ...]
+    owner: str
+    keys: tuple[tuple[str, str], ...]
     fingerprint: bytes
 
-    @property
-    def owner(self) -> str:
-        """The advertiser whose action it is, whoever was let to report it."""
-        return self.offer.advertiser if self.offer else self.advertiser.key
 
-
-@dataclass(frozen=True, slots=True)
-class Mention:
+class Mention(Value, frozen=True):
     """What a postback speaks of, believed or not, so that it can be found again."""
 
     advertiser: str | None
@@ -128,7 +116,7 @@ class Mention:
 def mention_of(postback: Postback, rules: Rules) -> Mention:
     """Reads as much as can be read; nothing here is a reason to refuse."""
     route = rules.catalog.advertisers.get(postback.route or "")
-    statement = read_statement(postback.parameters, names_of(route))
+    statement = _statement(postback, rules)
     click_id = statement.get("click_id")
     transaction_id = statement.get("transaction_id")
     return Mention(
@@ -140,12 +128,9 @@ def mention_of(postback: Postback, rules: Rules) -> Mention:
 
 def is_ahead(postback: Postback, rules: Rules) -> bool:
     """Whether it names a click of ours by numbers that this catalog does not know."""
-    route = rules.catalog.advertisers.get(postback.route or "")
-    sent = read_statement(
-        postback.parameters, {"click_id": names_of(route)["click_id"]}
-    )
+    click_id = _statement(postback, rules).get("click_id")
     try:
-        facts = rules.mint.read(sent.get("click_id") or "")
+        facts = rules.mint.read(click_id or "")
     except (UnknownClickIdError, ForgedClickIdError):
         return False
     return not rules.catalog.knows(facts.partner_number, facts.offer_number)
@@ -168,7 +153,7 @@ def judge(postback: Postback, rules: Rules) -> Proposal | None:
     if postback.fault:
         raise QuarantinedError(postback.fault)
     route = _route(postback, rules.catalog)
-    statement = read_statement(postback.parameters, names_of(route))
+    statement = _statement(postback, rules)
     if statement.unfilled():
         raise QuarantinedError(Reason.UNFILLED_MACRO)
     click = _click(statement, route, rules)
@@ -176,6 +161,10 @@ def judge(postback: Postback, rules: Rules) -> Proposal | None:
     _authenticate(postback, advertiser, rules)
     _refuse_unclear(statement)
     return _propose(postback, statement, click, advertiser, rules)
+
+
+def _statement(postback: Postback, rules: Rules) -> Statement:
+    return rules.catalog.vocabulary(postback.route).read(postback.parameters)
 
 
 def _route(postback: Postback, catalog: Catalog) -> Advertiser | None:
@@ -238,7 +227,10 @@ def _is_within(address: str, networks: tuple[str, ...]) -> bool:
         peer = ip_address(address)
     except ValueError:
         return False
-    return any(peer in ip_network(network) for network in networks)
+    return any(peer in _network(network) for network in networks)
+
+
+_network = lru_cache(maxsize=4096)(ip_network)
 
 
 def _refuse_unclear(statement: Statement) -> None:
@@ -261,6 +253,9 @@ def _propose(
     if word == IGNORED:
         return None
     status = _status(word)
+    amount, revenue = _decimal(statement, "amount"), _decimal(statement, "revenue")
+    owner = offer.advertiser if offer else advertiser.key
+    keys = _keys(postback, offer, click, goal, transaction_id)
     return Proposal(
         postback=postback,
         advertiser=advertiser,
@@ -270,11 +265,20 @@ def _propose(
         goal=goal,
         status=status,
         transaction_id=transaction_id,
-        sent_amount=_decimal(statement, "amount"),
-        sent_revenue=_decimal(statement, "revenue"),
+        sent_amount=amount,
+        sent_revenue=revenue,
         currency=_currency(statement, offer, rules.catalog),
-        keys=_keys(postback, offer, click, goal, transaction_id),
-        fingerprint=_fingerprint(statement, click, goal, status),
+        owner=owner,
+        keys=tuple([(owner, key) for key in keys]),
+        fingerprint=_fingerprint(
+            goal,
+            status or "",
+            click.id if click else "",
+            transaction_id or "",
+            statement.get("currency") or "",
+            _plain(amount),
+            _plain(revenue),
+        ),
     )
 
 
@@ -381,10 +385,10 @@ def _currency(
 ) -> str | None:
     sent = statement.get("currency")
     currency = sent.upper() if sent else offer.currency if offer else None
-    known = {catalog.currency, *catalog.rates, *([offer.currency] if offer else [])}
-    if currency is not None and currency not in known:
-        raise QuarantinedError(Reason.UNKNOWN_CURRENCY)
-    return currency
+    is_own = offer is not None and currency == offer.currency
+    if currency is None or is_own or catalog.knows_currency(currency):
+        return currency
+    raise QuarantinedError(Reason.UNKNOWN_CURRENCY)
 
 
 def _keys(
@@ -420,14 +424,10 @@ def _transaction_key(goal: Goal, click: ClickFacts, transaction_id: str | None) 
     return f"transaction:{goal.key}:{transaction_id}"
 
 
-def _fingerprint(
-    statement: Statement, click: ClickFacts | None, goal: str, status: Status | None
-) -> bytes:
+def _fingerprint(*said: str) -> bytes:
     """The same for postbacks that say the same, however they spell it."""
-    said = [goal, status or "", click.id if click else ""]
-    said += [statement.get("transaction_id") or "", statement.get("currency") or ""]
-    said += [
-        str(value.normalize()) if value is not None else ""
-        for value in (_decimal(statement, "amount"), _decimal(statement, "revenue"))
-    ]
     return blake2b("\n".join(said).encode(errors="replace"), digest_size=16).digest()
+
+
+def _plain(value: Decimal | None) -> str:
+    return "" if value is None else str(value.normalize())

@@ -47,7 +47,7 @@ CLICK_DETAILS = DELIVERY_MACROS - CONVERSION_MACROS
 _ORIGIN = re.compile(r"https?://[^\s/?#@{}\\]+(?=[/?#]|\Z)", re.IGNORECASE)
 
 # What percent-encoding leaves as it is, and most values consist of (RFC 3986, 2.3).
-_UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]*", re.ASCII)
+_is_unreserved = re.compile(r"[A-Za-z0-9_.~-]*", re.ASCII).fullmatch
 _NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,6})?", re.ASCII)
 
 _SPECIAL = re.compile(
@@ -77,12 +77,13 @@ class Macro:
 @dataclass(frozen=True, slots=True)
 class Template:
     """
-    The parts of a text, in order; plain strings stand for themselves.
+    A text with places in it, as the operator `%` takes it, and what stands in them.
 
     `macros` and `secrets` are the names of those in it.
     """
 
-    parts: tuple[str | Secret | Macro, ...]
+    text: str
+    places: tuple[Secret | Macro, ...]
     macros: frozenset[str]
     secrets: frozenset[str]
 
@@ -116,9 +117,12 @@ def parse_template(text: str) -> Template:
         parts.append(_part(found))
         end = found.end()
     parts.append(text[end:])
-    macros = frozenset(part.name for part in parts if isinstance(part, Macro))
-    secrets = frozenset(part.name for part in parts if isinstance(part, Secret))
-    return Template(_joined(parts), macros, secrets)
+    return Template(
+        text="".join(map(_spelled, parts)),
+        places=tuple(part for part in parts if not isinstance(part, str)),
+        macros=frozenset(part.name for part in parts if isinstance(part, Macro)),
+        secrets=frozenset(part.name for part in parts if isinstance(part, Secret)),
+    )
 
 
 def expand_url(
@@ -141,8 +145,9 @@ def check_url(template: Template, secrets: Mapping[str, str]) -> None:
 
     Raises TemplateError otherwise.
     """
-    marked = (_marked(part, secrets) for part in template.parts)
-    if not _ORIGIN.match("".join(marked)):
+    # A macro becomes a character that no host can hold.
+    marked = _expand(template, {}, secrets, lambda _: "{")
+    if not _ORIGIN.match(marked):
         raise TemplateError(
             "must start with http:// or https://, a host and a slash,"
             " with no macro and no user name among them"
@@ -155,15 +160,13 @@ def _expand(
     secrets: Mapping[str, str],
     encoded: Callable[[str], str],
 ) -> str:
-    texts = []
-    for part in template.parts:
-        if isinstance(part, str):
-            texts.append(part)
-        elif isinstance(part, Secret):
-            texts.append(secrets[part.name])
-        else:
-            texts.append(encoded(_value(part, values)))
-    return "".join(texts)
+    texts = [
+        encoded(_value(place, values))
+        if isinstance(place, Macro)
+        else secrets[place.name]
+        for place in template.places
+    ]
+    return template.text % tuple(texts)
 
 
 def _value(macro: Macro, values: Mapping[str, str]) -> str:
@@ -179,29 +182,13 @@ def _value(macro: Macro, values: Mapping[str, str]) -> str:
 
 
 def _percent_encoded(value: str) -> str:
-    if _UNRESERVED.fullmatch(value):
+    if _is_unreserved(value):
         return value
     return quote(value, safe="", errors="replace")
 
 
-def _marked(part: str | Secret | Macro, secrets: Mapping[str, str]) -> str:
-    """A macro becomes a character that no host can hold."""
-    if isinstance(part, str):
-        return part
-    return secrets[part.name] if isinstance(part, Secret) else "{"
-
-
-def _joined(
-    parts: list[str | Secret | Macro],
-) -> tuple[str | Secret | Macro, ...]:
-    joined: list[str | Secret | Macro] = []
-    for part in parts:
-        last = joined[-1] if joined else None
-        if isinstance(part, str) and isinstance(last, str):
-            joined[-1] = last + part
-        elif part != "":
-            joined.append(part)
-    return tuple(joined)
+def _spelled(part: str | Secret | Macro) -> str:
+    return part.replace("%", "%%") if isinstance(part, str) else "%s"
 
 
 def _part(found: re.Match[str]) -> str | Secret | Macro:

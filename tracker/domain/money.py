@@ -14,6 +14,7 @@ _MINOR_UNITS = {
     **dict.fromkeys(_WITH_THREE_DECIMALS.split(" "), 3),
 }
 
+_EXPONENTS = {decimals: Decimal(1).scaleb(-decimals) for decimals in (0, 2, 3)}
 _AMOUNT = re.compile(r"\+?\d{1,12}(\.\d{1,6})?", re.ASCII)
 
 
@@ -35,7 +36,7 @@ class Rate:
 
 def to_minor_unit(value: Decimal, currency: str) -> Decimal:
     """Rounded half up to what the currency (ISO 4217 code) can pay."""
-    exponent = Decimal(1).scaleb(-_MINOR_UNITS.get(currency, 2))
+    exponent = _EXPONENTS[_MINOR_UNITS.get(currency, 2)]
     return value.quantize(exponent, rounding=ROUND_HALF_UP)
 
 

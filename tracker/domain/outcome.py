@@ -1,9 +1,9 @@
 """What became of a postback: a stable word, a stable reason, and their HTTP status."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from tracker.domain.identity import ConversionId, PostbackId
+from tracker.domain.value import Value
 
 
 class Verdict(StrEnum):
@@ -97,8 +97,7 @@ REASONS: dict[Reason, tuple[int, str]] = {
 """For every reason: the HTTP status of its answer, and what it means."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Value, frozen=True):
     """The answer to a postback, true when it is given."""
 
     postback_id: PostbackId

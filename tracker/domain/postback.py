@@ -1,17 +1,18 @@
 """An inbound postback: what an advertiser's server said, in its words and in ours."""
 
 import hmac
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from hashlib import blake2b
+from itertools import chain
 
-from tracker.domain.catalog import Advertiser, Catalog, Meaning
+from tracker.domain.catalog import Advertiser, Catalog
 from tracker.domain.click_id import SigningKeys
 from tracker.domain.identity import PostbackId
 from tracker.domain.macros import expand_text, parse_template
 from tracker.domain.outcome import Reason
+from tracker.domain.value import Value
+from tracker.domain.vocabulary import Pairs, Vocabulary
 
 MAX_BYTES = 32 * 1024
 """A query and a body longer than this together are `too_large`."""
@@ -22,38 +23,8 @@ KEPT_OF_A_LARGE_ONE = 4096
 
 MASK = "***"
 
-CANONICAL: Mapping[Meaning, tuple[str, ...]] = {
-    "click_id": ("click_id",),
-    "transaction_id": ("transaction_id",),
-    "goal": ("goal",),
-    "status": ("status",),
-    "amount": ("amount",),
-    "currency": ("currency",),
-    "revenue": ("revenue",),
-    "offer": ("offer",),
-    "token": ("token",),
-}
-"""Our own names; an advertiser's names for a meaning take their place."""
 
-GENERIC = {**CANONICAL, "click_id": ("click_id", "cid", "clickid", "subid")}
-"""The names on the route that serves all advertisers."""
-
-# Other names that senders use for what must never be stored.
-_SECRETS = frozenset({
-    "access_token", "api_key", "apikey", "auth", "hash", "key", "password", "secret",
-    "secure", "security_token", "sig", "sign", "signature",
-})  # fmt: skip
-
-# Placeholders that senders leave as text when they have nothing to put in:
-# {x} {{x}} ${x} $!{x} [x] [[x]] [=x=] [%x%] %x% #x# ##x## __X__ !!!x!!!
-_UNFILLED = re.compile(
-    r"\$?!?\{.*\}|\[.*\]|%[A-Za-z_]+%|#+[A-Za-z_ ]+#+|__[A-Za-z_]+__|!!!.*!!!"
-    r"|REPLACE|OPTIONAL"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Postback:
+class Postback(Value, frozen=True):
     """
     A call as it arrived, its secrets replaced.
 
@@ -71,30 +42,6 @@ class Postback:
     parameters: tuple[tuple[str, str], ...] = ()
     token_digest: bytes | None = None
     fault: Reason = Reason.NONE
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """
-    What a postback says, by meaning; an empty value counts as absent.
-
-    `unclear` are the meanings that were sent twice with different values.
-    """
-
-    values: Mapping[Meaning, str] = field(default_factory=dict)
-    unclear: frozenset[Meaning] = frozenset()
-
-    def get(self, meaning: Meaning) -> str | None:
-        """The value of a meaning, None where there is none."""
-        return self.values.get(meaning)
-
-    def unfilled(self) -> bool:
-        """Whether a macro of the sender's was left as text."""
-        return any(
-            _UNFILLED.fullmatch(value)
-            for meaning, value in self.values.items()
-            if meaning != "token"
-        )
 
 
 class TokenHasher:
@@ -127,46 +74,31 @@ class TokenHasher:
 
 
 def conceal(
-    parameters: Iterable[tuple[str, str]],
-    names: Mapping[Meaning, tuple[str, ...]],
-    hasher: TokenHasher,
-    bearer: str,
+    parameters: Pairs, vocabulary: Vocabulary, hasher: TokenHasher, bearer: str
 ) -> tuple[tuple[tuple[str, str], ...], bytes | None]:
     """
     The parameters with every secret masked, and the digest of the token sent.
 
     A token that was sent twice, with different values, is nobody's.
     """
-    pairs = tuple((clean(name), clean(value)) for name, value in parameters)
-    sent = read_statement(pairs, {"token": names["token"]})
+    pairs = list(parameters)
+    if not all(map(str.isprintable, chain.from_iterable(pairs))):
+        pairs = [(clean(name), clean(value)) for name, value in pairs]
+    sent = vocabulary.read_token(pairs)
     token = bearer or ("\0" if sent.unclear else sent.get("token"))
-    told = {name for meaning in names if meaning != "token" for name in names[meaning]}
-    secret_names = (_SECRETS - told) | {*names["token"], *CANONICAL["token"]}
-    masked = tuple(
-        (name, MASK if value and _last(name) in secret_names else value)
+    masked = [
+        (name, MASK if value and vocabulary.hides(name) else value)
         for name, value in pairs
-    )
-    return masked, hasher.digest(token) if token else None
-
-
-def _last(name: str) -> str:
-    """What a name is within its JSON object: of `auth.token` it is `token`."""
-    return name.lower().rpartition(".")[2]
+    ]
+    return tuple(masked), hasher.digest(token) if token else None
 
 
 def clean(text: str) -> str:
     """What Postgres cannot keep as text, NUL and lone surrogates, is U+FFFD."""
-    if text.isascii() and "\0" not in text:
+    if text.isprintable():
         return text
     sound = text.encode(errors="surrogatepass").decode(errors="replace")
     return sound.replace("\0", "\ufffd")
-
-
-def names_of(advertiser: Advertiser | None) -> Mapping[Meaning, tuple[str, ...]]:
-    """The parameter names an advertiser uses: its own, and ours where it has none."""
-    if advertiser is None:
-        return GENERIC
-    return {**CANONICAL, **advertiser.names}
 
 
 def tokens_of(advertiser: Advertiser, catalog: Catalog) -> list[str]:
@@ -175,31 +107,6 @@ def tokens_of(advertiser: Advertiser, catalog: Catalog) -> list[str]:
         expand_text(parse_template(token), {}, catalog.secrets)
         for token in advertiser.auth.tokens
     ]
-
-
-def read_statement(
-    parameters: Iterable[tuple[str, str]],
-    names: Mapping[Meaning, tuple[str, ...]],
-) -> Statement:
-    """Of several names for a meaning, the first that was sent with a value counts."""
-    sent = _sent(parameters)
-    values: dict[Meaning, str] = {}
-    unclear: set[Meaning] = set()
-    for meaning, spellings in names.items():
-        found = next((sent[name] for name in spellings if name in sent), None)
-        if found is not None:
-            values[meaning] = found[0]
-        if found is not None and len(set(found)) > 1:
-            unclear.add(meaning)
-    return Statement(values, frozenset(unclear))
-
-
-def _sent(parameters: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    sent: dict[str, list[str]] = {}
-    for name, value in parameters:
-        if value.strip():
-            sent.setdefault(name.lower(), []).append(value.strip())
-    return sent
 
 
 def _digest(token: str, key: bytes) -> bytes:

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import cache
 
 import structlog
+from prometheus_client import Counter
 from psycopg.errors import UniqueViolation
 
 from tracker import metrics
@@ -21,6 +22,7 @@ from tracker.domain.judgement import (
 )
 from tracker.domain.outcome import Outcome, Reason, Verdict
 from tracker.domain.postback import Postback
+from tracker.domain.value import Value
 from tracker.flow.catalog import follow_version
 from tracker.flow.ledger import Decided, find_clicks, write_changes
 from tracker.runtime import Runtime
@@ -30,19 +32,15 @@ from tracker.store.postgres import ATTEMPTS, is_passing
 log = structlog.get_logger()
 
 
-ANSWER_SECONDS = 10.0
-"""A sender that has waited so long is told to come again; most hang up after 30 s."""
-
-
 BATCH_SECONDS = 8.0
 """A connection that says nothing for so long is given up, and a new one taken."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hearing:
+class Hearing(Value, frozen=True):
     """A postback with what it proposes, or with the outcome it has already."""
 
     postback: Postback
+    rules: Rules
     proposal: Proposal | None = None
     outcome: Outcome | None = None
 
@@ -54,12 +52,9 @@ async def accept_postback(runtime: Runtime, postback: Postback) -> Outcome:
     Raises StoreUnavailableError if nothing could be stored, and OverloadedError
     if too many wait already.
     """
-    try:
-        async with asyncio.timeout(ANSWER_SECONDS):
-            outcome = await runtime.together(accept_postbacks, postback)
-    except TimeoutError:
-        raise StoreUnavailableError("Postgres did not answer in time") from None
-    metrics.POSTBACKS.labels(outcome.verdict, outcome.reason).inc()
+    hearing = hear(postback, runtime.rules())
+    outcome = await runtime.together(accept_postbacks, hearing)
+    _counter(outcome.verdict, outcome.reason).inc()
     event = f"postback.{outcome.verdict}"
     log.info(
         event,
@@ -71,7 +66,7 @@ async def accept_postback(runtime: Runtime, postback: Postback) -> Outcome:
 
 
 async def accept_postbacks(
-    runtime: Runtime, postbacks: Sequence[Postback]
+    runtime: Runtime, hearings: Sequence[Hearing]
 ) -> list[Outcome]:
     """
     Turns postbacks into conversions and the deliveries they owe.
@@ -80,12 +75,14 @@ async def accept_postbacks(
     confirmed: what it had decided is then found by the postbacks' ids, so that no
     postback is judged twice.
     """
+    postbacks = [one.postback for one in hearings]
     await runtime.conversions.make_room(postbacks)
     decided: dict[PostbackId, Outcome] = {}
     for attempt in range(1, ATTEMPTS + 1):
+        fresh = [one for one in hearings if one.postback.id not in decided]
         try:
             async with asyncio.timeout(BATCH_SECONDS):
-                decided |= await _decide(runtime, postbacks, decided)
+                decided |= await _decide(runtime, fresh)
             break
         except TimeoutError:
             raise StoreUnavailableError("Postgres did not answer in time") from None
@@ -94,20 +91,19 @@ async def accept_postbacks(
                 raise
         decided = await runtime.conversions.list_outcomes(postbacks)
     runtime.wake_worker()
-    return [decided[postback.id] for postback in postbacks]
+    return [decided[one.id] for one in postbacks]
 
 
 async def _decide(
-    runtime: Runtime, postbacks: Sequence[Postback], decided: dict[PostbackId, Outcome]
+    runtime: Runtime, fresh: Sequence[Hearing]
 ) -> dict[PostbackId, Outcome]:
     """
-    Judges and writes those that are not decided yet, in one transaction.
+    Decides and writes in one transaction.
 
     A conversion without its deliveries, a delivery without its conversion, or an
     answer without its postback cannot exist.
     """
-    fresh = [one for one in postbacks if one.id not in decided]
-    rules, hearings = await _hear_all(runtime, fresh)
+    rules, hearings = await _by_one_catalog(runtime, fresh)
     proposals = [one.proposal for one in hearings if one.proposal]
     clicks = await find_clicks(runtime, [one.click for one in proposals if one.click])
     async with runtime.conversions.transaction() as opened:
@@ -118,32 +114,32 @@ async def _decide(
     return {one.postback.id: one.outcome for one in judged}
 
 
-async def _hear_all(
-    runtime: Runtime, postbacks: Sequence[Postback]
+async def _by_one_catalog(
+    runtime: Runtime, hearings: Sequence[Hearing]
 ) -> tuple[Rules, list[Hearing]]:
     """
-    What all of them propose, and by which rules.
+    The rules in force, and the hearings by them.
 
     Another process may have followed an edit sooner, and sent a visitor by it: an id
     that is ahead of us is judged by the catalog of this moment.
     """
+    if any(_is_ahead(one) for one in hearings):
+        try:
+            await follow_version(runtime)
+        except CatalogError as error:
+            # It waits in quarantine, and its neighbours are none the worse.
+            log.warning("catalog.not_followed", error=str(error))
     rules = runtime.rules()
-    hearings = [hear(one, rules) for one in postbacks]
-    unknown = [one.postback for one in hearings if _is_unknown(one)]
-    if not any(is_ahead(one, rules) for one in unknown):
-        return rules, hearings
-    try:
-        await follow_version(runtime)
-    except CatalogError as error:
-        # It waits in quarantine, and its neighbours are none the worse.
-        log.warning("catalog.not_followed", error=str(error))
-    rules = runtime.rules()
-    return rules, [hear(one, rules) for one in postbacks]
+    return rules, [
+        one if one.rules.catalog is rules.catalog else hear(one.postback, rules)
+        for one in hearings
+    ]
 
 
-def _is_unknown(hearing: Hearing) -> bool:
+def _is_ahead(hearing: Hearing) -> bool:
     outcome = hearing.outcome
-    return outcome is not None and outcome.reason is Reason.UNKNOWN_CLICK
+    is_unknown = outcome is not None and outcome.reason is Reason.UNKNOWN_CLICK
+    return is_unknown and is_ahead(hearing.postback, hearing.rules)
 
 
 def hear(postback: Postback, rules: Rules) -> Hearing:
@@ -151,10 +147,12 @@ def hear(postback: Postback, rules: Rules) -> Hearing:
     try:
         proposal = judge(postback, rules)
     except QuarantinedError as error:
-        return Hearing(postback, outcome=_quarantined(postback, error.reason))
+        outcome = _quarantined(postback, error.reason)
+        return Hearing(postback, rules, outcome=outcome)
     if proposal is None:
-        return Hearing(postback, outcome=Outcome(postback.id, Verdict.IGNORED))
-    return Hearing(postback, proposal)
+        outcome = Outcome(postback.id, Verdict.IGNORED)
+        return Hearing(postback, rules, outcome=outcome)
+    return Hearing(postback, rules, proposal)
 
 
 def conclude(hearing: Hearing, ledger: Ledger, rules: Rules) -> Judged:
@@ -186,6 +184,11 @@ def _mention(hearing: Hearing, rules: Rules) -> Mention:
         return mention_of(hearing.postback, rules)
     click_id = proposal.click.id if proposal.click else None
     return Mention(proposal.advertiser.key, click_id, proposal.transaction_id)
+
+
+@cache
+def _counter(verdict: Verdict, reason: Reason) -> Counter:
+    return metrics.POSTBACKS.labels(verdict, reason)
 
 
 def _quarantined(postback: Postback, reason: Reason) -> Outcome:

@@ -1,6 +1,6 @@
 """A postback in quarantine is judged again."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import structlog
@@ -8,7 +8,7 @@ import structlog
 from tracker.domain.errors import RefusedChangeError
 from tracker.domain.judgement import WAIVABLE, Rules
 from tracker.domain.outcome import Outcome, Reason
-from tracker.domain.postback import Postback, names_of
+from tracker.domain.postback import Postback
 from tracker.flow.ledger import Decided, find_clicks, write_changes
 from tracker.flow.postback import conclude, hear
 from tracker.runtime import Runtime
@@ -42,7 +42,7 @@ async def release_postback(
     """
     if pardon.waived is not None and pardon.waived not in WAIVABLE:
         raise RefusedChangeError(f"{pardon.waived} cannot be waived")
-    rules = replace(runtime.rules(), waived=pardon.waived)
+    rules = runtime.rules().but(waived=pardon.waived)
     release = Release(pardon.operator, datetime.now(UTC), pardon.waived)
     async with runtime.conversions.transaction() as opened:
         postback = await opened.get_quarantined(postback_id)
@@ -69,7 +69,6 @@ def _pardoned(postback: Postback, pardon: Pardon, rules: Rules) -> Postback:
     """The postback with the operator's click id in place of its own."""
     if pardon.click_id is None:
         return postback
-    route = rules.catalog.advertisers.get(postback.route or "")
-    names = names_of(route)["click_id"]
+    names = rules.catalog.vocabulary(postback.route).names["click_id"]
     others = [pair for pair in postback.parameters if pair[0].lower() not in names]
-    return replace(postback, parameters=((names[0], pardon.click_id), *others))
+    return postback.but(parameters=((names[0], pardon.click_id), *others))

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from tracker.domain.click import SUBS, Click
+from tracker.domain.click import Click
 from tracker.domain.click_id import ClickFacts, ClickId
 from tracker.store.redis import Client
 
@@ -33,8 +33,8 @@ class _Record(msgspec.Struct, array_like=True, frozen=True):
 
     catalog_version: int
     subs: tuple[str, ...]
-    ad_ids: dict[str, str]
-    params: dict[str, str]
+    ad_ids: Mapping[str, str]
+    params: Mapping[str, str]
     address: str
     user_agent: str
     referrer: str
@@ -96,14 +96,13 @@ def stream_key(shard: int) -> str:
 
 
 def encode_click(click: Click) -> bytes:
-    """The record of a click; its id stands beside it. Empty labels at the end go."""
-    used = max((n for n, sub in enumerate(click.subs, 1) if sub), default=0)
+    """The record of a click; its id stands beside it."""
     return _ENCODER.encode(
         _Record(
             click.catalog_version,
-            click.subs[:used],
-            dict(click.ad_ids),
-            dict(click.params),
+            click.subs,
+            click.ad_ids,
+            click.params,
             click.address,
             click.user_agent,
             click.referrer,
@@ -120,7 +119,7 @@ def decode_click(click_id: ClickId, record: bytes) -> Click:
     return Click(
         id=click_id,
         catalog_version=fields.catalog_version,
-        subs=fields.subs + ("",) * (len(SUBS) - len(fields.subs)),
+        subs=fields.subs,
         ad_ids=fields.ad_ids,
         params=fields.params,
         address=fields.address,

@@ -15,7 +15,7 @@ from psycopg.rows import dict_row
 
 from tracker.domain.catalog import Status
 from tracker.domain.click_id import ClickClass, ClickId
-from tracker.domain.conversion import Change, Conversion, Ledger, Money, scoped_keys
+from tracker.domain.conversion import Change, Conversion, Ledger, Money
 from tracker.domain.errors import NotFoundError
 from tracker.domain.identity import (
     ConversionId,
@@ -26,6 +26,7 @@ from tracker.domain.identity import (
 from tracker.domain.judgement import Proposal
 from tracker.domain.outcome import Outcome, Reason, Verdict
 from tracker.domain.postback import Postback
+from tracker.domain.value import Value
 from tracker.store.partitions import Partitions
 from tracker.store.postgres import (
     Connection,
@@ -176,8 +177,7 @@ update postbacks
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(Value, frozen=True):
     """A postback with its outcome, and what it was understood to speak of."""
 
     postback: Postback
@@ -243,7 +243,7 @@ class LedgerTransaction:
         proposed = {
             key: conversion_id_of(one.postback.id)
             for one in reversed(proposals)
-            for key in scoped_keys(one)
+            for key in one.keys
         }
         if not proposed:
             return Ledger({}, [])

@@ -1,10 +1,12 @@
 """Redis (or Valkey): how connections are made."""
 
-from typing import TypeAlias
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.connection import HiredisRespSerializer
 from redis.exceptions import RedisError, ResponseError
 
 Client: TypeAlias = Redis
@@ -30,7 +32,18 @@ def make_client(url: str, *, connections: int, timeout: float) -> Client:
         # Two round trips at every connect that nobody here reads.
         driver_info=None,
     )
+    pool.connection_class = _packing(pool.connection_class)
     return Redis.from_pool(pool)
+
+
+def _packing(plain: Any) -> Any:
+    """A connection that spells commands in C, as redis-py's blocking ones do."""
+    packer = HiredisRespSerializer()
+    return type(plain.__name__, (plain,), {"pack_command": _method(packer.pack)})
+
+
+def _method(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda _self, *arguments: function(*arguments)
 
 
 async def faults_of(client: Client) -> list[str]:

@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager
 import structlog
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect
-from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -28,6 +27,7 @@ from tracker.flow.start import start
 from tracker.runtime import Runtime, end_tasks, open_runtime
 from tracker.settings import Settings
 from tracker.web import postback, redirect
+from tracker.web.answer import answer, answer_json
 from tracker.web.sandbox import sandbox_routes
 from tracker.web.status import healthz, readyz, render_metrics
 
@@ -55,6 +55,7 @@ class TrackerApp:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._runtime: Runtime | None = None
         status = status_routes()
         own = status[:1] if settings.internal_port else status
         self.pages = Starlette(
@@ -66,43 +67,44 @@ class TrackerApp:
         """Answers one request, or runs the lifespan."""
         path = scope.get("path", "") if scope["type"] == "http" else ""
         if path.startswith(redirect.PREFIX):
-            await self._redirect(scope, receive, send)
+            await self._redirect(scope, send)
         elif path == postback.PREFIX or path.startswith(f"{postback.PREFIX}/"):
-            response = await self._postback(scope, receive)
-            await response(scope, receive, send)
+            await self._postback(scope, receive, send)
         else:
             await self.pages(scope, receive, send)
 
     @property
     def runtime(self) -> Runtime:
         """What is open; there is none before the lifespan has begun."""
-        runtime: Runtime = self.pages.state.runtime
-        return runtime
+        if self._runtime is None:
+            raise RuntimeError("the application is not open")
+        return self._runtime
 
-    async def _redirect(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _redirect(self, scope: Scope, send: Send) -> None:
         if scope["method"] not in redirect.METHODS:
-            await _text(*_WRONG_METHOD)(scope, receive, send)
+            await _say(send, *_WRONG_METHOD)
             return
         try:
             await redirect.redirect(self.runtime, scope, send)
         except Exception as error:  # noqa: BLE001 - answered by the table
-            await _text(*_answer_to(error))(scope, receive, send)
+            await _say(send, *_answer_to(error))
 
-    async def _postback(self, scope: Scope, receive: Receive) -> Response:
+    async def _postback(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] not in postback.METHODS:
-            return _text(*_WRONG_METHOD)
+            await _say(send, *_WRONG_METHOD)
+            return
         try:
-            return await postback.receive_postback(self.runtime, scope, receive)
+            await postback.receive_postback(self.runtime, scope, receive, send)
         except Exception as error:  # noqa: BLE001 - answered by the table
             status, sentence = _answer_to(error)
             metrics.POSTBACKS_FAILED.labels(str(status)).inc()
-            return JSONResponse({"status": "failed", "reason": sentence}, status)
+            await answer_json(send, status, {"status": "failed", "reason": sentence})
 
     @asynccontextmanager
     async def _open(self, pages: Starlette) -> AsyncIterator[None]:
         async with open_runtime(self._settings) as runtime:
             await start(runtime)
-            pages.state.runtime = runtime
+            pages.state.runtime = self._runtime = runtime
             following = asyncio.create_task(
                 follow_catalog(runtime, applies_edits=False)
             )
@@ -132,12 +134,13 @@ def status_routes() -> list[Route]:
 
 
 def _answer_to(error: Exception) -> tuple[int, str]:
-    for kind, answer in _ANSWERS.items():
+    for kind, known in _ANSWERS.items():
         if isinstance(error, kind):
-            return answer
+            return known
     log.error("request.failed", exc_info=error)
     return _UNEXPECTED
 
 
-def _text(status: int, sentence: str) -> Response:
-    return PlainTextResponse(f"{sentence}\n", status, headers=redirect.HEADERS)
+async def _say(send: Send, status: int, sentence: str) -> None:
+    headers = redirect.HEADERS
+    await answer(send, status, f"{sentence}\n".encode(), headers=headers)

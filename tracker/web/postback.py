@@ -8,12 +8,10 @@ from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.formparsers import MultiPartException, MultiPartParser
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.types import Receive, Scope
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
 
-from tracker.domain.catalog import Advertiser, Reply
-from tracker.domain.errors import NotFoundError
+from tracker.domain.catalog import Reply
 from tracker.domain.identity import new_postback_id
 from tracker.domain.outcome import Outcome, Reason
 from tracker.domain.postback import (
@@ -23,11 +21,11 @@ from tracker.domain.postback import (
     Postback,
     clean,
     conceal,
-    names_of,
 )
 from tracker.flow.postback import accept_postback
 from tracker.logs import mask
 from tracker.runtime import Runtime
+from tracker.web.answer import answer, answer_json
 from tracker.web.client import client_address, header
 from tracker.web.query import read_pairs
 
@@ -44,13 +42,14 @@ UNREAD = "(unread body)"
 
 
 async def receive_postback(
-    runtime: Runtime, scope: Scope, receive: Receive
-) -> Response:
-    """The answer to a postback: true, at once, and with a stable reason."""
+    runtime: Runtime, scope: Scope, receive: Receive, send: Send
+) -> None:
+    """Answers a postback: truly, at once, and with a stable reason."""
     body = await _body(scope, receive)
-    postback, advertiser = await _postback(runtime, scope, body)
+    postback = await _postback(runtime, scope, body)
+    advertiser = runtime.catalog.advertisers.get(postback.route or "")
     outcome = await accept_postback(runtime, postback)
-    return _answer(outcome, advertiser.reply if advertiser else Reply())
+    await _answer(send, outcome, advertiser.reply if advertiser else Reply())
 
 
 async def _body(scope: Scope, receive: Receive) -> bytes:
@@ -59,26 +58,30 @@ async def _body(scope: Scope, receive: Receive) -> bytes:
 
     Raises ClientDisconnect for one that was cut off: half an amount is no amount.
     """
-    body = b""
-    async for chunk in Request(scope, receive).stream():
-        body += chunk
-        if len(body) > MAX_BYTES:
-            break
+    body, is_over = b"", not _has_body(scope)
+    while not is_over and len(body) <= MAX_BYTES:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body += message.get("body", b"")
+        is_over = not message.get("more_body", False)
     return body
 
 
-async def _postback(
-    runtime: Runtime, scope: Scope, body: bytes
-) -> tuple[Postback, Advertiser | None]:
+def _has_body(scope: Scope) -> bool:
+    """HTTP/1.1 announces one (RFC 9112, 6.3)."""
+    names = dict(scope["headers"])
+    return b"content-length" in names or b"transfer-encoding" in names
+
+
+async def _postback(runtime: Runtime, scope: Scope, body: bytes) -> Postback:
     route = _route(scope["path"])
-    advertiser = _advertiser(runtime, route)
     pairs, fault = await _parameters(scope, body)
-    names = dict(names_of(advertiser))
-    if advertiser is None:
-        names["token"] += runtime.catalog.token_names
-    parameters, digest = conceal(pairs, names, runtime.hasher, _bearer(scope))
+    parameters, digest = conceal(
+        pairs, runtime.catalog.vocabulary(route), runtime.hasher, _bearer(scope)
+    )
     now = datetime.now(UTC)
-    postback = Postback(
+    return Postback(
         id=new_postback_id(now),
         received_at=now,
         method=scope["method"],
@@ -89,7 +92,6 @@ async def _postback(
         token_digest=digest,
         fault=fault,
     )
-    return postback, advertiser
 
 
 def _bearer(scope: Scope) -> str:
@@ -101,13 +103,6 @@ def _bearer(scope: Scope) -> str:
 def _route(path: str) -> str | None:
     name = clean(path).removeprefix(PREFIX).strip("/").split("/")[0]
     return name[:64] or None
-
-
-def _advertiser(runtime: Runtime, route: str | None) -> Advertiser | None:
-    try:
-        return runtime.catalog.advertiser(route) if route else None
-    except NotFoundError:
-        return None
 
 
 async def _parameters(scope: Scope, body: bytes) -> tuple[Pairs, Reason]:
@@ -189,17 +184,19 @@ async def _multipart(scope: Scope, body: bytes) -> Pairs:
     ]
 
 
-def _answer(outcome: Outcome, reply: Reply) -> Response:
+async def _answer(send: Send, outcome: Outcome, reply: Reply) -> None:
     is_good = outcome.http_status < 300  # noqa: PLR2004 - the 2xx
     status = 200 if reply.always_200 else outcome.http_status
     if is_good and reply.body is not None:
-        return Response(reply.body, status, media_type=reply.content_type)
-    return JSONResponse(
-        {
-            "status": outcome.verdict,
-            "reason": outcome.reason,
-            "conversion_id": outcome.conversion_id,
-            "postback_id": outcome.postback_id,
-        },
-        status,
-    )
+        await answer(send, status, reply.body.encode(), reply.content_type)
+    else:
+        await answer_json(
+            send,
+            status,
+            {
+                "status": outcome.verdict,
+                "reason": outcome.reason,
+                "conversion_id": outcome.conversion_id,
+                "postback_id": outcome.postback_id,
+            },
+        )

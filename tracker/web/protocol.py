@@ -13,9 +13,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 MAX_URL = 60_000
 """Bytes of a URL that are read; the rest is cut."""
 
-MAX_HEADERS = 64 * 1024
-"""Bytes of headers that are taken in."""
+MAX_HEAD = 64 * 1024
+"""Bytes of a head whose end has not come that are taken in."""
 
+_SOUND_LINE = re.compile(rb"[A-Z]+ [\x21-\x7e]+ HTTP/1\.[01]\r\n")
 _REQUEST_LINE = re.compile(rb"(GET|HEAD|POST) (/[^\r\n]*) (HTTP/1\.[01]\r?\n)")
 _NEVER_RAW = re.compile(rb"[^\x21-\x7e]")
 
@@ -23,31 +24,32 @@ _NEVER_RAW = re.compile(rb"[^\x21-\x7e]")
 class ForgivingProtocol(HttpToolsProtocol):
     """Reads what can be understood of a URL."""
 
+    _unfinished = 0
+
     def data_received(self, data: bytes) -> None:
         """At the start of a request, its URL is made one that httptools reads."""
         is_idle = self.cycle is None or self.cycle.response_complete
-        super().data_received(_mended(data) if is_idle else data)
-
-    def on_message_begin(self) -> None:
-        """Every request has its own allowance."""
-        super().on_message_begin()
-        self._header_bytes = 0
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Beyond the allowance raises ValueError, which is answered with 400."""
-        self._header_bytes += len(name) + len(value)
-        if self._header_bytes > MAX_HEADERS:
-            raise ValueError("more headers than anybody needs")
-        super().on_header(name, value)
+        is_sound = not is_idle or _SOUND_LINE.match(data)
+        super().data_received(data if is_sound else _mended(data))
+        self._bound_head(len(data))
 
     def on_url(self, url: bytes) -> None:
         """A piece of the URL; it may come in several."""
-        super().on_url(url[: MAX_URL - len(self.url)])
+        self.url += url[: MAX_URL - len(self.url)]
+
+    def _bound_head(self, received: int) -> None:
+        """A scope has no method before its head is complete."""
+        if self.scope is None or "method" in self.scope:
+            self._unfinished = 0
+            return
+        self._unfinished += received
+        if self._unfinished > MAX_HEAD:
+            self.send_400_response("There are more headers than anybody needs.")
 
 
 def _mended(data: bytes) -> bytes:
     found = _REQUEST_LINE.match(data)
-    if found is None or not _NEVER_RAW.search(found[2]):
+    if found is None:
         return data
     target = _NEVER_RAW.sub(_percent_encoded, found[2])
     return b"%b %b %b%b" % (found[1], target, found[3], data[found.end() :])

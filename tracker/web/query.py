@@ -5,13 +5,12 @@ from urllib.parse import unquote_plus
 
 def read_pairs(text: str) -> list[tuple[str, str]]:
     """Names and values in the order they came; without a value it is empty."""
-    pairs = []
-    for part in text.split("&"):
-        name, _, value = part.partition("=")
-        if name:
-            pairs.append((_decoded(name), _decoded(value)))
+    spelled = [part.partition("=") for part in text.split("&")]
+    pairs = [(name, value) for name, _, value in spelled if name]
+    if "%" in text or "+" in text:
+        return [(_decoded(name), _decoded(value)) for name, value in pairs]
     return pairs
 
 
 def _decoded(text: str) -> str:
-    return unquote_plus(text, errors="replace") if "%" in text or "+" in text else text
+    return unquote_plus(text, errors="replace")

@@ -23,19 +23,16 @@ METHODS = ("GET", "HEAD")
 MAX_QUERY = 16 * 1024
 """Bytes of a query that are read; the visitor arrives whatever stands behind."""
 
-HEADERS = {
-    "cache-control": "no-store",
-    "referrer-policy": "no-referrer",
-    "x-robots-tag": "noindex, nofollow",
-}
+HEADERS = (
+    (b"cache-control", b"no-store"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-robots-tag", b"noindex, nofollow"),
+)
 
-_HEAD = [
-    *((name.encode(), value.encode()) for name, value in HEADERS.items()),
-    (b"content-length", b"0"),
-]
+_HEAD = (*HEADERS, (b"content-length", b"0"))
 _BODY = {"type": "http.response.body", "body": b""}
 
-_PREFETCHING = (b"sec-purpose", b"purpose", b"x-purpose", b"x-moz")
+_PREFETCHING = frozenset((b"sec-purpose", b"purpose", b"x-purpose", b"x-moz"))
 _PREFETCH_WORDS = (b"prefetch", b"prerender", b"preview")
 _URL_PUNCTUATION = "!#$%&'()*+,/:;=?@[]~"
 
@@ -74,6 +71,8 @@ def read_query(query: str) -> dict[str, str]:
 def _click_class(method: str, headers: Mapping[bytes, bytes]) -> ClickClass:
     if method == "HEAD":
         return ClickClass.HEAD
+    if _PREFETCHING.isdisjoint(headers):
+        return ClickClass.VISIT
     purposes = [headers[name].lower() for name in _PREFETCHING if name in headers]
     if any(word in purpose for word in _PREFETCH_WORDS for purpose in purposes):
         return ClickClass.PREFETCH

@@ -1,0 +1,125 @@
+"""What an advertiser calls things, and what a postback so says."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
+
+from tracker.domain.value import Value
+
+Meaning = Literal[
+    "click_id", "transaction_id", "goal", "status", "amount", "currency",
+    "revenue", "offer", "token",
+]  # fmt: skip
+"""What a parameter of a postback can stand for."""
+
+Names = Mapping[Meaning, tuple[str, ...]]
+Pairs = Iterable[tuple[str, str]]
+
+CANONICAL: Names = {
+    "click_id": ("click_id",),
+    "transaction_id": ("transaction_id",),
+    "goal": ("goal",),
+    "status": ("status",),
+    "amount": ("amount",),
+    "currency": ("currency",),
+    "revenue": ("revenue",),
+    "offer": ("offer",),
+    "token": ("token",),
+}
+"""Our own names; an advertiser's names for a meaning take their place."""
+
+GENERIC: Names = {**CANONICAL, "click_id": ("click_id", "cid", "clickid", "subid")}
+"""The names on the route that serves all advertisers."""
+
+# Other names that senders use for what must never be stored.
+_SECRETS = frozenset({
+    "access_token", "api_key", "apikey", "auth", "hash", "key", "password", "secret",
+    "secure", "security_token", "sig", "sign", "signature",
+})  # fmt: skip
+
+# Placeholders that senders leave as text when they have nothing to put in:
+# {x} {{x}} ${x} $!{x} [x] [[x]] [=x=] [%x%] %x% #x# ##x## __X__ !!!x!!!
+_UNFILLED = re.compile(
+    r"\$?!?\{.*\}|\[.*\]|%[A-Za-z_]+%|#+[A-Za-z_ ]+#+|__[A-Za-z_]+__|!!!.*!!!"
+    r"|REPLACE|OPTIONAL"
+)
+
+
+class Statement(Value, frozen=True):
+    """
+    What a postback says, by meaning; an empty value counts as absent.
+
+    `unclear` are the meanings that were sent twice with different values.
+    """
+
+    values: Mapping[Meaning, str] = {}
+    unclear: frozenset[Meaning] = frozenset()
+
+    def get(self, meaning: Meaning) -> str | None:
+        """The value of a meaning, None where there is none."""
+        return self.values.get(meaning)
+
+    def unfilled(self) -> bool:
+        """Whether a macro of the sender's was left as text."""
+        return any(
+            _UNFILLED.fullmatch(value)
+            for meaning, value in self.values.items()
+            if meaning != "token"
+        )
+
+
+class Vocabulary:
+    """
+    The names of parameters: what each means, and which of them hold a secret.
+
+    `names` are the spellings of each meaning, lower-cased, the preferred one first.
+    """
+
+    def __init__(self, names: Names) -> None:
+        self.names = names
+        self._meanings = _by_spelling(names)
+        self._tokens = _by_spelling({"token": names["token"]})
+        told = {*_by_spelling(names)} - {*names["token"]}
+        self._secrets = (_SECRETS - told) | {*names["token"], *CANONICAL["token"]}
+
+    def read(self, parameters: Pairs) -> Statement:
+        """Of several names for a meaning, the preferred one of those sent counts."""
+        return _read(parameters, self._meanings)
+
+    def read_token(self, parameters: Pairs) -> Statement:
+        """What they say of the token alone."""
+        return _read(parameters, self._tokens)
+
+    def hides(self, name: str) -> bool:
+        """Whether the value is a secret; of `auth.token` it is `token` that counts."""
+        return name.lower().rpartition(".")[2] in self._secrets
+
+
+def _by_spelling(names: Names) -> dict[str, list[tuple[int, Meaning]]]:
+    """For each spelling what it may mean, and how many are preferred to it."""
+    found: dict[str, list[tuple[int, Meaning]]] = {}
+    for meaning, spellings in names.items():
+        for rank, spelling in enumerate(spellings):
+            found.setdefault(spelling, []).append((rank, meaning))
+    return found
+
+
+def _read(
+    parameters: Pairs, meanings: Mapping[str, Sequence[tuple[int, Meaning]]]
+) -> Statement:
+    values: dict[Meaning, str] = {}
+    ranks: dict[Meaning, int] = {}
+    unclear: set[Meaning] = set()
+    for name, value in parameters:
+        known = meanings.get(name.lower())
+        said = value.strip() if known else ""
+        if not known or not said:
+            continue
+        for rank, meaning in known:
+            best = ranks.get(meaning)
+            if best is None or rank < best:
+                ranks[meaning], values[meaning] = rank, said
+                unclear.discard(meaning)
+            elif rank == best and values[meaning] != said:
+                unclear.add(meaning)
+    return Statement(values, frozenset(unclear))
