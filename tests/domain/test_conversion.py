@@ -130,6 +130,17 @@ def test_what_is_settled_in_the_same_batch_is_seen_by_the_next():
     assert (len(ledger.created), len(ledger.updated)) == (1, 0)
 
 
+def test_a_change_is_told_as_the_conversion_then_was():
+    """The transaction was named later; in a batch that is a moment later."""
+    rules, ledger = the_rules(a_goal(on_repeat="add")), Ledger({}, [])
+    click_id = a_click_id()
+    for said in ({}, {"transaction_id": "t-1"}):
+        decide(ledger, rules, a_postback(click_id, **said))
+
+    left = [ledger.get_after(change).transaction_id for change in ledger.changes]
+    assert left == [None, "t-1"]
+
+
 def test_a_postback_that_was_overtaken_undoes_nothing():
     """The rejection arrived later, though it is judged first."""
     rules = the_rules(a_goal(), reopen=True)

@@ -138,6 +138,7 @@ class Ledger:
         self._conversions = {one.id: one for one in conversions}
         self._applied = set(applied)
         self._learned: set[ConversionId] = set()
+        self._after: dict[ChangeId, Conversion] = {}
         self.changes: list[Change] = []
         self.claimed: dict[tuple[str, str], ConversionId] = {}
 
@@ -160,6 +161,10 @@ class Ledger:
     def get(self, conversion_id: ConversionId) -> Conversion:
         """A conversion as it stands."""
         return self._conversions[conversion_id]
+
+    def get_after(self, change: Change) -> Conversion:
+        """The conversion as this change left it, whatever it became since."""
+        return self._after[change.id]
 
     def decide(self, proposal: Proposal, rules: Rules) -> Outcome:
         """
@@ -299,7 +304,7 @@ class Ledger:
             money=conversion.money,
             cause=cause,
         )
-        self._conversions[conversion.id] = conversion
+        self._conversions[conversion.id] = self._after[change.id] = conversion
         self._applied.add((conversion.id, cause.fingerprint))
         self.changes.append(change)
         return change

@@ -70,7 +70,7 @@ async def write_changes(
 def _owed(
     change: Change, decided: Decided, clicks: Mapping[ClickId, Click | None]
 ) -> Iterable[Delivery]:
-    conversion = decided.ledger.get(change.conversion_id)
+    conversion = decided.ledger.get_after(change)
     partner = decided.catalog.partner(conversion.partner)
     click = clicks[conversion.click_id]
     return owed_deliveries(change, conversion, partner, click, decided.catalog)
