@@ -41,6 +41,8 @@ offers:
       sale: {payout: 8%, revenue: 12%, once_per: transaction}
       upsell: {payout: 10%, revenue: 20%, on_repeat: add}
       install: {payout: 1, revenue: 2, status: pending, on_repeat: update}
+      trial: {payout: 1, revenue: 2, once_per: transaction, scope: click}
+      refill: {payout: 5%, revenue: 10%, once_per: postback}
     deeplinks: [shop.acme.example]
     limits: {amount: 5000}
   closed:
