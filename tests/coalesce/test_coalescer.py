@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from tracker.coalesce import Bounds, Coalescer, Faults, each_or_error
 from tracker.domain.errors import OverloadedError, StoreUnavailableError
+from tracker.runtime import end_tasks
 
 
 class Poisoned(Exception):  # noqa: N818 - a bad item, not an error of ours
@@ -191,6 +192,48 @@ async def test_closing_waits_for_what_was_taken_in(coalescer, store):
     store.open.set()
     await closing
     assert [task.result() for task in tasks] == [n * 2 for n in range(10)]
+
+
+async def test_halves_of_a_bad_batch_keep_the_order_of_arrival(coalescer, store):
+    store.bad = frozenset({3})
+    tasks = await submitted(coalescer, range(8))
+    store.open.set()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+    taken = chain(*(batch for batch in store.batches if 3 not in batch))
+    assert list(taken) == [0, 1, 2, 4, 5, 6, 7]
+
+
+async def test_who_submits_without_end_does_not_keep_another_waiting(coalescer, store):
+    """Twelve come again as soon as they are answered; one waits for its turn, once."""
+    store.open.set()
+
+    async def greedy():
+        while True:
+            await coalescer.submit(0)
+
+    crowd = [asyncio.create_task(greedy()) for _ in range(12)]
+    await asyncio.sleep(0)
+    began = len(store.batches)
+    async with asyncio.timeout(5):
+        await coalescer.submit(1)
+    await end_tasks(crowd)
+
+    # Eight of those before it go first, and then the four others, and it.
+    assert any(1 in batch for batch in store.batches[began : began + 2])
+
+
+async def test_who_goes_away_while_waiting_leaves_the_order_as_it_was(coalescer, store):
+    tasks = await submitted(coalescer, range(16))
+    await asyncio.sleep(0)
+    for leaves in (tasks[2], tasks[10]):
+        leaves.cancel()
+    store.open.set()
+    answers = await asyncio.gather(*tasks, return_exceptions=True)
+
+    assert list(chain(*store.batches)) == list(range(16))
+    cancelled = [isinstance(one, asyncio.CancelledError) for one in answers]
+    assert [n for n, is_so in enumerate(cancelled) if is_so] == [2, 10]
 
 
 @given(
