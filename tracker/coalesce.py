@@ -91,8 +91,7 @@ class Coalescer(Generic[Item, Result]):
         answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, answer))
         self._patience.watch(answer)
-        if self._sets_out(len(self._runners)):
-            self._runners.add(asyncio.create_task(self._run()))
+        self._send_another()
         return await answer
 
     async def close(self) -> None:
@@ -100,6 +99,10 @@ class Coalescer(Generic[Item, Result]):
         while self._runners:
             await asyncio.wait(self._runners)
         self._patience.end()
+
+    def _send_another(self) -> None:
+        if self._sets_out(len(self._runners)):
+            self._runners.add(asyncio.create_task(self._run()))
 
     def _sets_out(self, others: int) -> bool:
         """Begins to gather the next batch, if one may go beside so many others."""
@@ -131,11 +134,18 @@ class Coalescer(Generic[Item, Result]):
         finally:
             self._is_gathering = False
 
+    def _next_size(self) -> int:
+        """Half of many, so that one half is decided while the other is written."""
+        size = len(self._waiting)
+        if len(self._runners) == 1 and size >= 2 * self._bounds.beside:
+            size //= 2
+        return min(size, self._bounds.batch)
+
     async def _run_batch(self) -> None:
         await self._gather()
-        size = min(len(self._waiting), self._bounds.batch)
-        batch = [self._waiting.popleft() for _ in range(size)]
-        self._sizes.observe(size)
+        batch = [self._waiting.popleft() for _ in range(self._next_size())]
+        self._send_another()
+        self._sizes.observe(len(batch))
         items = [item for item, _ in batch]
         results = await each_or_error(items, self._story, self._faults.is_poison)
         for (_, answer), result in zip(batch, results, strict=True):

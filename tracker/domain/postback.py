@@ -1,4 +1,4 @@
-"""An inbound postback: what an advertiser's server said, in its words and in ours."""
+"""An inbound postback: what an advertiser's server sent, its secrets replaced."""
 
 import hmac
 from collections.abc import Iterable, Sequence
