@@ -7,15 +7,18 @@ only looks like a name is refused. Nothing a partner does raises an error here.
 """
 
 import asyncio
+import re
 import socket
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from functools import lru_cache
 from ipaddress import IPv4Address, ip_address
 from typing import Self
 
 import aiohttp
+from aiohttp import hdrs
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
@@ -39,6 +42,14 @@ RESOLVER_THREADS = 64
 
 _MAX_DETAIL = 200
 _AN_UNUSED_PORT = 9
+_TIMEOUT = aiohttp.ClientTimeout(connect=CONNECT_SECONDS, sock_connect=CONNECT_SECONDS)
+
+_URL = re.compile(r"((?i:https?)://[^/?#@\\]+)([^#]*)(?:#.*)?")
+# Whatever else a URL holds was percent-encoded before.
+_VISIBLE = re.compile(r"[!-~]*")
+# 101 is an answer to a question that is not asked here.
+_INTERIM = frozenset(range(100, 200)) - {101}
+_CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 _Sockaddr = tuple[
     int | socket.AddressFamily,
@@ -99,6 +110,10 @@ class Sender:
     """
     Sends requests; use it as an async context manager, or close it.
 
+    Connections and the reading of answers are aiohttp's. Its session is left out:
+    what it adds (cookies, redirects, proxies) is not wanted here, and costs more
+    than all the rest of a call.
+
     Calls at once are bounded by who claims deliveries, not here: a call that
     waited for a place would be charged to its partner.
     """
@@ -106,7 +121,7 @@ class Sender:
     def __init__(self, allowed: Iterable[Network] = ()) -> None:
         self._guard = AddressGuard(allowed)
         self._resolver: GuardedResolver | None = None
-        self._session: aiohttp.ClientSession | None = None
+        self._connector: aiohttp.TCPConnector | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -116,82 +131,130 @@ class Sender:
 
     async def close(self) -> None:
         """Closes every connection; calls under way end with an answer that says so."""
-        if self._session is not None and self._resolver is not None:
-            await self._session.close()
+        if self._connector is not None and self._resolver is not None:
+            await self._connector.close()
             await self._resolver.close()
-        self._session = self._resolver = None
+        self._connector = self._resolver = None
 
     async def send(self, request: Request) -> Answer:
         """What came of it: an answer, or why there is none. Only cancelling raises."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
-            answer = await self._call(request)
+            answer = await self._call(request, began + TOTAL_SECONDS)
         except Exception as error:  # noqa: BLE001 - what a partner does is a result
             answer = Answer(None, failure=_failure(error), detail=_detail(error))
         return replace(answer, duration=timedelta(seconds=loop.time() - began))
 
-    async def _call(self, request: Request) -> Answer:
-        url = URL(request.url, encoded=True)
-        if is_odd_literal(url.raw_host or ""):
-            raise ForbiddenAddressError("the host is an address in an odd spelling")
-        async with self._open().request(
-            request.method,
-            url,
-            headers={"Accept-Encoding": "identity", **request.headers},
-            data=request.body or None,
-            allow_redirects=False,
-        ) as response:
-            body, failure, detail = await _read(response)
-            retry_after = response.headers.get("Retry-After", "")
-            return Answer(
-                response.status,
-                body,
-                retry_after=retry_after,
-                failure=failure,
-                detail=detail,
-            )
+    async def _call(self, request: Request, deadline: float) -> Answer:
+        server, target = _split(request.url)
+        origin = _origin(server)
+        message = _message(request, target, origin.headers[hdrs.HOST])
+        try:
+            return await self._exchange(origin, message, deadline)
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+            if request.method != "GET" or isinstance(
+                error, aiohttp.ClientConnectorError
+            ):
+                raise
+            # A connection that was kept may be closed at any time (RFC 9110, 9.2.2).
+            return await self._exchange(origin, message, deadline)
 
-    def _open(self) -> aiohttp.ClientSession:
+    async def _exchange(
+        self, origin: aiohttp.ClientRequest, message: bytes, deadline: float
+    ) -> Answer:
+        connection = await self._open().connect(origin, [], _TIMEOUT)
+        try:
+            return await _converse(connection, message, deadline)
+        finally:
+            # One that was released before is in use again, and is left alone.
+            connection.close()
+
+    def _open(self) -> aiohttp.TCPConnector:
         """Made at the first call, in the event loop that it belongs to."""
-        if self._session is None:
+        if self._connector is None:
             self._resolver = GuardedResolver(self._guard)
-            self._session = _session(self._guard, self._resolver)
-        return self._session
+            self._connector = aiohttp.TCPConnector(
+                resolver=self._resolver,
+                socket_factory=self._guard.make_socket,
+                ttl_dns_cache=DNS_CACHE_SECONDS,
+                limit=0,
+            )
+        return self._connector
 
 
-def _session(guard: AddressGuard, resolver: GuardedResolver) -> aiohttp.ClientSession:
-    connector = aiohttp.TCPConnector(
-        resolver=resolver,
-        socket_factory=guard.make_socket,
-        ttl_dns_cache=DNS_CACHE_SECONDS,
-        limit=0,
+def _split(url: str) -> tuple[str, str]:
+    """Scheme, host and port; and the rest as it is, without the fragment."""
+    found = _URL.fullmatch(url)
+    if found is None or not _VISIBLE.fullmatch(url):
+        raise aiohttp.InvalidURL(url)
+    server, target = found.groups()
+    return server, target if target.startswith("/") else f"/{target}"
+
+
+@lru_cache(maxsize=16384)
+def _origin(server: str) -> aiohttp.ClientRequest:
+    """What aiohttp knows a server by; raises for one that no URL can name."""
+    try:
+        url = URL(server, encoded=True)
+    except ValueError:
+        raise aiohttp.InvalidURL(server) from None
+    if is_odd_literal(url.raw_host or ""):
+        raise ForbiddenAddressError("the host is an address in an odd spelling")
+    return aiohttp.ClientRequest("GET", url)
+
+
+def _message(request: Request, target: str, host: str) -> bytes:
+    """The request as it stands on the wire."""
+    headers = {"Host": host, "Accept": "*/*", "Accept-Encoding": "identity"}
+    headers |= request.headers
+    if request.method != "GET" or request.body:
+        headers["Content-Length"] = str(len(request.body))
+    lines = [f"{name}: {value}" for name, value in headers.items()]
+    if any(map(_CONTROLS.search, lines)):
+        raise ValueError("a header of more than one line")
+    head = "\r\n".join([f"{request.method} {target} HTTP/1.1", *lines])
+    return f"{head}\r\n\r\n".encode() + request.body
+
+
+async def _converse(
+    connection: aiohttp.connector.Connection, message: bytes, deadline: float
+) -> Answer:
+    protocol, transport = connection.protocol, connection.transport
+    if protocol is None or transport is None or protocol.should_close:
+        # Something came unasked since the last call: it answers nothing.
+        raise aiohttp.ServerDisconnectedError
+    protocol.set_response_params(read_until_eof=True, auto_decompress=False)
+    transport.write(message)
+    async with asyncio.timeout_at(deadline):
+        head, content = await protocol.read()
+        while head.code in _INTERIM:
+            head, content = await protocol.read()
+    body, failure, detail = await _read(content, deadline)
+    connection.release()
+    return Answer(
+        head.code,
+        body,
+        retry_after=head.headers.get(hdrs.RETRY_AFTER, ""),
+        failure=failure,
+        detail=detail,
     )
-    return aiohttp.ClientSession(
-        connector=connector,
-        timeout=aiohttp.ClientTimeout(
-            total=TOTAL_SECONDS, connect=CONNECT_SECONDS, sock_connect=CONNECT_SECONDS
-        ),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        # What is never unpacked cannot explode, and only the start is looked at.
-        auto_decompress=False,
-        trust_env=False,
-        skip_auto_headers=("User-Agent", "Content-Type"),
-    )
 
 
-async def _read(response: aiohttp.ClientResponse) -> tuple[bytes, Failure, str]:
+async def _read(
+    content: aiohttp.StreamReader, deadline: float
+) -> tuple[bytes, Failure, str]:
     """The start of the body; a status that came is kept though the body breaks off."""
     body = bytearray()
     try:
-        while len(body) < MAX_ANSWER:
-            chunk = await response.content.read(MAX_ANSWER - len(body))
-            if not chunk:
-                return bytes(body), Failure.NONE, ""
-            body += chunk
+        async with asyncio.timeout_at(deadline):
+            while len(body) < MAX_ANSWER:
+                chunk = await content.read(MAX_ANSWER - len(body))
+                if not chunk:
+                    return bytes(body), Failure.NONE, ""
+                body += chunk
     except (aiohttp.ClientError, OSError) as error:
         return bytes(body), _failure(error), _detail(error)
-    response.close()
     return bytes(body), Failure.NONE, f"cut at {MAX_ANSWER} bytes"
 
 

@@ -230,7 +230,7 @@ async def test_an_error_of_the_library_is_a_result_too(
     def fail(*_args, **_kwargs):
         raise RuntimeError("the transport is closed")
 
-    monkeypatch.setattr(aiohttp.ClientSession, "request", fail)
+    monkeypatch.setattr(aiohttp.TCPConnector, "connect", fail)
     answer = await sender.send(a_request(partner_inbox.url()))
 
     assert answer.failure is Failure.BROKEN_ANSWER

@@ -27,7 +27,7 @@ from tracker.domain.click import Click
 from tracker.domain.conversion import Change, Conversion
 from tracker.domain.errors import NotFoundError, TemplateError
 from tracker.domain.identity import ChangeId, ConversionId, DeliveryId, delivery_id
-from tracker.domain.macros import expand_text, expand_url, parse_template
+from tracker.domain.macros import Template, expand_text, expand_url, parse_template
 from tracker.domain.money import to_minor_unit
 from tracker.domain.value import Value
 
@@ -63,6 +63,7 @@ _GONE = 410
 _SECONDS = re.compile(r"\d{1,9}", re.ASCII)
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
 _URL_CHARACTERS = "".join(map(chr, range(0x21, 0x7F)))
+_VISIBLE = re.compile(r"[!-~]*")
 _USER_AGENT = f"tracker/{__version__}"
 
 
@@ -301,17 +302,19 @@ def build_request(
     or a line, or change where the call goes.
     """
     try:
-        url = parse_template(postback.url)
-        macros.check_url(url, secrets)
+        url = _checked(postback.url, secrets)
         content_type, body = _body(postback, values, secrets)
         headers = _own_headers(postback, values, secrets) | content_type
         headers |= _standard_headers(postback, secrets, delivery, body, now)
     except KeyError as missing:
         raise TemplateError(f"the secret {missing} is not set") from None
+    called = shown = _ascii(expand_url(url, values, secrets))
+    if url.secrets:
+        shown = _ascii(expand_url(url, values, macros.masked(secrets)))
     return Request(
         method=postback.method,
-        url=_ascii(expand_url(url, values, secrets)),
-        masked_url=_ascii(expand_url(url, values, macros.masked(secrets))),
+        url=called,
+        masked_url=shown,
         headers=headers,
         body=body,
     )
@@ -411,6 +414,19 @@ def _held_reason(
     return None
 
 
+def _checked(url: str, secrets: Mapping[str, str]) -> Template:
+    """The template; raises TemplateError for one that leads anywhere."""
+    names = parse_template(url).secrets
+    return _checked_once(url, tuple((name, secrets[name]) for name in names))
+
+
+@lru_cache(maxsize=16384)
+def _checked_once(url: str, known: tuple[tuple[str, str], ...]) -> Template:
+    template = parse_template(url)
+    macros.check_url(template, dict(known))
+    return template
+
+
 def _templates(postback: PartnerPostback) -> Sequence[str]:
     named = (postback.form or {}, postback.json or {}, postback.headers)
     return [postback.url, *(text for texts in named for text in texts.values())]
@@ -454,6 +470,8 @@ def _time(moment: datetime) -> str:
 
 def _ascii(url: str) -> str:
     """Whatever a URL may not hold is percent-encoded, and nothing else is touched."""
+    if _VISIBLE.fullmatch(url):
+        return url
     return quote(url, safe=_URL_CHARACTERS, errors="replace")
 
 

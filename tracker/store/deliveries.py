@@ -9,14 +9,13 @@ All times are Postgres' own (`tracker_now()`), so that no worker's clock matters
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, cast
 from uuid import UUID
 
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
-from psycopg.types.json import Jsonb
 
 from tracker.domain.delivery import (
     MAX_AGE,
@@ -37,7 +36,7 @@ from tracker.domain.errors import (
 )
 from tracker.domain.identity import DeliveryId
 from tracker.store.lanes import pause_lanes
-from tracker.store.postgres import Connection, Pool, transaction
+from tracker.store.postgres import Connection, Pool, as_rows, transaction
 
 CHANNEL = "tracker_deliveries"
 
@@ -118,7 +117,7 @@ class Backlog:
 INSERT = """
 with owed as (
     select *
-    from   jsonb_to_recordset(%(deliveries)s) as owed (
+    from   json_to_recordset(%(deliveries)s) as owed (
                id text, change_id text, conversion_id text, partner text,
                postback text, lane text, number integer, macro_values jsonb,
                has_click boolean, held_reason text)
@@ -273,7 +272,7 @@ insert into delivery_attempts (
     http_status, answer, error)
 select (started_at at time zone 'UTC')::date, delivery_id, round, number, outcome,
        started_at, duration_ms, method, url, http_status, answer, error
-from   jsonb_to_recordset(%(attempts)s) as attempt (
+from   json_to_recordset(%(attempts)s) as attempt (
            delivery_id text, round integer, number integer, outcome text,
            started_at timestamptz, duration_ms integer, method text, url text,
            http_status integer, answer text, error text)
@@ -282,7 +281,7 @@ from   jsonb_to_recordset(%(attempts)s) as attempt (
 ARCHIVE = """
 with done as (
     select *
-    from   jsonb_to_recordset(%(done)s) as done (
+    from   json_to_recordset(%(done)s) as done (
                id text, outcome text, reason text, uncounted integer)
 ),
 gone as (
@@ -313,7 +312,7 @@ set    lease_token = null,
            select 'paused_lane'
            from   lanes
            where  lanes.lane = deliveries.lane and lanes.paused_at is not null))
-from   jsonb_to_recordset(%(again)s) as again (
+from   json_to_recordset(%(again)s) as again (
            id text, delay double precision, held_reason text, uncounted integer)
 where  deliveries.id = again.id
 """
@@ -321,7 +320,7 @@ where  deliveries.id = again.id
 MOVE_SUCCESSORS = """
 with moved as (
     select mine.id, max(moved.delay) as delay
-    from   jsonb_to_recordset(%(moved)s) as moved (
+    from   json_to_recordset(%(moved)s) as moved (
                conversion_id text, partner text, postback text, number integer,
                delay double precision)
     join   deliveries as mine
@@ -502,11 +501,12 @@ class DeliveryStore:
             held = await _lock_leased(connection, endings)
             kept = [ending for ending in endings if ending.lease.token in held]
             lost = [ending for ending in endings if ending.lease.token not in held]
-            await _insert_attempts(connection, kept, lost)
-            await _pause_lanes(connection, kept)
-            await _archive(connection, kept)
-            await _reschedule(connection, kept)
-            await _move_successors(connection, kept)
+            async with connection.pipeline():
+                await _insert_attempts(connection, kept, lost)
+                await _pause_lanes(connection, kept)
+                await _archive(connection, kept)
+                await _reschedule(connection, kept)
+                await _move_successors(connection, kept)
         return frozenset(ending.lease.delivery.id for ending in lost)
 
     async def release(self, leases: Iterable[Lease]) -> None:
@@ -548,9 +548,9 @@ class DeliveryStore:
             await cursor.execute(LIST_TOO_OLD, {"age": MAX_AGE, "limit": limit})
             old = [_delivery(row) for row in await cursor.fetchall()]
             done = [_done(delivery, Dead(DeadReason.EXPIRED)) for delivery in old]
-            await _execute(connection, ARCHIVE, done=Jsonb(done))
+            await _execute(connection, ARCHIVE, done=as_rows(done))
             moved = [_moved(delivery) for delivery in old]
-            await _execute(connection, MOVE_SUCCESSORS, moved=Jsonb(moved))
+            await _execute(connection, MOVE_SUCCESSORS, moved=as_rows(moved))
         return old
 
     async def retry(self, delivery: DeliveryId) -> None:
@@ -677,7 +677,7 @@ async def insert_deliveries(
     """
     rows = [_owed(delivery) for delivery in deliveries]
     if rows:
-        await _execute(connection, INSERT, deliveries=Jsonb(rows))
+        await _execute(connection, INSERT, deliveries=as_rows(rows))
 
 
 async def _execute(connection: Connection, query: str, **parameters: Any) -> int:
@@ -704,7 +704,8 @@ async def _insert_attempts(
         # A lease that ended otherwise in the meantime has told its own end.
         if ending.attempt and ending.attempt.outcome != "unknown"
     ]
-    await _execute(connection, INSERT_ATTEMPTS, attempts=Jsonb(rows))
+    if rows:
+        await _execute(connection, INSERT_ATTEMPTS, attempts=as_rows(rows))
 
 
 async def _pause_lanes(connection: Connection, kept: Sequence[Ending]) -> None:
@@ -724,14 +725,16 @@ async def _archive(connection: Connection, kept: Sequence[Ending]) -> None:
         for ending in kept
         if isinstance(ending.verdict, Delivered | Dead)
     ]
-    await _execute(connection, ARCHIVE, done=Jsonb(done))
+    if done:
+        await _execute(connection, ARCHIVE, done=as_rows(done))
 
 
 async def _reschedule(connection: Connection, kept: Sequence[Ending]) -> None:
     again = [
         _again(ending) for ending in kept if isinstance(ending.verdict, Retry | Hold)
     ]
-    await _execute(connection, RESCHEDULE, again=Jsonb(again))
+    if again:
+        await _execute(connection, RESCHEDULE, again=as_rows(again))
 
 
 async def _move_successors(connection: Connection, kept: Sequence[Ending]) -> None:
@@ -741,7 +744,8 @@ async def _move_successors(connection: Connection, kept: Sequence[Ending]) -> No
         for ending in kept
         if not isinstance(ending.verdict, Hold)
     ]
-    await _execute(connection, MOVE_SUCCESSORS, moved=Jsonb(moved))
+    if moved:
+        await _execute(connection, MOVE_SUCCESSORS, moved=as_rows(moved))
 
 
 def _ids_and_tokens(leases: Sequence[Lease]) -> dict[str, Any]:
@@ -769,12 +773,18 @@ def _owed(delivery: Delivery) -> dict[str, Any]:
 def _attempt(
     lease: Lease, attempt: Attempt, outcome: AttemptOutcome | None = None
 ) -> dict[str, Any]:
-    return asdict(attempt) | {
+    return {
         "delivery_id": lease.delivery.id,
         "round": lease.delivery.round,
         "number": lease.delivery.attempts,
         "outcome": outcome or attempt.outcome,
-        "started_at": attempt.started_at.isoformat(),
+        "started_at": attempt.started_at,
+        "duration_ms": attempt.duration_ms,
+        "method": attempt.method,
+        "url": attempt.url,
+        "http_status": attempt.http_status,
+        "answer": attempt.answer,
+        "error": attempt.error,
     }
 
 
