@@ -3,6 +3,7 @@
 import asyncio
 from datetime import timedelta
 
+import psycopg
 import pytest
 from parties import a_catalog, a_delivery, a_postback
 
@@ -278,3 +279,19 @@ async def test_what_a_visitor_sent_cannot_break_the_insert(owe, ledger):
     await owe(a_delivery(macro_values=values))
 
     assert ledger.column("select macro_values from deliveries") == [values]
+
+
+async def test_a_bad_ending_leaves_its_batch_undone_and_can_be_told(
+    deliveries, owe, ledger
+):
+    """Refused as data, so that a batch is halved until it stands alone."""
+    await owe(*(a_delivery(conversion=f"cv_{n}") for n in "12"))
+    good, bad = (await deliveries.claim(2)).leases
+    unkept = Ending(bad, Delivered(), Attempt("delivered", bad.claimed_at, "GET", "\0"))
+
+    with pytest.raises(psycopg.DataError):
+        await deliveries.finish([delivered(good), unkept])
+    assert (ledger.outcomes, ledger.archived) == ([], [])
+
+    assert await deliveries.finish([delivered(good)]) == frozenset()
+    assert ledger.archived == ["delivered"]

@@ -36,7 +36,14 @@ from tracker.domain.errors import (
 )
 from tracker.domain.identity import DeliveryId
 from tracker.store.lanes import pause_lanes
-from tracker.store.postgres import Connection, Pool, as_rows, transaction
+from tracker.store.postgres import (
+    Connection,
+    Pool,
+    as_rows,
+    connected,
+    pipelined,
+    transaction,
+)
 
 CHANNEL = "tracker_deliveries"
 
@@ -497,16 +504,15 @@ class DeliveryStore:
 
         Those get an attempt marked `orphan`, and nothing else of them changes.
         """
-        async with transaction(self._pool) as connection:
+        async with pipelined(self._pool) as connection:
             held = await _lock_leased(connection, endings)
             kept = [ending for ending in endings if ending.lease.token in held]
             lost = [ending for ending in endings if ending.lease.token not in held]
-            async with connection.pipeline():
-                await _insert_attempts(connection, kept, lost)
-                await _pause_lanes(connection, kept)
-                await _archive(connection, kept)
-                await _reschedule(connection, kept)
-                await _move_successors(connection, kept)
+            await _insert_attempts(connection, kept, lost)
+            await _pause_lanes(connection, kept)
+            await _archive(connection, kept)
+            await _reschedule(connection, kept)
+            await _move_successors(connection, kept)
         return frozenset(ending.lease.delivery.id for ending in lost)
 
     async def release(self, leases: Iterable[Lease]) -> None:
@@ -615,13 +621,13 @@ class DeliveryStore:
         await self._bell.close()
 
     async def _fetch(self, query: str, **parameters: Any) -> list[DictRow]:
-        async with transaction(self._pool) as connection:
+        async with connected(self._pool) as connection:
             cursor = connection.cursor(row_factory=dict_row)
             await cursor.execute(query, parameters)
             return await cursor.fetchall()
 
     async def _execute(self, query: str, **parameters: Any) -> int:
-        async with transaction(self._pool) as connection:
+        async with connected(self._pool) as connection:
             return await _execute(connection, query, **parameters)
 
 
@@ -662,7 +668,7 @@ class Bell:
 async def notify_deliveries(pool: Pool) -> None:
     """Wake the workers; as this only saves them a second, it may fail."""
     with suppress(StoreUnavailableError):
-        async with transaction(pool) as connection:
+        async with connected(pool) as connection:
             await connection.execute(NOTIFY, {"channel": CHANNEL})
 
 
@@ -681,7 +687,7 @@ async def insert_deliveries(
 
 
 async def _execute(connection: Connection, query: str, **parameters: Any) -> int:
-    """How many rows it touched."""
+    """How many rows it touched, unless it is on its way with others."""
     return (await connection.execute(query, parameters)).rowcount
 
 

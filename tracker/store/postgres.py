@@ -81,15 +81,15 @@ def is_unavailable(error: BaseException) -> bool:
 
 
 @asynccontextmanager
-async def transaction(pool: Pool) -> AsyncIterator[Connection]:
+async def connected(pool: Pool) -> AsyncIterator[Connection]:
     """
-    One transaction.
+    A connection on which each statement is a transaction of its own.
 
     Raises StoreUnavailableError while Postgres is away, BusyError where somebody else
     holds a row for too long.
     """
     try:
-        async with pool.connection() as connection, connection.transaction():
+        async with pool.connection() as connection:
             yield connection
     except (errors.LockNotAvailable, errors.QueryCanceled) as error:
         raise BusyError("somebody else holds what this is about") from error
@@ -103,10 +103,32 @@ async def transaction(pool: Pool) -> AsyncIterator[Connection]:
         raise
 
 
+@asynccontextmanager
+async def transaction(pool: Pool) -> AsyncIterator[Connection]:
+    """One transaction; raises what `connected` does."""
+    async with connected(pool) as connection, connection.transaction():
+        yield connection
+
+
+@asynccontextmanager
+async def pipelined(pool: Pool) -> AsyncIterator[Connection]:
+    """
+    One transaction whose statements wait for each other only where a result is read.
+
+    Raises what `connected` does, and what a statement meets at the end at the latest.
+    """
+    async with (
+        connected(pool) as connection,
+        connection.pipeline(),
+        connection.transaction(),
+    ):
+        yield connection
+
+
 async def is_answering(pool: Pool) -> bool:
     """Whether Postgres answers a trivial question now."""
     try:
-        async with transaction(pool) as connection:
+        async with connected(pool) as connection:
             await connection.execute("select 1")
     except StoreUnavailableError:
         return False
