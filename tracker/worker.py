@@ -111,7 +111,8 @@ class Dispatcher:
             self._cursor = claim.cursor
             for lease in claim.leases:
                 self._start(lease)
-        return bool(claim.leases) or not claim.saw_all
+        # What a full lane left out becomes due when one of its calls ends.
+        return len(claim.leases) == free or not claim.saw_all
 
     def _start(self, lease: Lease) -> None:
         task = asyncio.create_task(self._deliver(lease))

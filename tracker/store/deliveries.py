@@ -165,8 +165,8 @@ with recursive clock (now) as (
     select tracker_now()
 ),
 scan (lane, is_wrapped, place) as (
-    -- From lane to lane by the index, around the ring, starting after the cursor:
-    -- the cost depends on the number of lanes, never on what waits in one.
+    -- From lane to lane by the index, around the ring from the cursor on: the cost
+    -- depends on the number of lanes, never on what waits in one.
     select %(cursor)s::text collate "C", false, 0
     union all
     select coalesce(onward.lane, again.lane),
@@ -211,8 +211,7 @@ chosen as (
                               and    earlier.partner = mine.partner
                               and    earlier.postback = mine.postback
                               and    earlier.number < mine.number
-                              -- Asked row by row in the order of the index: as a
-                              -- join it would read the whole lane.
+                              -- Asked row by row: a join would read the whole lane.
                               offset 0)
                    order  by due_at
                    limit  greatest(0, %(per_lane)s - (
@@ -266,9 +265,14 @@ limit  %(limit)s
 """
 
 LOCK_LEASED = """
+with leases as (
+    select *
+    from   json_to_recordset(%(leases)s) as leases (id text, token uuid)
+)
 select lease_token
 from   deliveries
-where  id = any(%(ids)s) and lease_token = any(%(tokens)s)
+where  id = any(array(select id from leases))
+and    lease_token = any(array(select token from leases))
 order  by id
 for    update
 """
@@ -348,7 +352,8 @@ where  deliveries.id = moved.id and deliveries.lease_token is null
 RELEASE = """
 update deliveries
 set    lease_token = null, lease_until = null, attempts = attempts - 1
-where  id = any(%(ids)s) and lease_token = any(%(tokens)s)
+from   json_to_recordset(%(leases)s) as leases (id text, token uuid)
+where  deliveries.id = leases.id and deliveries.lease_token = leases.token
 """
 
 FILL_CLICK_DETAILS = """
@@ -517,8 +522,7 @@ class DeliveryStore:
 
     async def release(self, leases: Iterable[Lease]) -> None:
         """Give leases back as if they had never been taken."""
-        held = list(leases)
-        await self._execute(RELEASE, **_ids_and_tokens(held))
+        await self._execute(RELEASE, leases=_ids_and_tokens(leases))
 
     async def list_expired(self, limit: int = _SWEPT_AT_ONCE) -> tuple[Lease, ...]:
         """Leases whose worker died or overslept; finishing one of them ends it."""
@@ -695,8 +699,8 @@ async def _lock_leased(
     connection: Connection, endings: Sequence[Ending]
 ) -> frozenset[UUID]:
     """The tokens that still hold their delivery, now locked."""
-    leases = [ending.lease for ending in endings]
-    cursor = await connection.execute(LOCK_LEASED, _ids_and_tokens(leases))
+    leases = _ids_and_tokens(ending.lease for ending in endings)
+    cursor = await connection.execute(LOCK_LEASED, {"leases": leases})
     return frozenset(token for (token,) in await cursor.fetchall())
 
 
@@ -754,11 +758,10 @@ async def _move_successors(connection: Connection, kept: Sequence[Ending]) -> No
         await _execute(connection, MOVE_SUCCESSORS, moved=as_rows(moved))
 
 
-def _ids_and_tokens(leases: Sequence[Lease]) -> dict[str, Any]:
-    return {
-        "ids": [lease.delivery.id for lease in leases],
-        "tokens": [lease.token for lease in leases],
-    }
+def _ids_and_tokens(leases: Iterable[Lease]) -> str:
+    return as_rows(
+        [{"id": lease.delivery.id, "token": lease.token} for lease in leases]
+    )
 
 
 def _owed(delivery: Delivery) -> dict[str, Any]:
