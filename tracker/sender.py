@@ -245,6 +245,8 @@ async def _read(
     content: aiohttp.StreamReader, deadline: float
 ) -> tuple[bytes, Failure, str]:
     """The start of the body; a status that came is kept though the body breaks off."""
+    if content.is_eof() and content.total_bytes < MAX_ANSWER:
+        return content.read_nowait(), Failure.NONE, ""
     body = bytearray()
     try:
         async with asyncio.timeout_at(deadline):

@@ -1,6 +1,8 @@
 """One call over a real socket, whatever the other side does."""
 
+import asyncio
 import gzip
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from ipaddress import ip_network
 
@@ -31,6 +33,38 @@ async def strict_sender():
     """One that may call public addresses only."""
     async with Sender() as sender:
         yield sender
+
+
+@pytest.fixture
+async def listen():
+    """Listens on loopback with a coroutine that speaks to each connection; its URL."""
+    async with AsyncExitStack() as servers:
+
+        async def listen(speak):
+            async def serve(reader, writer):
+                async with aclosing_writer(writer):
+                    await speak(reader, writer)
+
+            server = await asyncio.start_server(serve, "127.0.0.1", 0)
+            await servers.enter_async_context(server)
+            return f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+
+        yield listen
+
+
+@asynccontextmanager
+async def aclosing_writer(writer):
+    """Closed at the end, whatever the other side did meanwhile."""
+    try:
+        yield
+    except ConnectionError:
+        pass
+    finally:
+        writer.close()
+
+
+async def a_request_of(reader):
+    return await reader.readuntil(b"\r\n\r\n")
 
 
 async def test_the_url_goes_out_byte_for_byte(sender, partner_inbox):
@@ -116,6 +150,109 @@ async def test_no_answer_is_a_result_too(sender, partner_inbox):
     answer = await sender.send(a_request(partner_inbox.url()))
 
     assert (answer.status, answer.failure) == (None, Failure.BROKEN_ANSWER)
+
+
+@pytest.mark.parametrize(("method", "status"), [("GET", 200), ("POST", None)])
+async def test_a_kept_connection_that_ends_is_tried_again_where_that_is_safe(
+    sender, listen, method, status
+):
+    """Nobody knows whether a POST was taken in, so it waits for its next attempt."""
+
+    async def answer_once(reader, writer):
+        await a_request_of(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        await a_request_of(reader)
+
+    url = await listen(answer_once)
+    first = await sender.send(a_request(url))
+    second = await sender.send(a_request(url, method=method))
+
+    assert (first.status, second.status) == (200, status)
+
+
+async def test_a_connection_is_kept_and_used_again(sender, listen):
+    connections = []
+
+    async def answer(reader, writer):
+        connections.append(writer)
+        while await a_request_of(reader):
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK")
+
+    url = await listen(answer)
+    answers = [await sender.send(a_request(url)) for _ in range(3)]
+
+    assert [answer.body for answer in answers] == [b"OK"] * 3
+    assert len(connections) == 1
+
+
+async def test_what_came_unasked_answers_nothing(sender, listen):
+    """A server that says goodbye on a connection that is kept, and leaves it open."""
+    was_answered, said = asyncio.Event(), asyncio.Event()
+
+    async def answer_twice(reader, writer):
+        await a_request_of(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        await was_answered.wait()
+        writer.write(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        said.set()
+        await reader.read()
+
+    url = await listen(answer_twice)
+    await sender.send(a_request(url))
+    was_answered.set()
+    await said.wait()
+    # Nothing tells when it has come in over there.
+    await asyncio.sleep(0.01)
+
+    assert (await sender.send(a_request(url))).status == 200
+
+
+async def test_what_comes_before_the_answer_is_not_it(sender, listen):
+    async def hint_first(reader, writer):
+        await a_request_of(reader)
+        writer.write(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
+        writer.write(b"HTTP/1.0 201 Created\r\nRetry-After: 7\r\n\r\nto the end")
+
+    answer = await sender.send(a_request(await listen(hint_first)))
+
+    assert (answer.status, answer.body) == (201, b"to the end")
+    assert answer.retry_after == "7"
+
+
+async def test_a_status_that_came_counts_though_the_body_takes_too_long(
+    sender, listen, monkeypatch
+):
+    monkeypatch.setattr(outbound, "TOTAL_SECONDS", 0.2)
+
+    async def dawdle(reader, writer):
+        await a_request_of(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nslow")
+        await reader.read()
+
+    answer = await sender.send(a_request(await listen(dawdle)))
+
+    assert (answer.status, answer.body) == (200, b"slow")
+    assert answer.failure is Failure.TIMEOUT
+
+
+@pytest.mark.parametrize("said", [b"SSH-2.0-OpenSSH_9.9\r\n", b"HTTP/1.1 2 \r\n\r\n"])
+async def test_what_is_not_http_is_a_result_too(sender, listen, said):
+    async def speak(_reader, writer):
+        writer.write(said)
+        await writer.drain()
+
+    answer = await sender.send(a_request(await listen(speak)))
+
+    assert (answer.status, answer.failure) == (None, Failure.BROKEN_ANSWER)
+
+
+async def test_no_header_can_start_another_line(sender, partner_inbox):
+    for headers in ({"X-Label": "a\r\nX-Evil: b"}, {"X\n": "a"}, {"X": "\0"}):
+        answer = await sender.send(a_request(partner_inbox.url(), headers=headers))
+        assert answer.failure is Failure.BROKEN_ANSWER
+
+    assert partner_inbox.hits == []
 
 
 async def test_nobody_at_home_is_a_result_too(sender, unused_tcp_port):

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 from psycopg import AsyncConnection, InterfaceError, OperationalError, errors
+from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
 from tracker.domain.errors import BusyError, MigrationError, StoreUnavailableError
@@ -27,6 +28,7 @@ SESSION = {
 """How every connection of ours is set up: none waits for a peer that is gone."""
 
 _ENCODER = msgspec.json.Encoder()
+set_json_loads(msgspec.json.decode)
 
 ATTEMPTS = 5
 """How often a transaction is tried that met another one, or lost its connection."""
