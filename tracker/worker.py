@@ -24,7 +24,7 @@ from tracker.flow.delivery import (
 )
 from tracker.flow.maintenance import make_partitions, measure_backlog
 from tracker.runtime import FAULTS, Runtime, end_tasks
-from tracker.store.deliveries import Ending, Lease
+from tracker.store.deliveries import Claim, Ending, Lease
 from tracker.store.postgres import is_passing
 
 log = structlog.get_logger()
@@ -35,6 +35,9 @@ MEASURE_SECONDS = 15.0
 MAINTENANCE_SECONDS = 3600.0
 PATIENCE_SECONDS = 15.0
 """How long calls in flight may take when the worker is asked to stop."""
+
+_WRAPS_AROUND = 2
+"""Claims begin at any lane: who passed the last one twice has been at all of them."""
 
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
@@ -84,8 +87,7 @@ class Dispatcher:
     async def dispatch(self) -> None:
         """Start what is due, then wait for a signal, at most a second."""
         self._wake.clear()
-        while await self._claim():
-            pass
+        await self._fill_places()
         with suppress(TimeoutError):
             async with asyncio.timeout(POLL_SECONDS):
                 await self._wake.wait()
@@ -101,18 +103,25 @@ class Dispatcher:
         await self._finishing.close()
         await self._release(list(unfinished.values()))
 
-    async def _claim(self) -> bool:
-        """Whether more may be due than was claimed."""
+    async def _fill_places(self) -> None:
+        """Claim until no place is free, or every lane was looked at."""
+        wraps = 0
         async with self._claiming:
-            free = self._places - len(self._tasks)
-            if free <= 0 or self._is_draining:
-                return False
-            claim = await claim_due(self._runtime, free, self._cursor)
-            self._cursor = claim.cursor
-            for lease in claim.leases:
-                self._start(lease)
-        # What a full lane left out becomes due when one of its calls ends.
-        return len(claim.leases) == free or not claim.saw_all
+            while wraps < _WRAPS_AROUND and (free := self._count_free()) > 0:
+                claim = await self._claim(free)
+                if claim.saw_all:
+                    return
+                wraps += claim.is_wrapped
+
+    async def _claim(self, limit: int) -> Claim:
+        claim = await claim_due(self._runtime, limit, self._cursor)
+        self._cursor = claim.cursor
+        for lease in claim.leases:
+            self._start(lease)
+        return claim
+
+    def _count_free(self) -> int:
+        return 0 if self._is_draining else self._places - len(self._tasks)
 
     def _start(self, lease: Lease) -> None:
         task = asyncio.create_task(self._deliver(lease))

@@ -9,7 +9,7 @@ from parties import PartnerInbox, a_catalog, a_delivery, a_postback, hang
 from structlog.testing import capture_logs
 
 from tracker import worker
-from tracker.store.deliveries import CHANNEL
+from tracker.store.deliveries import CHANNEL, LANES_PER_CLAIM
 from tracker.worker import Dispatcher, keep_going, run_worker, running
 
 LISTENERS = "select pid from pg_stat_activity where query = 'listen ' || %s"
@@ -206,3 +206,68 @@ async def test_many_rings_are_told_together(runtime, database_url):
         told = [signal async for signal in listener.notifies(timeout=0)]
 
     assert 1 <= len(told) <= 3
+
+
+async def test_many_lanes_that_wait_are_looked_through_once(runtime, ledger):
+    """More than one claim looks at: nothing of them is due, so there it ends."""
+    owe_each_lane(ledger, lanes=LANES_PER_CLAIM + 50, due_in="1 hour")
+    dispatcher = Dispatcher(runtime)
+
+    async with asyncio.timeout(5):
+        await dispatcher.dispatch()
+
+
+async def test_the_last_of_many_lanes_is_reached_without_a_poll(
+    runtime, owe, partner_inbox, ledger, monkeypatch
+):
+    monkeypatch.setattr(worker, "POLL_SECONDS", 60)
+    owe_each_lane(ledger, lanes=3 * LANES_PER_CLAIM, due_in="1 hour")
+    runtime.catalog = a_catalog(a_postback(partner_inbox.url(), id="zzz"))
+    dispatcher = Dispatcher(runtime)
+    async with running([keep_going("deliver", dispatcher.dispatch)]):
+        for number in range(4):
+            await owe(a_delivery(conversion=f"cv_{number}", catalog=runtime.catalog))
+            dispatcher.wake()
+            await partner_inbox.wait_for_hits(number + 1)
+        await dispatcher.drain()
+
+
+async def test_a_full_lane_goes_on_without_a_poll(
+    runtime, owe, partner_inbox, ledger, monkeypatch
+):
+    monkeypatch.setattr(worker, "POLL_SECONDS", 60)
+    await owe(
+        *(a_delivery(conversion=f"cv_{n}", catalog=runtime.catalog) for n in range(40))
+    )
+    dispatcher = Dispatcher(runtime)
+    async with running([keep_going("deliver", dispatcher.dispatch)]):
+        await partner_inbox.wait_for_hits(40)
+        await dispatcher.drain()
+
+    assert ledger.archived == ["delivered"] * 40
+
+
+async def test_what_follows_another_goes_without_a_poll(
+    runtime, owe, partner_inbox, monkeypatch
+):
+    monkeypatch.setattr(worker, "POLL_SECONDS", 60)
+    await owe(*(a_delivery(number, catalog=runtime.catalog) for number in (1, 2, 3)))
+    dispatcher = Dispatcher(runtime)
+    async with running([keep_going("deliver", dispatcher.dispatch)]):
+        await partner_inbox.wait_for_hits(3)
+        await dispatcher.drain()
+
+
+def owe_each_lane(ledger, *, lanes, due_in):
+    ledger.execute(
+        """
+        insert into deliveries (id, change_id, conversion_id, partner, postback, lane,
+                                number, macro_values, has_click, created_at, due_at)
+        select 'dl_lane' || n, 'ch_lane' || n, 'cv_lane' || n, 'p' || n, 'sales',
+               'bestdeals/m' || n || '@a', 1, '{}', true, tracker_now(),
+               tracker_now() + %s::interval
+        from   generate_series(1, %s) as n
+        """,
+        due_in,
+        lanes,
+    )

@@ -79,12 +79,14 @@ class Claim:
     """
     What was claimed, and the lane after which the next claim should start.
 
-    `saw_all` tells that no lane was left out, so that nothing more is due.
+    `saw_all` tells that no lane was left out, so that nothing more is due, and
+    `is_wrapped` that it came past the last lane, and went on with the first.
     """
 
     leases: tuple[Lease, ...]
     cursor: str
     saw_all: bool
+    is_wrapped: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,8 +248,8 @@ leased as (
     where  deliveries.id = any(array(select id from locked))
     returning deliveries.*, clock.now as claimed_at
 )
-select scanned.lanes_seen, scanned.last_lane, chosen_last.lane as last_chosen, leased.*
-from   (select count(*) - 1 as lanes_seen,
+select scanned.*, chosen_last.lane as last_chosen, leased.*
+from   (select count(*) - 1 as lanes_seen, bool_or(is_wrapped) as is_wrapped,
                (array_agg(lane order by place desc))[1] as last_lane
         from   scan) as scanned
 left   join (select lane from chosen where place = %(limit)s) as chosen_last on true
@@ -500,8 +502,13 @@ class DeliveryStore:
             lease=LEASE,
         )
         leases = tuple(_lease(row) for row in rows if row["id"] is not None)
-        ended_at = rows[0]["last_chosen"] or rows[0]["last_lane"]
-        return Claim(leases, ended_at, saw_all=rows[0]["lanes_seen"] < lanes)
+        seen = rows[0]
+        return Claim(
+            leases,
+            cursor=seen["last_chosen"] or seen["last_lane"],
+            saw_all=seen["lanes_seen"] < lanes,
+            is_wrapped=seen["is_wrapped"],
+        )
 
     async def finish(self, endings: Sequence[Ending]) -> frozenset[DeliveryId]:
         """
