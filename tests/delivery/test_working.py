@@ -9,7 +9,8 @@ from parties import PartnerInbox, a_catalog, a_delivery, a_postback, hang
 from structlog.testing import capture_logs
 
 from tracker import worker
-from tracker.store.deliveries import CHANNEL, LANES_PER_CLAIM
+from tracker.store.deliveries import LANES_PER_CLAIM
+from tracker.store.signals import CHANNEL
 from tracker.worker import Dispatcher, keep_going, run_worker, running
 
 LISTENERS = "select pid from pg_stat_activity where query = 'listen ' || %s"

@@ -147,7 +147,7 @@ async def _change_each(ids: list[str], change: "Change") -> None:
     """The workers are told at the end, once, whatever was refused."""
     from tracker.cli.joining import open_database
     from tracker.cli.output import each
-    from tracker.store.deliveries import notify_deliveries
+    from tracker.store.signals import notify_deliveries
 
     async with open_database() as pool:
 

@@ -6,15 +6,12 @@ the lease's token: a worker that overslept finds its token gone and changes noth
 All times are Postgres' own (`tracker_now()`), so that no worker's clock matters.
 """
 
-import asyncio
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, cast
 from uuid import UUID
 
-from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 
 from tracker.domain.delivery import (
@@ -29,11 +26,7 @@ from tracker.domain.delivery import (
     Retry,
     Verdict,
 )
-from tracker.domain.errors import (
-    NotFoundError,
-    RefusedChangeError,
-    StoreUnavailableError,
-)
+from tracker.domain.errors import NotFoundError, RefusedChangeError
 from tracker.domain.identity import DeliveryId
 from tracker.store.lanes import pause_lanes
 from tracker.store.postgres import (
@@ -44,8 +37,7 @@ from tracker.store.postgres import (
     pipelined,
     transaction,
 )
-
-CHANNEL = "tracker_deliveries"
+from tracker.store.signals import Bell, hear
 
 LEASE = timedelta(seconds=60)
 """Far longer than a call may take, so only a worker that died or slept loses it."""
@@ -59,7 +51,6 @@ LANES_PER_CLAIM = 256
 MAX_NOTED = 1024
 """Characters kept of an answer."""
 
-_BETWEEN_NOTIFIES = 0.010
 _SWEPT_AT_ONCE = 1000
 
 AttemptOutcome = Literal["delivered", "failed", "unknown", "orphan"]
@@ -467,10 +458,6 @@ where    held_reason is not null
 group by held_reason
 """
 
-NOTIFY = """
-select set_config('synchronous_commit', 'off', true), pg_notify(%(channel)s, '')
-"""
-
 
 class DeliveryStore:
     """The deliveries of one database; every method is one transaction at most."""
@@ -610,22 +597,9 @@ class DeliveryStore:
         """Tell the workers that something is due; call it after the commit."""
         self._bell.ring()
 
-    async def listen(self) -> AsyncGenerator[None]:
-        """
-        Once at the start and then whenever workers are told that something is due.
-
-        On a connection of its own; raises psycopg.Error when that is lost.
-        """
-        conninfo = cast("str", self._pool.conninfo)
-        connection: Connection = await AsyncConnection.connect(
-            conninfo, autocommit=True
-        )
-        async with connection:
-            await connection.execute(f"listen {CHANNEL}")
-            yield
-            async with aclosing(connection.notifies()) as told:
-                async for _ in told:
-                    yield
+    def listen(self) -> AsyncGenerator[None]:
+        """Once at the start, and whenever something is due; see `hear`."""
+        return hear(cast("str", self._pool.conninfo))
 
     async def close(self) -> None:
         """Waits for what is being told."""
@@ -640,47 +614,6 @@ class DeliveryStore:
     async def _execute(self, query: str, **parameters: Any) -> int:
         async with connected(self._pool) as connection:
             return await _execute(connection, query, **parameters)
-
-
-class Bell:
-    """
-    Tells workers that something is due, at most once every 10 ms.
-
-    NOTIFY takes a lock of the whole server at commit: it has no place in a hot
-    transaction. If it is lost, the workers' poll finds the delivery a second later.
-    """
-
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
-        self._is_rung = False
-        self._ringing: asyncio.Task[None] | None = None
-
-    def ring(self) -> None:
-        """Returns at once; what rings meanwhile is told together."""
-        self._is_rung = True
-        if self._ringing is None:
-            self._ringing = asyncio.create_task(self._tell())
-
-    async def close(self) -> None:
-        """Waits until all was told."""
-        if self._ringing is not None:
-            await self._ringing
-
-    async def _tell(self) -> None:
-        try:
-            while self._is_rung:
-                self._is_rung = False
-                await notify_deliveries(self._pool)
-                await asyncio.sleep(_BETWEEN_NOTIFIES)
-        finally:
-            self._ringing = None
-
-
-async def notify_deliveries(pool: Pool) -> None:
-    """Wake the workers; as this only saves them a second, it may fail."""
-    with suppress(StoreUnavailableError):
-        async with connected(pool) as connection:
-            await connection.execute(NOTIFY, {"channel": CHANNEL})
 
 
 async def insert_deliveries(
