@@ -33,6 +33,7 @@ from tracker.store.postgres import (
     Pool,
     as_bytea,
     as_rows,
+    pipelined,
     transaction,
 )
 
@@ -40,7 +41,10 @@ from tracker.store.postgres import (
 # owner; sorted, so that two batches never wait for each other in a circle.
 _LOCK_KEYS = """
 insert into conversion_keys (advertiser, key, conversion_id)
-select * from unnest(%(advertisers)s::text[], %(keys)s::text[], %(ids)s::text[])
+select *
+  from json_to_recordset(%(rows)s::json) as proposed (
+         advertiser text, key text, conversion_id text
+       )
  order by 1, 2
     on conflict (advertiser, key) do update set key = excluded.key
 returning advertiser, key, conversion_id
@@ -49,15 +53,16 @@ returning advertiser, key, conversion_id
 _MOVE_KEYS = """
 update conversion_keys
    set conversion_id = moved.conversion_id
-  from unnest(%(advertisers)s::text[], %(keys)s::text[], %(ids)s::text[])
-    as moved (advertiser, key, conversion_id)
+  from json_to_recordset(%(rows)s::json) as moved (
+         advertiser text, key text, conversion_id text
+       )
  where conversion_keys.advertiser = moved.advertiser
    and conversion_keys.key        = moved.key
 """
 
 _FREE_KEYS = """
 delete from conversion_keys
- using unnest(%(advertisers)s::text[], %(keys)s::text[]) as unused (advertiser, key)
+ using json_to_recordset(%(rows)s::json) as unused (advertiser text, key text)
  where conversion_keys.advertiser = unused.advertiser
    and conversion_keys.key        = unused.key
 """
@@ -207,7 +212,7 @@ class ConversionStore:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator["LedgerTransaction"]:
         """Everything written in it stands together, or not at all."""
-        async with transaction(self._pool) as connection:
+        async with pipelined(self._pool) as connection:
             yield LedgerTransaction(connection)
 
     async def make_room(self, postbacks: Iterable[Postback]) -> None:
@@ -304,7 +309,8 @@ class LedgerTransaction:
     async def _lock_keys(
         self, proposed: Mapping[tuple[str, str], str]
     ) -> dict[tuple[str, str], ConversionId]:
-        cursor = await self.connection.execute(_LOCK_KEYS, _key_columns(proposed))
+        rows = as_rows(_key_rows(proposed))
+        cursor = await self.connection.execute(_LOCK_KEYS, {"rows": rows})
         return {(row[0], row[1]): row[2] for row in await cursor.fetchall()}
 
     async def _ledger(self, holders: Mapping[tuple[str, str], ConversionId]) -> Ledger:
@@ -329,22 +335,19 @@ class LedgerTransaction:
             for key, holder in ledger.claimed.items()
             if holder != self._new_keys[key]
         }
-        if moved:
-            await self.connection.execute(_MOVE_KEYS, _key_columns(moved))
-        if unused:
-            await self.connection.execute(_FREE_KEYS, _key_columns(unused))
+        await self._execute(_MOVE_KEYS, _key_rows(moved))
+        await self._execute(_FREE_KEYS, _key_rows(unused))
 
     async def _execute(self, statement: str, rows: Sequence[Mapping[str, Any]]) -> None:
         if rows:
             await self.connection.execute(statement, {"rows": as_rows(rows)})
 
 
-def _key_columns(keys: Mapping[tuple[str, str], str]) -> dict[str, list[str]]:
-    return {
-        "advertisers": [advertiser for advertiser, _ in keys],
-        "keys": [key for _, key in keys],
-        "ids": list(keys.values()),
-    }
+def _key_rows(keys: Mapping[tuple[str, str], str]) -> list[dict[str, str]]:
+    return [
+        {"advertiser": advertiser, "key": key, "conversion_id": conversion_id}
+        for (advertiser, key), conversion_id in keys.items()
+    ]
 
 
 def _row(conversion: Conversion) -> dict[str, Any]:

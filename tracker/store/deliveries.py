@@ -128,7 +128,7 @@ earlier as (
     select conversion_id, partner, postback, number, due_at
     from   deliveries
     where  (conversion_id, partner, postback) in (
-               select conversion_id, partner, postback from owed)
+               select conversion_id, partner, postback from owed where number > 1)
     order  by id
     for key share
 )
