@@ -1,67 +1,88 @@
 """
-The benchmark: `make bench`.
+The benchmark: `make bench`, and `make bench-large` for the rows with millions.
 
 Starts everything itself, measures in one run on the same cores, prints a table and
-writes it to tests/bench/RESULTS.md.
+writes it beside this file. `python tests/bench clicks sizes` measures parts, and
+prints only.
 """
 
-import os
-import platform
+import signal
 import sys
 import time
-from importlib.metadata import version
+from dataclasses import dataclass
 from pathlib import Path
 
+import clicklog
 import clicks
+import deliveries
+import growth
+import large_catalog
 import postbacks
-from ground import prepared
+import processes
+from machine import describe
+from rounds import is_whole
 from table import render
 
-PARTS = {
+USUAL = {
     "clicks": clicks.measure,
     "postbacks": postbacks.measure,
-    "deliveries": postbacks.measure_deliveries,
+    "deliveries": deliveries.measure,
+    "clicklog": clicklog.measure,
+    "catalog": large_catalog.measure,
+    "partners": growth.measure_partners,
+    "processes": processes.measure,
 }
-RESULTS = Path(__file__).with_name("RESULTS.md")
+LARGE = {
+    "stored": growth.measure_stored_clicks,
+    "conversions": growth.measure_conversions,
+    "claims": growth.measure_claims,
+}
 
-_PACKAGES = ("uvicorn", "uvloop", "httptools", "starlette", "redis", "psycopg")
+
+@dataclass(frozen=True)
+class Suite:
+    """Parts that make one table, and where it is written to."""
+
+    command: str
+    file: str
+    parts: dict
+
+
+SUITES = {
+    "usual": Suite("make bench", "RESULTS.md", USUAL),
+    "large": Suite("make bench-large", "RESULTS-large.md", LARGE),
+}
 
 
 def main():
-    chosen = sys.argv[1:] or list(PARTS)
+    # So that everything that was started is ended.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
+    words = sys.argv[1:] or ["usual"]
+    if words[0] in SUITES:
+        _run(SUITES[words[0]])
+    else:
+        parts = USUAL | LARGE
+        print(render(_measured(parts[word] for word in words)))
+
+
+def _run(suite):
     started = time.monotonic()
-    rows = []
-    for name in chosen:
-        with prepared() as ground:
-            for row in PARTS[name](ground):
-                print(
-                    f"{row.what}: {row.figure} {row.verdict} {row.remark}", flush=True
-                )
-                rows.append(row)
-    text = f"{_heading(time.monotonic() - started)}\n{render(rows)}\n"
-    if chosen == list(PARTS):
-        RESULTS.write_text(text)
+    rows = _measured(suite.parts.values())
+    minutes = (time.monotonic() - started) / 60
+    text = f"{describe(suite.command, minutes)}\n{render(rows)}\n"
     print(f"\n{text}")
+    if is_whole():
+        Path(__file__).with_name(suite.file).write_text(text)
 
 
-def _heading(seconds):
-    packages = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
-    return f"""\
-# Results
-
-`make bench`, {seconds / 60:.1f} minutes, {time.strftime("%Y-%m-%d", time.gmtime())}.
-{_processor()}, {os.cpu_count()} cores, {platform.system()}, Python
-{platform.python_version()}; {packages}.
-The server on one core, stores and load on the other; Redis syncs always, Postgres every
-commit; 64 connections.
-"""
-
-
-def _processor():
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()
+def _measured(parts):
+    """Row by row, each told as soon as it is there."""
+    rows = []
+    for part in parts:
+        for row in part():
+            print(f"{row.what}: {row.figure} {row.verdict} {row.remark}", flush=True)
+            rows.append(row)
+    return rows
 
 
 if __name__ == "__main__":

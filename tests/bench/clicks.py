@@ -4,90 +4,85 @@ import shutil
 from contextlib import ExitStack
 
 import servers
-from load import push, send_at
+from ground import prepared
+from load import Requests, send_at
 from published import HEADERS, URL
-from table import Ratio, Row, judge
+from rounds import Contestant, alternate
+from table import Row, at_least, at_most, judged, kept
 
-ROUNDS = 10
-SECONDS = 2
 WARM_UP_SECONDS = 1
+OPEN_SECONDS = 10
+
+THROUGHPUT = at_least(0.40, 0.55, "×")
+CPU = at_most(0.40, 0.28, "×")
+P99 = at_most(10, 4, " ms")
 
 
-def measure(ground):
+def measure():
     """Clicks against bare uvicorn, a textbook handler and nginx, in turns."""
-    ground.write_catalog()
-    with ExitStack() as stack:
+    with prepared() as ground, ExitStack() as stack:
+        ground.write_catalog()
         contestants = {
-            "tracker": stack.enter_context(servers.web(ground.environ)),
-            "textbook": stack.enter_context(servers.textbook(ground.environ)),
-            "bare": stack.enter_context(servers.bare()),
+            name: Contestant(stack.enter_context(server), Requests((URL,)), HEADERS)
+            for name, server in _servers(ground).items()
         }
-        if shutil.which("nginx"):
-            contestants["nginx"] = stack.enter_context(servers.nginx(ground.folder))
-        for server in contestants.values():
-            push(server.url(URL), WARM_UP_SECONDS, HEADERS)
-        rounds = [
-            {name: _round(server) for name, server in contestants.items()}
-            for _ in range(ROUNDS)
-        ]
-        peak = max(one["tracker"][0].per_second for one in rounds)
-        yield from _rows(rounds)
-        yield _latency(contestants["tracker"], peak)
-        yield _kept(ground)
+        for contestant in contestants.values():
+            contestant.push("warm", WARM_UP_SECONDS)
+        rounds = alternate(contestants)
+        yield from speeds("clicks", rounds)
+        yield from _ratios(rounds)
+        ours = contestants["tracker"]
+        yield kept("clicks found in Redis", ground.count_unfolded(), ours.total)
+        yield from _latency(
+            ground, ours, rate=max(rounds.all("tracker", "per_second")) / 2
+        )
 
 
-def _round(server):
-    before = server.cpu_seconds()
-    pushed = push(server.url(URL), SECONDS, HEADERS)
-    return pushed, (server.cpu_seconds() - before) / pushed.requests
+def speeds(what, rounds):
+    """How many a second each contestant answered, and what of its core that took."""
+    for name in rounds.each[0]:
+        cost = rounds.median(name, "cpu") * 1e6
+        speed = rounds.median(name, "per_second")
+        yield Row(
+            f"{what}/s, {name}", f"{speed:,.0f}", remark=f"{cost:.0f} µs of CPU each"
+        )
 
 
-def _rows(rounds):
-    for name in rounds[0]:
-        speeds = [one[name][0].per_second for one in rounds]
-        costs = [one[name][1] for one in rounds]
-        speed, cost = Ratio(tuple(speeds)).median, Ratio(tuple(costs)).median
-        remark = f"{cost * 1e6:.0f} µs of CPU each"
-        yield Row(f"clicks/s, {name}", f"{speed:,.0f}", remark=remark)
-    speed = _ratio(rounds, "bare", lambda one: one[0].per_second)
-    yield Row(
+def _servers(ground):
+    found = {
+        "tracker": servers.web(ground),
+        "textbook": servers.textbook(ground),
+        "bare": servers.bare(ground),
+    }
+    if shutil.which("nginx"):
+        found["nginx"] = servers.nginx(ground)
+    return found
+
+
+def _ratios(rounds):
+    yield rounds.compare(
         "clicks/s against bare uvicorn",
-        str(speed),
-        "≥ 0.40×",
-        "0.55×",
-        judge(speed.median, 0.40, 0.55, less_is_better=False, spread=speed.rounds),
+        THROUGHPUT,
+        rounds.ratios("per_second", "tracker", "bare"),
     )
-    cost = _ratio(rounds, "textbook", lambda one: one[1])
-    yield Row(
+    yield rounds.compare(
         "server CPU per click against textbook",
-        str(cost),
-        "≤ 0.40×",
-        "≤ 0.28×",
-        judge(cost.median, 0.40, 0.28, less_is_better=True, spread=cost.rounds),
+        CPU,
+        rounds.ratios("cpu", "tracker", "textbook"),
     )
-    errors = sum(one["tracker"][0].errors for one in rounds)
-    yield Row("errors among these clicks", str(errors))
 
 
-def _ratio(rounds, against, figure):
-    return Ratio(tuple(figure(one["tracker"]) / figure(one[against]) for one in rounds))
-
-
-def _latency(server, peak):
-    rate = peak / 2
-    found = send_at(server.port, [URL] * int(rate * 10), rate, HEADERS)
-    p99 = found.percentile(0.99) * 1000
-    return Row(
+def _latency(ground, ours, rate):
+    before = ground.count_unfolded()
+    found = send_at(ours.server, Requests((URL,)), rate, OPEN_SECONDS, HEADERS)
+    yield judged(
         "click p99, open loop at half of peak",
-        f"{p99:.1f} ms",
-        "≤ 10 ms",
-        "≤ 4 ms",
-        judge(p99, 10, 4, less_is_better=True),
+        found.percentile(0.99) * 1000,
+        P99,
         f"{rate:,.0f}/s, median {found.percentile(0.5) * 1000:.1f} ms",
     )
-
-
-def _kept(ground):
-    with ground.redis() as client:
-        kept = client.xlen("clicks:{0}")
-    return Row("clicks found in Redis afterwards", f"{kept:,}")
+    yield kept(
+        "clicks of the open loop found in Redis",
+        ground.count_unfolded() - before,
+        found.total,
+    )

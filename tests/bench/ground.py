@@ -10,9 +10,11 @@ from pathlib import Path
 
 import psycopg
 import redis
-from servers import LOAD_CORE
+from catalog_file import SMALL
+from servers import OTHER_CORES
 
 from tracker.embedded import EmbeddedPostgres, EmbeddedValkey
+from tracker.store.clicks import stream_key
 from tracker.store.migrations import migrate
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -37,34 +39,40 @@ class Ground:
             "TRACKER_SECRET_KEYS": KEYS,
             "TRACKER_CATALOG": str(self.folder / "partners.yaml"),
             "TRACKER_DATA_DIR": str(self.folder / "data"),
-            "TRACKER_LOG_LEVEL": "error",
             "TRACKER_ALLOW_DESTINATIONS": "127.0.0.0/8",
             "ACME_TOKEN": TOKEN,
         }
 
+    def write_catalog(self, file=SMALL):
+        file.write(self.folder / "partners.yaml")
+
     def database(self):
         return psycopg.connect(self.postgres.url, autocommit=True)
+
+    def ask(self, query, **parameters):
+        """The one row that answers it."""
+        with self.database() as connection:
+            return connection.execute(query, parameters).fetchone()
+
+    def count(self, table):
+        return self.ask(f"select count(*) from {table}")[0]
 
     def redis(self):
         return redis.Redis.from_url(self.valkey.url)
 
-    def write_catalog(self, *, partners=10, offers=10, sink_port=9):
-        (self.folder / "partners.yaml").write_text(
-            catalog(partners, offers, f"http://127.0.0.1:{sink_port}")
-        )
-
-    def count(self, table):
-        with self.database() as connection:
-            return connection.execute(f"select count(*) from {table}").fetchone()[0]
+    def count_unfolded(self):
+        """Clicks that Redis holds and the click log has not."""
+        with self.redis() as client:
+            return client.xlen(stream_key(0))
 
 
 @contextmanager
 def prepared() -> Iterator[Ground]:
     """Durable stores beside the load, empty and migrated."""
-    from stores import temporary_folder  # noqa: PLC0415 - needs the path above
+    from stores import guarded, temporary_folder  # noqa: PLC0415 - needs the path above
 
-    os.sched_setaffinity(0, {LOAD_CORE})
-    with temporary_folder("/tmp") as folder:
+    os.sched_setaffinity(0, OTHER_CORES)
+    with temporary_folder("/tmp") as folder, guarded(folder):
         (folder / "data").mkdir()
         postgres, valkey = EmbeddedPostgres(folder), EmbeddedValkey(folder)
         try:
@@ -75,42 +83,3 @@ def prepared() -> Iterator[Ground]:
         finally:
             valkey.stop()
             postgres.stop()
-
-
-def catalog(partners, offers, sink):
-    """`bestdeals` and `shoes`, which are measured, among many others."""
-    return "\n".join(
-        [
-            "version: 1",
-            "currency: USD",
-            "advertisers:",
-            "  acme:",
-            '    auth: {token: "${ACME_TOKEN}"}',
-            "offers:",
-            _offer("shoes"),
-            *(_offer(f"offer-{number}") for number in range(1, offers)),
-            "partners:",
-            _partner("bestdeals", sink),
-            *(_partner(f"partner-{number}", sink) for number in range(1, partners)),
-            "",
-        ]
-    )
-
-
-def _offer(key):
-    url = "https://shop.example/landing?cid={click_id}&source={partner}&s={sub1}"
-    return f"""\
-  {key}:
-    advertiser: acme
-    url: {url}
-    goals:
-      sale: {{payout: 8%, revenue: 12%, once_per: transaction}}"""
-
-
-def _partner(key, sink):
-    return f"""\
-  {key}:
-    offers: [shoes]
-    postbacks:
-      - id: sales
-        url: {sink}/pb?cid={{sub1}}&payout={{payout}}&at={{changed_at}}"""

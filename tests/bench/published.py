@@ -1,6 +1,7 @@
 """The click that everything is measured with: published, and as real ones are."""
 
-PATH = "/c/bestdeals/shoes"
+PARTNER = "bestdeals"
+OFFER = "shoes"
 QUERY = (
     "sub1=newsletter-47&sub2=hero-banner&sub3=eu-west&sub4=7f3a9c21"
     "&gclid=EAIaIQobChMI9p6Wv6nQiQMVkZODBx0KvQ2rEAAYASAAEgJmN_D_BwE"
@@ -13,4 +14,4 @@ HEADERS = {
     "Referer": "https://blog.bestdeals.example/2026/11/ten-pairs-of-shoes",
     "Accept-Language": "en-US,en;q=0.9",
 }
-URL = f"{PATH}?{QUERY}"
+URL = f"/c/{PARTNER}/{OFFER}?{QUERY}"

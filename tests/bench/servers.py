@@ -14,12 +14,16 @@ from pathlib import Path
 import httpx
 
 HERE = Path(__file__).parent
-SERVER_CORE = 0
-LOAD_CORE = (os.cpu_count() or 1) - 1
+CORES = sorted(os.sched_getaffinity(0))
+SERVER_CORE = CORES[0]
+SECOND_CORE = CORES[len(CORES) > 1]
+OTHER_CORES = set(CORES[2:] if len(CORES) >= 4 else CORES[1:] or CORES)
 """The stores run beside the load: what is measured is the server alone."""
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+_START_SECONDS = 60
+_STOP_SECONDS = 30
 
 UVICORN = [
     *("--loop", "uvloop", "--http", "httptools", "--lifespan", "on"),
@@ -50,51 +54,61 @@ class Server:
 
 
 @contextmanager
-def running(command, environ=None, *, core=SERVER_CORE, port=0) -> Iterator[Server]:
-    """The command on one core; ready when its port answers, if it has one."""
-    process = subprocess.Popen(
-        ["taskset", "-c", str(core), *command],
-        env={**os.environ, **(environ or {})},
-    )
+def running(command, log, environ=None, *, cores=(SERVER_CORE,), port=0):
+    """
+    The command on these cores; ready when its port answers, if it has one.
+
+    What it says goes to the file `log`, as a user's log goes somewhere.
+    """
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            ["taskset", "-c", ",".join(map(str, sorted(cores))), *command],
+            env={**os.environ, **(environ or {})},
+            stdout=output,
+            stderr=output,
+        )
+    server = Server(process, port)
     try:
         if port:
-            _await_port(process, port)
-        yield Server(process, port)
+            _await(lambda: _is_open(server), server, log)
+        yield server
     finally:
-        process.terminate()
-        process.wait(30)
+        _end(process)
 
 
-def bare():
+def bare(ground):
     """A uvicorn that answers a fixed 302."""
-    return _uvicorn("bare:app", {})
+    return _uvicorn("bare:app", ground, {})
 
 
-def textbook(environ):
+def textbook(ground):
     """The ordinary handler, with the same server flags."""
-    return _uvicorn("textbook:app", environ)
+    return _uvicorn("textbook:app", ground, ground.environ)
 
 
 @contextmanager
-def web(environ) -> Iterator[Server]:
+def web(ground, core=SERVER_CORE) -> Iterator[Server]:
     """`tracker serve`."""
     port = free_port()
+    log = ground.folder / f"serve-{port}.log"
     command = [sys.executable, "-m", "tracker", "serve"]
-    ours = {**environ, "TRACKER_PORT": str(port)}
-    with running(command, ours, port=port) as server:
-        _await_ready(server)
+    ours = {**ground.environ, "TRACKER_PORT": str(port)}
+    with running(command, log, ours, cores=(core,), port=port) as server:
+        _await(lambda: _is_ready(server), server, log)
         yield server
 
 
-def worker(environ, core=SERVER_CORE):
+def worker(ground, cores=(SERVER_CORE,)):
     """`tracker worker`."""
-    return running([sys.executable, "-m", "tracker", "worker"], environ, core=core)
+    command = [sys.executable, "-m", "tracker", "worker"]
+    log = ground.folder / "worker.log"
+    return running(command, log, ground.environ, cores=cores)
 
 
 @contextmanager
-def nginx(folder) -> Iterator[Server]:
+def nginx(ground) -> Iterator[Server]:
     """`return 302`, the floor of them all; Debian's package nginx-light has it."""
-    port = free_port()
+    port, folder = free_port(), ground.folder
     config = folder / "nginx.conf"
     config.write_text(
         f"daemon off; master_process off; pid {folder}/nginx.pid;"
@@ -104,17 +118,18 @@ def nginx(folder) -> Iterator[Server]:
         " } }\n"
     )
     command = [shutil.which("nginx"), "-c", str(config), "-p", str(folder)]
-    with running(command, port=port) as server:
+    with running(command, folder / "nginx.log", port=port) as server:
         yield server
 
 
 @contextmanager
-def _uvicorn(app, environ) -> Iterator[Server]:
-    port = free_port()
-    command = [sys.executable, "-m", "uvicorn", app, "--port", str(port), *UVICORN]
-    inside = {**environ, "PYTHONPATH": str(HERE)}
-    with running(command, inside, port=port) as server:
-        yield server
+def sink(ground, port):
+    """A partner's server beside the load; its notes are there when it has ended."""
+    notes = ground.folder / f"sink-{time.monotonic_ns()}"
+    command = [sys.executable, str(HERE / "sink.py"), str(port), str(notes)]
+    log = ground.folder / "sink.log"
+    with running(command, log, cores=OTHER_CORES, port=port):
+        yield notes
 
 
 def free_port():
@@ -123,20 +138,38 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def _await_port(process, port):
-    for _ in range(600):
-        if process.poll() is not None:
-            raise SystemExit(f"{process.args} ended with {process.returncode}")
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise SystemExit(f"{process.args} does not answer")
+@contextmanager
+def _uvicorn(app, ground, environ) -> Iterator[Server]:
+    port = free_port()
+    command = [sys.executable, "-m", "uvicorn", app, "--port", str(port), *UVICORN]
+    log = ground.folder / f"{app}-{port}.log"
+    inside = {**environ, "PYTHONPATH": str(HERE)}
+    with running(command, log, inside, port=port) as server:
+        yield server
 
 
-def _await_ready(server):
-    for _ in range(600):
-        if httpx.get(server.url("/readyz")).status_code == httpx.codes.OK:
-            return
+def _await(is_there, server, log):
+    deadline = time.monotonic() + _START_SECONDS
+    while not is_there():
+        if server.process.poll() is not None or time.monotonic() > deadline:
+            said = log.read_text(errors="replace")[-2000:]
+            raise SystemExit(f"{server.process.args} does not answer\n{said}")
         time.sleep(0.05)
-    raise SystemExit("tracker serve does not become ready")
+
+
+def _is_open(server):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", server.port)) == 0
+
+
+def _is_ready(server):
+    return httpx.get(server.url("/readyz")).status_code == httpx.codes.OK
+
+
+def _end(process):
+    process.terminate()
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -1,22 +1,50 @@
-"""The table that a benchmark prints."""
+"""The table that a benchmark prints: figures, what they must reach, and whether."""
 
-import statistics
 from dataclasses import dataclass
 from typing import Literal
 
+Verdict = Literal["", "reached", "beyond", "short", "n/a"]
+
+_DIGITS = {"×": ".2f", " ms": ",.1f", " s": ",.1f"}
+
 
 @dataclass(frozen=True)
-class Ratio:
-    """Ratios of alternating rounds; the median is quoted, the spread is shown."""
+class Bound:
+    """What a figure must reach, and, where one is named, what would be better still."""
 
-    rounds: tuple[float, ...]
+    reach: float
+    beyond: float | None
+    unit: str
+    is_most: bool
 
-    @property
-    def median(self):
-        return statistics.median(self.rounds)
+    def judge(self, value, spread=()) -> Verdict:
+        """A figure falls short only if its whole spread does."""
+        if self.beyond is not None and self._holds(value, self.beyond):
+            return "beyond"
+        best = (min if self.is_most else max)([value, *spread])
+        return "reached" if self._holds(best, self.reach) else "short"
 
-    def __str__(self):
-        return f"{self.median:.2f}× ({min(self.rounds):.2f}–{max(self.rounds):.2f})"
+    def show(self, value):
+        return f"{value:{_DIGITS.get(self.unit, ',.0f')}}{self.unit}"
+
+    def limits(self):
+        """Both limits, as they stand in the table."""
+        return self._limit(self.reach), self._limit(self.beyond)
+
+    def _limit(self, limit):
+        sign = "≤" if self.is_most else "≥"
+        return "" if limit is None else f"{sign} {limit:,g}{self.unit}"
+
+    def _holds(self, value, limit):
+        return value <= limit if self.is_most else value >= limit
+
+
+def at_most(reach, beyond=None, unit=""):
+    return Bound(reach, beyond, unit, is_most=True)
+
+
+def at_least(reach, beyond=None, unit=""):
+    return Bound(reach, beyond, unit, is_most=False)
 
 
 @dataclass(frozen=True)
@@ -27,17 +55,35 @@ class Row:
     figure: str
     reach: str = ""
     beyond: str = ""
-    verdict: Literal["", "reached", "beyond", "short"] = ""
+    verdict: Verdict = ""
     remark: str = ""
 
 
-def judge(value, reach, beyond, *, less_is_better, spread=()):
-    """A figure falls short only if its whole spread does."""
-    best = [value, *spread]
-    best = min(best) if less_is_better else max(best)
-    if _holds(value, beyond, less_is_better):
-        return "beyond"
-    return "reached" if _holds(best, reach, less_is_better) else "short"
+def judged(what, value, bound, remark=""):
+    """A row with its verdict."""
+    verdict = bound.judge(value)
+    return Row(what, bound.show(value), *bound.limits(), verdict, remark)
+
+
+def not_applicable(what, bound, why):
+    return Row(what, "n/a", *bound.limits(), "n/a", why)
+
+
+def kept(what, found, total):
+    """
+    Rows found in a store beside the requests that were answered well.
+
+    A generator that hangs up when its time is over leaves requests on their way:
+    these may be found, and nobody was told so.
+    """
+    answered = total.requests - total.errors
+    is_kept = answered <= found <= answered + total.cut_off
+    remark = f"{answered:,} answered, {total.errors} errors"
+    if total.cut_off:
+        remark += f"; up to {total.cut_off:,} hung up on when a round ended"
+    return Row(
+        what, f"{found:,}", verdict="reached" if is_kept else "short", remark=remark
+    )
 
 
 def render(rows):
@@ -52,7 +98,3 @@ def render(rows):
         for row in rows
     ]
     return "\n".join(lines)
-
-
-def _holds(value, bound, less_is_better):
-    return value <= bound if less_is_better else value >= bound
