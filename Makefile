@@ -1,9 +1,10 @@
-# make run     the tracker and its sandbox, on this machine
-# make test    all tests, on stores they start themselves
-# make check   lint, format, types, layers
-# make bench   the benchmarks
-# make schema  write sql/schema.sql anew from the migrations
-# make clean   remove the environment and what tools left behind; no data
+# make run          the tracker and its sandbox, on this machine
+# make test         all tests, on stores they start themselves
+# make check        lint, format, types, layers
+# make bench        the benchmarks, in less than ten minutes
+# make bench-large  those that need millions of rows
+# make schema       write sql/schema.sql anew from the migrations
+# make clean        remove the environment and what tools left behind; no data
 
 MAKEFLAGS += --no-print-directory
 
@@ -29,7 +30,7 @@ endif
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 
-.PHONY: run test check bench schema clean
+.PHONY: run test check bench bench-large schema clean
 
 run: $(STAMP)
 	@exec $(BIN)/tracker up --sandbox
@@ -46,6 +47,9 @@ check: $(STAMP)
 
 bench: $(STAMP)
 	@$(BIN)/python tests/bench
+
+bench-large: $(STAMP)
+	@$(BIN)/python tests/bench large
 
 schema: $(STAMP)
 	@$(BIN)/python tests/schema.py > sql/schema.sql.new
