@@ -21,6 +21,20 @@ async def test_clicks_are_folded_into_the_day_of_their_id(visit, runtime, rows):
     assert await runtime.stream.count(0) == 0
 
 
+async def test_more_clicks_than_one_transaction_takes_are_all_folded(
+    visit, runtime, rows, monkeypatch
+):
+    monkeypatch.setattr("tracker.flow.clicklog.AT_ONCE", 2)
+    ids = [await visit() for _ in range(5)]
+    await runtime.redis.xadd(stream_key(0), {b"not an id": b"not a record"})
+
+    assert await fold_clicks(runtime, 0) == 6
+
+    found = await rows("select id from clicks order by id")
+    assert [row["id"] for row in found] == sorted(ids)
+    assert await rows("select count(*) from clicks_rejected") == [{"count": 1}]
+
+
 async def test_a_crash_between_insert_and_acknowledge_folds_once(
     visit, runtime, rows, monkeypatch
 ):

@@ -20,6 +20,12 @@ log = structlog.get_logger()
 WAIT_MS = 1000
 """How long one pass waits for a first click."""
 
+AT_ONCE = 1000
+"""Clicks that are folded in one transaction."""
+
+WITHOUT_PAUSE = 50
+"""Clicks that are read before others may go on, in about 1 ms."""
+
 _UNREADABLE = (DecodeError, ValidationError, UnicodeDecodeError, UnknownClickIdError)
 
 
@@ -53,15 +59,34 @@ async def fold_others(runtime: Runtime) -> None:
 
 
 async def _fold(runtime: Runtime, entries: Sequence[Entry]) -> dict[Entry, str]:
-    """Folds what can be read; what cannot be kept comes back with its error."""
-    rejected: dict[Entry, str] = {}
+    """
+    Folds what can be read; what cannot be kept comes back with its error.
+
+    While Postgres takes some clicks the next ones are read.
+    """
+    clicks, rejected = await _read(entries[:AT_ONCE])
+    for start in range(AT_ONCE, len(entries) + AT_ONCE, AT_ONCE):
+        refused, (clicks, unreadable) = await asyncio.gather(
+            _insert(runtime, clicks), _read(entries[start : start + AT_ONCE])
+        )
+        rejected |= refused | unreadable
+    return rejected
+
+
+async def _read(
+    entries: Sequence[Entry],
+) -> tuple[list[LoggedClick], dict[Entry, str]]:
+    """The clicks in these entries, and what was wrong with the others."""
     clicks: list[LoggedClick] = []
-    for entry in entries:
+    unreadable: dict[Entry, str] = {}
+    for number, entry in enumerate(entries):
+        if number % WITHOUT_PAUSE == 0:
+            await asyncio.sleep(0)
         try:
             clicks.append(_logged(entry))
         except _UNREADABLE as error:
-            rejected[entry] = repr(error)
-    return rejected | await _insert(runtime, clicks)
+            unreadable[entry] = repr(error)
+    return clicks, unreadable
 
 
 async def _insert(runtime: Runtime, clicks: Sequence[LoggedClick]) -> dict[Entry, str]:
