@@ -21,16 +21,21 @@ select version, content_hash, edited_at, snapshot
 
 _GET_VERSION = "select coalesce(max(version), 0) from catalog_versions"
 
-# A key that was ever numbered keeps its number; new ones follow the highest.
+# A key that was ever numbered keeps its number; new ones follow the highest, which
+# is read once: row by row the search would step over all that is being inserted.
 _NUMBER = """
+with highest as materialized (
+    select kind, max(number) as number
+      from catalog_numbers
+     group by kind
+)
 insert into catalog_numbers (kind, key, number)
 select wanted.kind, wanted.key,
-       coalesce((select max(number)
-                   from catalog_numbers
-                  where catalog_numbers.kind = wanted.kind), 0)
+       coalesce(highest.number, 0)
        + row_number() over (partition by wanted.kind order by wanted.place)
   from unnest(%(kinds)s::text[], %(keys)s::text[]) with ordinality
     as wanted (kind, key, place)
+  left join highest on highest.kind = wanted.kind
  where not exists (
          select 1
            from catalog_numbers
