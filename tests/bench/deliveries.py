@@ -21,7 +21,7 @@ OPEN_SECONDS = 10
 BACKLOG = 20_000
 
 DELAY = at_most(50, 15, " ms")
-SPEED = at_least(2000, 5000, "/s")
+SPEED = at_least(2000, 5000)
 
 _FINISHED = """
 select (select count(*) from delivery_attempts where started_at >= %(since)s),
