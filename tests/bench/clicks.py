@@ -1,8 +1,10 @@
 """How fast visitors are redirected, and what it costs."""
 
+import re
 import shutil
 from contextlib import ExitStack
 
+import httpx
 import servers
 from ground import prepared
 from load import Requests, send_at
@@ -32,7 +34,9 @@ def measure():
         yield from speeds("clicks", rounds)
         yield from _ratios(rounds)
         ours = contestants["tracker"]
-        yield kept("clicks found in Redis", ground.count_unfolded(), ours.total)
+        yield kept(
+            "clicks found in Redis", ground.count_unfolded(), ours.total, _lost(ours)
+        )
         yield from _latency(
             ground, ours, rate=max(rounds.all("tracker", "per_second")) / 2
         )
@@ -85,4 +89,12 @@ def _latency(ground, ours, rate):
         "clicks of the open loop found in Redis",
         ground.count_unfolded() - before,
         found.total,
+        _lost(ours),
     )
+
+
+def _lost(ours):
+    """What the server says that it redirected without a store's word for it."""
+    told = httpx.get(ours.server.url("/metrics")).text
+    lost = re.search(r"^tracker_clicks_lost_total ([\d.]+)", told, re.MULTILINE)[1]
+    return f"; {float(lost):.0f} counted lost so far"

@@ -55,6 +55,7 @@ def _links():
 def _delay(ground, ours, sales, port):
     with servers.sink(ground, port) as notes, servers.worker(ground):
         warm = send_at(ours, sales.named("warm"), RATE, WARM_UP_SECONDS, {})
+        _await_empty(ground)
         found = send_at(ours, sales.named("open"), RATE, OPEN_SECONDS, {})
         _await_empty(ground)
     calls = _calls(notes)

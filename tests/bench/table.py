@@ -69,7 +69,7 @@ def not_applicable(what, bound, why):
     return Row(what, "n/a", *bound.limits(), "n/a", why)
 
 
-def kept(what, found, total):
+def kept(what, found, total, note=""):
     """
     Rows found in a store beside the requests that were answered well.
 
@@ -81,6 +81,7 @@ def kept(what, found, total):
     remark = f"{answered:,} answered, {total.errors} errors"
     if total.cut_off:
         remark += f"; up to {total.cut_off:,} hung up on when a round ended"
+    remark += note
     return Row(
         what, f"{found:,}", verdict="reached" if is_kept else "short", remark=remark
     )
