@@ -2,10 +2,11 @@
 The benchmark: `make bench`, and `make bench-large` for the rows with millions.
 
 Starts everything itself, measures in one run on the same cores, prints a table and
-writes it beside this file. `python tests/bench clicks sizes` measures parts, and
-prints only.
+writes it beside this file. `python tests/bench clicks claims` measures parts, and
+only prints them.
 """
 
+import gc
 import signal
 import sys
 import time
@@ -57,6 +58,8 @@ SUITES = {
 def main():
     # So that everything that was started is ended.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
+    # Or the generator would stop, now and then, to look through what it imported.
+    gc.freeze()
     words = sys.argv[1:] or ["usual"]
     if words[0] in SUITES:
         _run(SUITES[words[0]])

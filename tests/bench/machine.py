@@ -5,6 +5,7 @@ import platform
 import shutil
 import subprocess
 import tempfile
+import textwrap
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -35,15 +36,15 @@ def describe(command, minutes):
 
 `{command}`, {minutes:.1f} minutes, {time.strftime("%Y-%m-%d", time.gmtime())}.
 
-- Machine: {_processor()}, {len(CORES)} cores, {_memory()} GB of memory, {_system()};
-  4 kB written and synced in {_sync_ms():.1f} ms (median).
+- Machine: {_processor()}, {len(CORES)} cores, {_memory()} GB of memory,
+  {_system()}; 4 kB are written and synced in {_sync_ms():.1f} ms (median).
 - Versions: {_versions()}.
 - Load: {generator()}, {CONNECTIONS} connections, {ROUNDS} rounds of {SECONDS} s each;
   latencies by an open loop, from the scheduled send.
-- Server on core {SERVER_CORE}; stores and load on {_listed(OTHER_CORES)}. Redis syncs
-  always, Postgres every commit; all settings are the defaults.
+- The server runs on core {SERVER_CORE}, stores and load on {_listed(OTHER_CORES)}.
+- Redis syncs always, Postgres every commit; all settings are the defaults.
 
-A row is `short` if its whole spread is. `beyond` is what was hoped for.
+A row is `short` only if its whole spread is; `beyond` is what was hoped for.
 """
 
 
@@ -78,7 +79,8 @@ def _sync(file):
 
 def _versions():
     packages = [f"{name} {version(name)}" for name in _PACKAGES]
-    return ", ".join([f"Python {platform.python_version()}", *packages, *_stores()])
+    named = [f"Python {platform.python_version()}", *packages, *_stores()]
+    return textwrap.fill(", ".join(named), 86, subsequent_indent="  ")
 
 
 def _stores():
