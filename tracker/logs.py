@@ -43,9 +43,9 @@ def configure_logs(level: str = "info") -> None:
     """Send everything from `level` up to stderr; called once, when a process starts."""
     number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
-        processors=[*_SHARED, *_FINISH],
+        processors=[*_SHARED, *_FINISH, _encode],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
         cache_logger_on_first_use=True,
     )
     _route_logging(number)
@@ -103,14 +103,18 @@ def mask_event(_logger: WrappedLogger, _method: str, event: EventDict) -> EventD
 
 def _mask_mapping(values: Mapping[Any, Any]) -> dict[str, Any]:
     return {
-        str(key): MASK if value and _names_secret(str(key)) else _plain(value, key)
+        key if isinstance(key, str) else str(key): value
+        if key in _OURS and isinstance(value, str)
+        else _masked(str(key), value)
         for key, value in values.items()
     }
 
 
-def _plain(value: Any, key: Any = None) -> Any:
-    if key in _OURS and isinstance(value, str):
-        return value
+def _masked(key: str, value: Any) -> Any:
+    return MASK if value and _names_secret(key) else _plain(value)
+
+
+def _plain(value: Any) -> Any:
     match value:
         case str():
             return mask(value)
@@ -124,8 +128,8 @@ def _plain(value: Any, key: Any = None) -> Any:
             return mask(str(value))
 
 
-def _serialise(event: Any, **_options: Any) -> str:
-    return msgspec.json.encode(event).decode()
+def _encode(_logger: WrappedLogger, _method: str, event: EventDict) -> bytes:
+    return msgspec.json.encode(event)
 
 
 def _route_logging(level: int) -> None:
@@ -137,6 +141,7 @@ def _route_logging(level: int) -> None:
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 *_FINISH,
+                lambda *described: _encode(*described).decode(),
             ],
         )
     )
@@ -151,8 +156,4 @@ _SHARED: list[Processor] = [
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
 ]
-_FINISH: list[Processor] = [
-    structlog.processors.format_exc_info,
-    mask_event,
-    structlog.processors.JSONRenderer(serializer=_serialise),
-]
+_FINISH: list[Processor] = [structlog.processors.format_exc_info, mask_event]
