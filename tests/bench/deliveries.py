@@ -19,6 +19,7 @@ RATE = 200
 WARM_UP_SECONDS = 1
 OPEN_SECONDS = 10
 BACKLOG = 20_000
+MOST_SECONDS = 90
 
 DELAY = at_most(50, 15, " ms")
 SPEED = at_least(2000, 5000)
@@ -53,11 +54,11 @@ def _links():
 
 
 def _delay(ground, ours, sales, port):
-    with servers.sink(ground, port) as notes, servers.worker(ground):
+    with servers.sink(ground, port) as notes, servers.worker(ground) as worker:
         warm = send_at(ours, sales.named("warm"), RATE, WARM_UP_SECONDS, {})
-        _await_empty(ground)
+        _deliver_all(ground, worker)
         found = send_at(ours, sales.named("open"), RATE, OPEN_SECONDS, {})
-        _await_empty(ground)
+        _deliver_all(ground, worker)
     calls = _calls(notes)
     delays = [arrived - changed for arrived, changed in calls[len(warm.seconds) :]]
     yield judged(
@@ -81,8 +82,8 @@ def _owe(ground, ours, sales):
 def _speed(ground, port):
     backlog = ground.count("deliveries")
     since = ground.ask("select tracker_now()")[0]
-    with servers.sink(ground, port) as notes, servers.worker(ground):
-        _await_empty(ground)
+    with servers.sink(ground, port) as notes, servers.worker(ground) as worker:
+        _deliver_all(ground, worker)
     attempts, finished, seconds = ground.ask(_FINISHED, since=since)
     yield judged(
         "deliveries/s by one worker, attempts logged",
@@ -112,9 +113,8 @@ def _seconds(changed_at):
     return datetime.fromisoformat(changed_at).astimezone(UTC).timestamp()
 
 
-def _await_empty(ground):
-    deadline = time.monotonic() + 90
-    while ground.ask("select exists (select from deliveries)")[0]:
-        if time.monotonic() > deadline:
-            raise SystemExit("deliveries are left after a minute and a half")
-        time.sleep(0.05)
+def _deliver_all(ground, worker):
+    worker.wait_until(
+        lambda: not ground.ask("select exists (select from deliveries)")[0],
+        seconds=MOST_SECONDS,
+    )

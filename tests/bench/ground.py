@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,11 @@ from tracker.store.clicks import stream_key
 from tracker.store.migrations import migrate
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+
+# The wheel of Postgres keeps its lock where it was first started, and makes that
+# folder anew for every other ground: so all of them are in one, which goes at the end.
+_PLACE = tempfile.TemporaryDirectory(prefix="tracker-bench-", dir="/tmp")
+Path(_PLACE.name).chmod(0o755)
 
 TOKEN = "token-of-the-benchmark"
 KEYS = f"0:{'5a' * 32}"
@@ -72,7 +78,7 @@ def prepared() -> Iterator[Ground]:
     from stores import guarded, temporary_folder  # noqa: PLC0415 - needs the path above
 
     os.sched_setaffinity(0, OTHER_CORES)
-    with temporary_folder("/tmp") as folder, guarded(folder):
+    with temporary_folder(_PLACE.name) as folder, guarded(folder):
         (folder / "data").mkdir()
         postgres, valkey = EmbeddedPostgres(folder), EmbeddedValkey(folder)
         try:

@@ -59,8 +59,10 @@ def _edit(ground, server, landing):
 
 def _await_landing(server, landing):
     with httpx.Client() as client:
-        while landing not in client.get(server.url(URL)).headers["location"]:
-            time.sleep(0.1)
+        server.wait_until(
+            lambda: landing in client.get(server.url(URL)).headers["location"],
+            pause=0.1,
+        )
 
 
 def _memory(resident, later):

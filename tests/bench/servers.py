@@ -22,7 +22,6 @@ OTHER_CORES = set(CORES[2:] if len(CORES) >= 4 else CORES[1:] or CORES)
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
-_START_SECONDS = 60
 _STOP_SECONDS = 30
 
 UVICORN = [
@@ -37,7 +36,8 @@ class Server:
     """A process that answers on a port of loopback, or none that answers on 0."""
 
     process: subprocess.Popen
-    port: int = 0
+    port: int
+    log: Path
 
     def url(self, path):
         return f"http://127.0.0.1:{self.port}{path}"
@@ -51,6 +51,15 @@ class Server:
     def resident_bytes(self):
         pages = Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]
         return int(pages) * _PAGE
+
+    def wait_until(self, is_so, *, seconds=60, pause=0.05):
+        """Asks again and again; the end of it all if the process ended, or is late."""
+        deadline = time.monotonic() + seconds
+        while not is_so():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                said = self.log.read_text(errors="replace")[-2000:]
+                raise SystemExit(f"{self.process.args} ended, or is late\n{said}")
+            time.sleep(pause)
 
 
 @contextmanager
@@ -67,10 +76,10 @@ def running(command, log, environ=None, *, cores=(SERVER_CORE,), port=0):
             stdout=output,
             stderr=output,
         )
-    server = Server(process, port)
+    server = Server(process, port, log)
     try:
         if port:
-            _await(lambda: _is_open(server), server, log)
+            server.wait_until(lambda: _is_open(server))
         yield server
     finally:
         _end(process)
@@ -94,7 +103,7 @@ def web(ground, core=SERVER_CORE) -> Iterator[Server]:
     command = [sys.executable, "-m", "tracker", "serve"]
     ours = {**ground.environ, "TRACKER_PORT": str(port)}
     with running(command, log, ours, cores=(core,), port=port) as server:
-        _await(lambda: _is_ready(server), server, log)
+        server.wait_until(lambda: _is_ready(server))
         yield server
 
 
@@ -146,15 +155,6 @@ def _uvicorn(app, ground, environ) -> Iterator[Server]:
     inside = {**environ, "PYTHONPATH": str(HERE)}
     with running(command, log, inside, port=port) as server:
         yield server
-
-
-def _await(is_there, server, log):
-    deadline = time.monotonic() + _START_SECONDS
-    while not is_there():
-        if server.process.poll() is not None or time.monotonic() > deadline:
-            said = log.read_text(errors="replace")[-2000:]
-            raise SystemExit(f"{server.process.args} does not answer\n{said}")
-        time.sleep(0.05)
 
 
 def _is_open(server):
