@@ -22,9 +22,6 @@ Story = Callable[[Sequence[Item]], Awaitable[Sequence[Result]]]
 Test = Callable[[BaseException], bool]
 
 
-_IN_FLIGHT = 2
-
-
 @dataclass(frozen=True, slots=True)
 class Faults:
     """
@@ -45,20 +42,22 @@ class Bounds:
     """
     How many items make a batch at most, how many wait, and how long, in seconds.
 
-    Beside a batch in flight a second one sets out only with `beside` items: smaller
-    ones were measured, and made each item dearer.
+    `turns` of the event loop, at most, a batch stays open to those who are already at
+    the door: worth it where a call of the store costs much, however little is in it.
     """
 
     batch: int = 256
-    beside: int = 16
     waiting: int = 10_000
     seconds: float = math.inf
+    turns: int = 0
 
 
 class Coalescer(Generic[Item, Result]):
     """
     Runs `story` for many callers at once, first come first.
 
+    One batch at a time: a second one beside it was measured, and made both smaller
+    and each item dearer.
     More than `bounds.waiting` items are refused with OverloadedError; who waits for
     longer than `bounds.seconds` gets StoreUnavailableError.
     """
@@ -77,8 +76,7 @@ class Coalescer(Generic[Item, Result]):
         self._sizes = BATCH_SIZE.labels(name)
         self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
         self._patience = Patience(bounds.seconds)
-        self._runners: set[asyncio.Task[None]] = set()
-        self._is_gathering = False
+        self._runner: asyncio.Task[None] | None = None
 
     async def submit(self, item: Item) -> Result:
         """
@@ -91,61 +89,41 @@ class Coalescer(Generic[Item, Result]):
         answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, answer))
         self._patience.watch(answer)
-        self._send_another()
+        if self._runner is None:
+            self._runner = asyncio.create_task(self._run())
         return await answer
 
     async def close(self) -> None:
         """Waits for what is in flight and for what has gathered."""
-        while self._runners:
-            await asyncio.wait(self._runners)
+        while self._runner is not None:
+            await asyncio.shield(self._runner)
         self._patience.end()
-
-    def _send_another(self) -> None:
-        if self._sets_out(len(self._runners)):
-            self._runners.add(asyncio.create_task(self._run()))
-
-    def _sets_out(self, others: int) -> bool:
-        """Begins to gather the next batch, if one may go beside so many others."""
-        needed = (1, self._bounds.beside)[others] if others < _IN_FLIGHT else math.inf
-        if self._is_gathering or len(self._waiting) < needed:
-            return False
-        self._is_gathering = True
-        return True
 
     async def _run(self) -> None:
         # Not by a callback, which comes later: an item that was submitted in between
         # would wait for a runner that has ended.
         try:
-            await self._run_batch()
-            while self._sets_out(len(self._runners) - 1):
+            while self._waiting:
+                await self._gather()
                 await self._run_batch()
         finally:
-            self._runners.remove(_this_task())
+            self._runner = None
 
     async def _gather(self) -> None:
-        """Whoever is at the door already comes along; nobody is waited for."""
+        """Lets those in who are at the door; nobody else is waited for."""
         size = 0
-        try:
-            while size < len(self._waiting) < self._bounds.batch:
-                size = len(self._waiting)
-                # The first lets in what has arrived, the second what became of it.
-                await asyncio.sleep(0)
-                await asyncio.sleep(0)
-        finally:
-            self._is_gathering = False
-
-    def _next_size(self) -> int:
-        """Half of many, so that one half is decided while the other is written."""
-        size = len(self._waiting)
-        if len(self._runners) == 1 and size >= 2 * self._bounds.beside:
-            size //= 2
-        return min(size, self._bounds.batch)
+        for _ in range(self._bounds.turns // 2):
+            if len(self._waiting) in {size, self._bounds.batch}:
+                break
+            size = len(self._waiting)
+            # The first turn lets a request in, the second what becomes of it.
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
 
     async def _run_batch(self) -> None:
-        await self._gather()
-        batch = [self._waiting.popleft() for _ in range(self._next_size())]
-        self._send_another()
-        self._sizes.observe(len(batch))
+        size = min(len(self._waiting), self._bounds.batch)
+        batch = [self._waiting.popleft() for _ in range(size)]
+        self._sizes.observe(size)
         items = [item for item, _ in batch]
         results = await each_or_error(items, self._story, self._faults.is_poison)
         for (_, answer), result in zip(batch, results, strict=True):
@@ -210,13 +188,6 @@ async def each_or_error(
         *await each_or_error(items[:middle], story, is_poison),
         *await each_or_error(items[middle:], story, is_poison),
     ]
-
-
-def _this_task() -> asyncio.Task[Any]:
-    task = asyncio.current_task()
-    if task is None:
-        raise RuntimeError("runs as a task")
-    return task
 
 
 def _settle(answer: asyncio.Future[Result], result: Result | Exception) -> None:

@@ -45,6 +45,8 @@ READER_TIMEOUT = 5.0
 ANSWER_SECONDS = 10.0
 """A sender that has waited so long is told to come again; most hang up after 30 s."""
 
+BOUNDS = Bounds(seconds=ANSWER_SECONDS)
+
 REDIS_CONNECTIONS = 32
 DATABASE_CONNECTIONS = 8
 
@@ -101,6 +103,7 @@ class Runtime:
         self,
         story: "Callable[[Runtime, Sequence[Item]], Awaitable[Sequence[Result]]]",
         item: Item,
+        bounds: Bounds = BOUNDS,
     ) -> Result:
         """
         The item's result of one call of `story` for all who ask at the same time.
@@ -114,7 +117,7 @@ class Runtime:
                 lambda items: story(self, items),
                 name=name,
                 faults=FAULTS,
-                bounds=Bounds(seconds=ANSWER_SECONDS),
+                bounds=bounds,
             )
         result: Result = await self._together[name].submit(item)
         return result

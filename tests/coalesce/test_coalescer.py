@@ -50,7 +50,7 @@ async def store():
 
 @pytest.fixture
 async def coalescer(store):
-    bounds = Bounds(batch=8, beside=20, waiting=20)
+    bounds = Bounds(batch=8, waiting=20)
     return Coalescer(store.take, name="test", faults=FAULTS, bounds=bounds)
 
 
@@ -86,30 +86,26 @@ async def test_what_gathers_while_the_store_is_busy_shares_its_next_call(
     assert store.batches == [[1], [2, 3, 4]]
 
 
-async def test_many_that_gather_do_not_wait_for_a_batch_in_flight(store):
-    """Two batches at most, and none of a few beside another."""
-    bounds = Bounds(beside=4)
+async def test_a_batch_stays_open_to_those_at_the_door(store):
+    """As long as they come, and not for ever."""
+    store.open.set()
+    bounds = Bounds(turns=8)
     coalescer = Coalescer(store.take, name="test", faults=FAULTS, bounds=bounds)
-    tasks = await submitted(coalescer, [1])
-    await taken(store, 1)
-    tasks += await submitted(coalescer, [2, 3, 4, 5])
-    await taken(store, 2)
-    tasks += await submitted(coalescer, [6, 7, 8, 9])
-    store.open.set()
+    tasks = await submitted(coalescer, [0])
+    for n in range(1, 100):
+        tasks += await submitted(coalescer, [n])
     await asyncio.gather(*tasks)
 
-    assert store.batches == [[1], [2, 3, 4, 5], [6, 7, 8, 9]]
+    assert store.batches[0][:3] == [0, 1, 2]
+    assert len(store.batches[0]) < 20
 
 
-async def test_few_wait_for_the_batch_in_flight(coalescer, store):
-    tasks = await submitted(coalescer, [1])
-    await taken(store, 1)
-    tasks += await submitted(coalescer, range(2, 10))
-    for _ in range(20):
-        await asyncio.sleep(0)
-    assert store.batches == [[1]]
+async def test_an_idle_door_is_not_waited_at(store):
     store.open.set()
-    await asyncio.gather(*tasks)
+    bounds = Bounds(turns=1_000_000)
+    coalescer = Coalescer(store.take, name="test", faults=FAULTS, bounds=bounds)
+    async with asyncio.timeout(1):
+        assert await coalescer.submit(1) == 2
 
 
 async def test_who_waits_for_too_long_is_told(store):

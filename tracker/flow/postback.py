@@ -9,6 +9,7 @@ from prometheus_client import Counter
 from psycopg.errors import UniqueViolation
 
 from tracker import metrics
+from tracker.coalesce import Bounds
 from tracker.domain.conversion import Ledger
 from tracker.domain.errors import CatalogError, QuarantinedError, StoreUnavailableError
 from tracker.domain.identity import PostbackId
@@ -25,7 +26,7 @@ from tracker.domain.postback import Postback
 from tracker.domain.value import Value
 from tracker.flow.catalog import follow_version
 from tracker.flow.ledger import Decided, find_clicks, write_changes
-from tracker.runtime import Runtime
+from tracker.runtime import ANSWER_SECONDS, Runtime
 from tracker.store.conversions import Judged
 from tracker.store.postgres import ATTEMPTS, is_passing
 
@@ -34,6 +35,10 @@ log = structlog.get_logger()
 
 BATCH_SECONDS = 8.0
 """A connection that says nothing for so long is given up, and a new one taken."""
+
+
+BOUNDS = Bounds(seconds=ANSWER_SECONDS, turns=32)
+"""A transaction costs a millisecond before the first postback is in it."""
 
 
 class Hearing(Value, frozen=True):
@@ -53,7 +58,7 @@ async def accept_postback(runtime: Runtime, postback: Postback) -> Outcome:
     if too many wait already.
     """
     hearing = hear(postback, runtime.rules())
-    outcome = await runtime.together(accept_postbacks, hearing)
+    outcome = await runtime.together(accept_postbacks, hearing, BOUNDS)
     _counter(outcome.verdict, outcome.reason).inc()
     event = f"postback.{outcome.verdict}"
     log.info(
