@@ -13,7 +13,7 @@ import re
 import sys
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 from urllib.parse import quote, quote_plus, unquote
 
 import msgspec
@@ -57,6 +57,7 @@ def hide(values: Iterable[str]) -> None:
         if len(value) >= MIN_HIDDEN:
             for spelled in (value, quote(value, safe=""), quote_plus(value)):
                 _hidden.setdefault(spelled[:MIN_HIDDEN], set()).add(spelled)
+    _mask_name.cache_clear()
 
 
 def mask(text: str) -> str:
@@ -69,6 +70,10 @@ def mask(text: str) -> str:
     if " " in text:
         text = _CREDENTIALS.sub(rf"\g<1> {MASK}", text)
     return text
+
+
+# Few names make up all events, so each is looked through once.
+_mask_name = lru_cache(maxsize=1024)(mask)
 
 
 def _without_hidden(text: str) -> str:
@@ -98,7 +103,8 @@ _OURS = frozenset({
 
 def mask_event(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """The processor: every value masked, and nothing left that is not plain."""
-    return cast("EventDict", _mask_mapping(event))
+    name = _mask_name(str(event.pop("event", "")))
+    return {"event": name, **_mask_mapping(event)}
 
 
 def _mask_mapping(values: Mapping[Any, Any]) -> dict[str, Any]:

@@ -46,6 +46,14 @@ def test_a_megabyte_in_the_url_is_answered_by_the_table(sandbox):
     assert "too_large" in sandbox.command("quarantine", "list", "--json").stdout
 
 
+def test_headers_without_end_are_not_taken_in(sandbox):
+    """A sender that never comes to its end keeps no memory of ours."""
+    with socket.create_connection(("127.0.0.1", sandbox.port), timeout=10) as sender:
+        sender.sendall(b"GET /healthz HTTP/1.1\r\nHost: t\r\n")
+        sender.sendall(b"X-Junk: x\r\n" * 6000)
+        assert sender.recv(65536).startswith(b"HTTP/1.1 400")
+
+
 def test_what_no_url_should_hold_is_understood_all_the_same(sandbox):
     """A raw letter beyond ASCII, or a blank: the visitor arrives with its label."""
     visitor = _get(sandbox.port, "/c/bestdeals/acme-shoes?sub1=é b".encode())

@@ -14,7 +14,7 @@ MAX_URL = 60_000
 """Bytes of a URL that are read; the rest is cut."""
 
 MAX_HEAD = 64 * 1024
-"""Bytes of a head whose end has not come that are taken in."""
+"""Bytes of a head, its URL aside, that are taken in before its end has come."""
 
 _SOUND_LINE = re.compile(rb"[A-Z]+ [\x21-\x7e]+ HTTP/1\.[01]\r\n")
 _REQUEST_LINE = re.compile(rb"(GET|HEAD|POST) (/[^\r\n]*) (HTTP/1\.[01]\r?\n)")
@@ -36,6 +36,7 @@ class ForgivingProtocol(HttpToolsProtocol):
     def on_url(self, url: bytes) -> None:
         """A piece of the URL; it may come in several."""
         self.url += url[: MAX_URL - len(self.url)]
+        self._unfinished -= len(url)
 
     def _bound_head(self, received: int) -> None:
         """A scope has no method before its head is complete."""
