@@ -7,7 +7,6 @@ product writes tomorrow is what is multiplied.
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
@@ -36,7 +35,7 @@ def a_click(ground):
     with ground.redis() as client:
         record = client.get(click_key(0, click_id))
         client.flushall()
-    return replace(decode_click(click_id, record), address=_ADDRESS)
+    return decode_click(click_id, record).but(address=_ADDRESS)
 
 
 def copies(ground, click, number, *, day=0) -> Iterator[Click]:
@@ -53,7 +52,7 @@ def copies(ground, click, number, *, day=0) -> Iterator[Click]:
             offer_number=facts.offer_number,
         )
         destination = click.destination.replace(click.id, click_id)
-        yield replace(click, id=click_id, destination=destination)
+        yield click.but(id=click_id, destination=destination)
 
 
 def store_clicks(ground, clicks):
