@@ -113,7 +113,7 @@ class Coalescer(Generic[Item, Result]):
         """Lets those in who are at the door; nobody else is waited for."""
         size = 0
         for _ in range(self._bounds.turns // 2):
-            if len(self._waiting) in {size, self._bounds.batch}:
+            if not size < len(self._waiting) < self._bounds.batch:
                 break
             size = len(self._waiting)
             # The first turn lets a request in, the second what becomes of it.

@@ -11,20 +11,15 @@ ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 # Ten bits at a time: half as many steps as characters.
 _PAIRS = tuple(first + second for first in ALPHABET for second in ALPHABET)
 
-# What int() calls the digits of base 32; whatever is none becomes "?".
-_DIGITS = "0123456789abcdefghijklmnopqrstuv"
 _LOOK_ALIKES = {"i": "1", "l": "1", "o": "0"}
 _FORGIVEN = str.maketrans(_LOOK_ALIKES)
-_READ_AS = {
-    ord(spelled): digit
-    for character, digit in zip(ALPHABET, _DIGITS, strict=True)
-    for spelled in (character, character.upper())
-} | {
-    ord(spelled): digit
-    for character, digit in _LOOK_ALIKES.items()
-    for spelled in (character, character.upper())
-}
-_TO_DIGITS = "".join(_READ_AS.get(code, "?") for code in range(256)).encode()
+
+# What int() calls the digits of base 32, of either case; whatever is none is "?".
+_DIGITS = dict(zip(ALPHABET, "0123456789abcdefghijklmnopqrstuv", strict=True))
+_READ_AS = _DIGITS | _LOOK_ALIKES
+_TO_DIGITS = "".join(
+    _READ_AS.get(chr(code).lower(), "?") for code in range(256)
+).encode()
 
 
 def encode(data: bytes) -> str:
@@ -42,7 +37,7 @@ def decode(text: str) -> bytes:
     raises ValueError.
     """
     digits = text.encode(errors="replace").translate(_TO_DIGITS)
-    if len(digits) % 8 or b"?" in digits or not digits:
+    if not digits or len(digits) % 8 or b"?" in digits:
         raise ValueError(f"{text[:40]!r} is not base32")
     return int(digits, 32).to_bytes(len(digits) * 5 // 8, "big")
 
