@@ -42,14 +42,14 @@ class Bounds:
     """
     How many items make a batch at most, how many wait, and how long, in seconds.
 
-    `turns` of the event loop, at most, a batch stays open to those who are already at
-    the door: worth it where a call of the store costs much, however little is in it.
+    In `rounds`, at most so many, those who are already at the door are let into a
+    batch: worth it where a call of the store costs much, however little is in it.
     """
 
     batch: int = 256
     waiting: int = 10_000
     seconds: float = math.inf
-    turns: int = 0
+    rounds: int = 0
 
 
 class Coalescer(Generic[Item, Result]):
@@ -112,7 +112,7 @@ class Coalescer(Generic[Item, Result]):
     async def _gather(self) -> None:
         """Lets those in who are at the door; nobody else is waited for."""
         size = 0
-        for _ in range(self._bounds.turns // 2):
+        for _ in range(self._bounds.rounds):
             if not size < len(self._waiting) < self._bounds.batch:
                 break
             size = len(self._waiting)
@@ -164,6 +164,7 @@ class Patience:
         """Watches no longer."""
         if self._timer is not None:
             self._timer.cancel()
+        self._timer = None
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = None

@@ -78,6 +78,8 @@ _mask_name = lru_cache(maxsize=1024)(mask)
 
 def _without_hidden(text: str) -> str:
     """The longest first, or a secret that starts another would show its tail."""
+    if not _hidden:
+        return text
     starts = {text[at : at + MIN_HIDDEN] for at in range(len(text) - MIN_HIDDEN + 1)}
     found = [value for start in starts & _hidden.keys() for value in _hidden[start]]
     for value in sorted(found, key=len, reverse=True):
@@ -104,16 +106,11 @@ _OURS = frozenset({
 def mask_event(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """The processor: every value masked, and nothing left that is not plain."""
     name = _mask_name(str(event.pop("event", "")))
-    return {"event": name, **_mask_mapping(event)}
-
-
-def _mask_mapping(values: Mapping[Any, Any]) -> dict[str, Any]:
-    return {
-        key if isinstance(key, str) else str(key): value
-        if key in _OURS and isinstance(value, str)
-        else _masked(str(key), value)
-        for key, value in values.items()
+    values = {
+        key: value if key in _OURS and isinstance(value, str) else _masked(key, value)
+        for key, value in event.items()
     }
+    return {"event": name, **values}
 
 
 def _masked(key: str, value: Any) -> Any:
@@ -127,7 +124,7 @@ def _plain(value: Any) -> Any:
         case None | bool() | int() | float():
             return value
         case Mapping():
-            return _mask_mapping(value)
+            return {str(key): _masked(str(key), inner) for key, inner in value.items()}
         case list() | tuple() | set() | frozenset():
             return [_plain(item) for item in value]
         case _:

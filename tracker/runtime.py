@@ -108,6 +108,8 @@ class Runtime:
         """
         The item's result of one call of `story` for all who ask at the same time.
 
+        A story always has the same bounds.
+
         Raises OverloadedError when too many wait already, and StoreUnavailableError
         when there is no answer in time.
         """

@@ -44,12 +44,14 @@ _MAX_DETAIL = 200
 _AN_UNUSED_PORT = 9
 _TIMEOUT = aiohttp.ClientTimeout(connect=CONNECT_SECONDS, sock_connect=CONNECT_SECONDS)
 
-_URL = re.compile(r"((?i:https?)://[^/?#@\\]+)([^#]*)(?:#.*)?")
+_URL = re.compile(r"((?i:https?)://[^/?#@\\]+)((?:[/?][^#]*)?)(?:#.*)?")
 # Whatever else a URL holds was percent-encoded before.
 _VISIBLE = re.compile(r"[!-~]*")
 # 101 is an answer to a question that is not asked here.
 _INTERIM = frozenset(range(100, 200)) - {101}
 _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+_USUAL = {"Accept": "*/*", "Accept-Encoding": "identity"}
 
 _Sockaddr = tuple[
     int | socket.AddressFamily,
@@ -58,6 +60,10 @@ _Sockaddr = tuple[
     str,
     tuple[str | int, ...],
 ]
+
+
+class _StaleConnectionError(aiohttp.ServerDisconnectedError):
+    """A kept connection was found useless before anything was sent on it."""
 
 
 class AddressGuard:
@@ -120,6 +126,8 @@ class Sender:
 
     def __init__(self, allowed: Iterable[Network] = ()) -> None:
         self._guard = AddressGuard(allowed)
+        # What aiohttp knows of a server belongs to an event loop, as connections do.
+        self._origin = lru_cache(maxsize=16384)(_origin)
         self._resolver: GuardedResolver | None = None
         self._connector: aiohttp.TCPConnector | None = None
 
@@ -135,6 +143,7 @@ class Sender:
             await self._connector.close()
             await self._resolver.close()
         self._connector = self._resolver = None
+        self._origin.cache_clear()
 
     async def send(self, request: Request) -> Answer:
         """What came of it: an answer, or why there is none. Only cancelling raises."""
@@ -148,14 +157,12 @@ class Sender:
 
     async def _call(self, request: Request, deadline: float) -> Answer:
         server, target = _split(request.url)
-        origin = _origin(server)
+        origin = self._origin(server)
         message = _message(request, target, origin.headers[hdrs.HOST])
         try:
             return await self._exchange(origin, message, deadline)
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-            if request.method != "GET" or isinstance(
-                error, aiohttp.ClientConnectorError
-            ):
+            if not _may_be_repeated(request, error):
                 raise
             # A connection that was kept may be closed at any time (RFC 9110, 9.2.2).
             return await self._exchange(origin, message, deadline)
@@ -163,7 +170,8 @@ class Sender:
     async def _exchange(
         self, origin: aiohttp.ClientRequest, message: bytes, deadline: float
     ) -> Answer:
-        connection = await self._open().connect(origin, [], _TIMEOUT)
+        async with asyncio.timeout_at(deadline):
+            connection = await self._open().connect(origin, [], _TIMEOUT)
         try:
             return await _converse(connection, message, deadline)
         finally:
@@ -183,6 +191,12 @@ class Sender:
         return self._connector
 
 
+def _may_be_repeated(request: Request, error: Exception) -> bool:
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return False
+    return request.method == "GET" or isinstance(error, _StaleConnectionError)
+
+
 def _split(url: str) -> tuple[str, str]:
     """Scheme, host and port; and the rest as it is, without the fragment."""
     found = _URL.fullmatch(url)
@@ -192,7 +206,6 @@ def _split(url: str) -> tuple[str, str]:
     return server, target if target.startswith("/") else f"/{target}"
 
 
-@lru_cache(maxsize=16384)
 def _origin(server: str) -> aiohttp.ClientRequest:
     """What aiohttp knows a server by; raises for one that no URL can name."""
     try:
@@ -206,8 +219,9 @@ def _origin(server: str) -> aiohttp.ClientRequest:
 
 def _message(request: Request, target: str, host: str) -> bytes:
     """The request as it stands on the wire."""
-    headers = {"Host": host, "Accept": "*/*", "Accept-Encoding": "identity"}
-    headers |= request.headers
+    own = {name.lower() for name in request.headers}
+    usual = {name: value for name, value in _USUAL.items() if name.lower() not in own}
+    headers = {"Host": host, **usual, **request.headers}
     if request.method != "GET" or request.body:
         headers["Content-Length"] = str(len(request.body))
     lines = [f"{name}: {value}" for name, value in headers.items()]
@@ -223,7 +237,7 @@ async def _converse(
     protocol, transport = connection.protocol, connection.transport
     if protocol is None or transport is None or protocol.should_close:
         # Something came unasked since the last call: it answers nothing.
-        raise aiohttp.ServerDisconnectedError
+        raise _StaleConnectionError
     protocol.set_response_params(read_until_eof=True, auto_decompress=False)
     transport.write(message)
     async with asyncio.timeout_at(deadline):

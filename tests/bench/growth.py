@@ -125,7 +125,7 @@ def measure_claims():
             CLAIM,
             rounds.ratios("seconds", "many", "few"),
             f"{CLAIMED} at once: {rounds.median('many', 'seconds') * 1000:.1f} ms"
-            f" against {rounds.median('few', 'seconds') * 1000:.1f} ms",
+            f" against {rounds.median('few', 'seconds') * 1000:.1f} ms, vacuumed",
         )
 
 

@@ -68,9 +68,9 @@ def _await_landing(server, landing):
 def _memory(resident, later):
     return judged(
         "resident memory of a web process, 10,000 partners and 1,000 offers",
-        resident / 1e6,
+        max(resident, later) / 1e6,
         MEMORY,
-        f"{later / 1e6:.0f} MB after {EDITS} edits under load",
+        f"after {EDITS} edits under load; {resident / 1e6:.0f} MB before them",
     )
 
 

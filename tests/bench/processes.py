@@ -38,4 +38,6 @@ def _push(processes):
             threads.submit(push, one, Requests((URL,)), SECONDS, HEADERS, share)
             for one in processes
         ]
+    if any(one.result().errors for one in pushes):
+        raise SystemExit("some clicks went wrong")
     return {"per_second": sum(one.result().per_second for one in pushes)}

@@ -85,6 +85,8 @@ class Contestant:
         before = self.server.cpu_seconds()
         requests = self._requests.named(f"{name}-{self.server.port}")
         pushed = push(self.server, requests, seconds, self._headers)
+        if pushed.errors:
+            raise SystemExit(f"{pushed.errors} requests to {self.server} went wrong")
         self.total += pushed
         cost = (self.server.cpu_seconds() - before) / pushed.requests
         return {

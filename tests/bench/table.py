@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Verdict = Literal["", "reached", "beyond", "short", "n/a"]
+Verdict = Literal["", "beyond", "reached", "within spread", "short", "n/a"]
 
 _DIGITS = {"×": ".2f", " ms": ",.1f", " s": ",.1f"}
 
@@ -21,8 +21,10 @@ class Bound:
         """A figure falls short only if its whole spread does."""
         if self.beyond is not None and self._holds(value, self.beyond):
             return "beyond"
-        best = (min if self.is_most else max)([value, *spread])
-        return "reached" if self._holds(best, self.reach) else "short"
+        if self._holds(value, self.reach):
+            return "reached"
+        is_near = any(self._holds(one, self.reach) for one in spread)
+        return "within spread" if is_near else "short"
 
     def show(self, value):
         return f"{value:{_DIGITS.get(self.unit, ',.0f')}}{self.unit}"
@@ -69,19 +71,21 @@ def not_applicable(what, bound, why):
     return Row(what, "n/a", *bound.limits(), "n/a", why)
 
 
-def kept(what, found, total, note=""):
+def kept(what, found, total, lost=0):
     """
     Rows found in a store beside the requests that were answered well.
 
     A generator that hangs up when its time is over leaves requests on their way:
-    these may be found, and nobody was told so.
+    these may be found, and nobody was told so. `lost` are those that the server says
+    it answered without a store's word for them.
     """
     answered = total.requests - total.errors
-    is_kept = answered <= found <= answered + total.cut_off
+    is_kept = answered <= found <= answered + total.cut_off and not lost
     remark = f"{answered:,} answered, {total.errors} errors"
     if total.cut_off:
         remark += f"; up to {total.cut_off:,} hung up on when a round ended"
-    remark += note
+    if lost:
+        remark += f"; {lost:,} counted lost"
     return Row(
         what, f"{found:,}", verdict="reached" if is_kept else "short", remark=remark
     )

@@ -60,7 +60,6 @@ async def click(request):
 
 async def postback(request):
     said = request.query_params
-    found = await request.app.state.redis.get(f"click:{said['click_id']}")
     async with request.app.state.pool.connection() as connection:
         cursor = await connection.execute(
             "select id from book_conversions"
@@ -76,7 +75,10 @@ async def postback(request):
         )
         await connection.execute(
             "insert into book_deliveries values (%s, %s)",
-            (secrets.token_hex(16), f"https://partner.example/?found={bool(found)}"),
+            (
+                secrets.token_hex(16),
+                f"https://partner.example/?tx={said['transaction_id']}",
+            ),
         )
     return JSONResponse({"status": "accepted", "id": conversion_id})
 

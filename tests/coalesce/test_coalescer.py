@@ -89,7 +89,7 @@ async def test_what_gathers_while_the_store_is_busy_shares_its_next_call(
 async def test_a_batch_stays_open_to_those_at_the_door(store):
     """As long as they come, and not for ever."""
     store.open.set()
-    bounds = Bounds(turns=8)
+    bounds = Bounds(rounds=4)
     coalescer = Coalescer(store.take, name="test", faults=FAULTS, bounds=bounds)
     tasks = await submitted(coalescer, [0])
     for n in range(1, 100):
@@ -102,7 +102,7 @@ async def test_a_batch_stays_open_to_those_at_the_door(store):
 
 async def test_an_idle_door_is_not_waited_at(store):
     store.open.set()
-    bounds = Bounds(turns=1_000_000)
+    bounds = Bounds(rounds=1_000_000)
     coalescer = Coalescer(store.take, name="test", faults=FAULTS, bounds=bounds)
     async with asyncio.timeout(1):
         assert await coalescer.submit(1) == 2

@@ -87,6 +87,24 @@ async def test_headers_and_body_arrive_as_they_are(sender, partner_inbox):
     assert "Cookie" not in hit.headers
 
 
+async def test_an_own_header_takes_the_place_of_a_usual_one(sender, partner_inbox):
+    """However it is spelled: a server may refuse what is said twice."""
+    await sender.send(a_request(partner_inbox.url(), headers={"accept": "text/plain"}))
+
+    (hit,) = partner_inbox.hits
+    said = [value for name, value in hit.headers.items() if name.lower() == "accept"]
+    assert said == ["text/plain"]
+
+
+@pytest.mark.parametrize("url", ["http://user@{}/", "http://127.0.0.1\\@{}/"])
+async def test_a_url_with_a_user_in_it_is_not_called(sender, partner_inbox, url):
+    server = partner_inbox.url().split("/")[2]
+    answer = await sender.send(a_request(url.format(server)))
+
+    assert answer.status is None
+    assert partner_inbox.hits == []
+
+
 async def test_no_redirect_is_followed(sender, partner_inbox):
     elsewhere = partner_inbox.url("/elsewhere")
     partner_inbox.answers.append(

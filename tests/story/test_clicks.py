@@ -1,10 +1,11 @@
 from urllib.parse import parse_qs, urlsplit
 
+import msgspec
 import pytest
 from cast import get_raw
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from tracker.domain.click import MAX_VALUE
+from tracker.domain.click import MAX_VALUE, Click
 from tracker.domain.click_id import ClickClass
 from tracker.store.clicks import click_key, decode_click
 
@@ -231,3 +232,9 @@ async def test_a_query_of_a_megabyte_does_not_keep_a_visitor(app):
 async def test_other_methods_are_told_so(client):
     answer = await client.post("/c/bestdeals/shoes")
     assert answer.status_code == 405
+
+
+def test_a_record_may_leave_out_the_labels_that_it_has_not():
+    record = msgspec.msgpack.encode([3, ["one"], {}, {}, "", "", "", "", "", ""])
+
+    assert decode_click("a", record) == Click("a", 3, subs=("one", *("",) * 9))

@@ -319,6 +319,7 @@ async def test_a_partner_without_postbacks_owes_nothing(visit, advertiser, rows)
         ({"goal": "nothing"}, 422, "unknown_goal"),
         ({"status": "perhaps"}, 422, "unknown_status"),
         ({"currency": "SEK"}, 422, "unknown_currency"),
+        ({"currency": "SEK", "transaction_id": ""}, 422, "unknown_currency"),
         ({"offer": "game"}, 422, "offer_mismatch"),
         ({"route": "/nobody"}, 404, "unknown_advertiser"),
         ({"route": "/far-away"}, 403, "ip_not_allowed"),

@@ -19,8 +19,6 @@ EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _LENGTH = 24
 
-_chance = random.Random()  # noqa: S311 - an id is unique; it need not be a secret
-
 
 def new_postback_id(now: datetime) -> PostbackId:
     """`pb_` and 24 characters: 40 bits of time, 80 of chance."""
@@ -72,5 +70,5 @@ def moment(milliseconds: int) -> datetime:
 
 
 def _timed(now: datetime) -> str:
-    number = milliseconds(now) << 80 | _chance.getrandbits(80)
+    number = milliseconds(now) << 80 | random.getrandbits(80)
     return base32.encode(number.to_bytes(15, "big"))

@@ -253,21 +253,23 @@ def _propose(
     if word == IGNORED:
         return None
     status = _status(word)
+    partner = _partner(click, rules)
     amount, revenue = _decimal(statement, "amount"), _decimal(statement, "revenue")
+    currency = _currency(statement, offer, rules.catalog)
     owner = offer.advertiser if offer else advertiser.key
     keys = _keys(postback, offer, click, goal, transaction_id)
     return Proposal(
         postback=postback,
         advertiser=advertiser,
         offer=offer,
-        partner=_partner(click, rules),
+        partner=partner,
         click=click,
         goal=goal,
         status=status,
         transaction_id=transaction_id,
         sent_amount=amount,
         sent_revenue=revenue,
-        currency=_currency(statement, offer, rules.catalog),
+        currency=currency,
         owner=owner,
         keys=tuple([(owner, key) for key in keys]),
         fingerprint=_fingerprint(

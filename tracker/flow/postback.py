@@ -37,12 +37,12 @@ BATCH_SECONDS = 8.0
 """A connection that says nothing for so long is given up, and a new one taken."""
 
 
-BOUNDS = Bounds(seconds=ANSWER_SECONDS, turns=32)
+POSTBACK_BOUNDS = Bounds(seconds=ANSWER_SECONDS, rounds=16)
 """A transaction costs a millisecond before the first postback is in it."""
 
 
 class Hearing(Value, frozen=True):
-    """A postback with what it proposes, or with the outcome it has already."""
+    """A postback with what it proposes by these rules, or with its outcome already."""
 
     postback: Postback
     rules: Rules
@@ -58,7 +58,7 @@ async def accept_postback(runtime: Runtime, postback: Postback) -> Outcome:
     if too many wait already.
     """
     hearing = hear(postback, runtime.rules())
-    outcome = await runtime.together(accept_postbacks, hearing, BOUNDS)
+    outcome = await runtime.together(accept_postbacks, hearing, POSTBACK_BOUNDS)
     _counter(outcome.verdict, outcome.reason).inc()
     event = f"postback.{outcome.verdict}"
     log.info(

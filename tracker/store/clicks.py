@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from tracker.domain.click import Click
+from tracker.domain.click import SUBS, Click
 from tracker.domain.click_id import ClickFacts, ClickId
 from tracker.store.redis import Client
 
@@ -116,10 +116,12 @@ def encode_click(click: Click) -> bytes:
 def decode_click(click_id: ClickId, record: bytes) -> Click:
     """The click of a record; a record of no click raises msgspec.DecodeError."""
     fields = _DECODER.decode(record)
+    # A record may say only the labels that it has.
+    missing = ("",) * (len(SUBS) - len(fields.subs))
     return Click(
         id=click_id,
         catalog_version=fields.catalog_version,
-        subs=fields.subs,
+        subs=fields.subs + missing,
         ad_ids=fields.ad_ids,
         params=fields.params,
         address=fields.address,

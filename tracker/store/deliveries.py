@@ -626,12 +626,20 @@ async def insert_deliveries(
     due before it; one for a paused lane is held.
     """
     rows = [_owed(delivery) for delivery in deliveries]
-    if rows:
-        await _execute(connection, INSERT, deliveries=as_rows(rows))
+    await _write(connection, INSERT, deliveries=rows)
+
+
+async def _write(
+    connection: Connection, query: str, **rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """The rows of the one parameter it has, if there are any."""
+    if any(rows.values()):
+        given = {name: as_rows(listed) for name, listed in rows.items()}
+        await connection.execute(query, given)
 
 
 async def _execute(connection: Connection, query: str, **parameters: Any) -> int:
-    """How many rows it touched, unless it is on its way with others."""
+    """How many rows it touched."""
     return (await connection.execute(query, parameters)).rowcount
 
 
@@ -654,8 +662,7 @@ async def _insert_attempts(
         # A lease that ended otherwise in the meantime has told its own end.
         if ending.attempt and ending.attempt.outcome != "unknown"
     ]
-    if rows:
-        await _execute(connection, INSERT_ATTEMPTS, attempts=as_rows(rows))
+    await _write(connection, INSERT_ATTEMPTS, attempts=rows)
 
 
 async def _pause_lanes(connection: Connection, kept: Sequence[Ending]) -> None:
@@ -675,16 +682,14 @@ async def _archive(connection: Connection, kept: Sequence[Ending]) -> None:
         for ending in kept
         if isinstance(ending.verdict, Delivered | Dead)
     ]
-    if done:
-        await _execute(connection, ARCHIVE, done=as_rows(done))
+    await _write(connection, ARCHIVE, done=done)
 
 
 async def _reschedule(connection: Connection, kept: Sequence[Ending]) -> None:
     again = [
         _again(ending) for ending in kept if isinstance(ending.verdict, Retry | Hold)
     ]
-    if again:
-        await _execute(connection, RESCHEDULE, again=as_rows(again))
+    await _write(connection, RESCHEDULE, again=again)
 
 
 async def _move_successors(connection: Connection, kept: Sequence[Ending]) -> None:
@@ -694,8 +699,7 @@ async def _move_successors(connection: Connection, kept: Sequence[Ending]) -> No
         for ending in kept
         if not isinstance(ending.verdict, Hold)
     ]
-    if moved:
-        await _execute(connection, MOVE_SUCCESSORS, moved=as_rows(moved))
+    await _write(connection, MOVE_SUCCESSORS, moved=moved)
 
 
 def _ids_and_tokens(leases: Iterable[Lease]) -> str:

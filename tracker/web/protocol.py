@@ -30,19 +30,23 @@ class ForgivingProtocol(HttpToolsProtocol):
         """At the start of a request, its URL is made one that httptools reads."""
         is_idle = self.cycle is None or self.cycle.response_complete
         is_sound = not is_idle or _SOUND_LINE.match(data)
+        was_open = self._is_head_open()
         super().data_received(data if is_sound else _mended(data))
-        self._bound_head(len(data))
+        if was_open and self._is_head_open():
+            self._bound_head(len(data))
+        else:
+            self._unfinished = 0
 
     def on_url(self, url: bytes) -> None:
         """A piece of the URL; it may come in several."""
         self.url += url[: MAX_URL - len(self.url)]
         self._unfinished -= len(url)
 
-    def _bound_head(self, received: int) -> None:
+    def _is_head_open(self) -> bool:
         """A scope has no method before its head is complete."""
-        if self.scope is None or "method" in self.scope:
-            self._unfinished = 0
-            return
+        return self.scope is not None and "method" not in self.scope
+
+    def _bound_head(self, received: int) -> None:
         self._unfinished += received
         if self._unfinished > MAX_HEAD:
             self.send_400_response("There are more headers than anybody needs.")
