@@ -108,10 +108,9 @@ class Runtime:
         """
         The item's result of one call of `story` for all who ask at the same time.
 
-        A story always has the same bounds.
-
-        Raises OverloadedError when too many wait already, and StoreUnavailableError
-        when there is no answer in time.
+        A story has the bounds that it was first asked with. Raises OverloadedError
+        when too many wait already, and StoreUnavailableError when there is no answer
+        in time.
         """
         name = story.__name__
         if name not in self._together:

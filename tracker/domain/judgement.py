@@ -82,11 +82,11 @@ class Proposal(Value, frozen=True):
     """
     What a believed postback says happened.
 
-    `click` is None where a transaction alone has to find the conversion. `keys`
-    hold for the action, the one that decides first, each with the advertiser it is
-    unique for: `owner`, whoever was let to report it. `status` is None where none was
-    sent: a new conversion takes its goal's, a known one keeps what it has.
-    `sent_amount` and `sent_revenue` are as they were sent, in `currency`.
+    `click` is None where a transaction alone has to find the conversion. `status` is
+    None where none was sent: a new conversion takes its goal's, a known one keeps what
+    it has. `sent_amount` and `sent_revenue` are as they were sent, in `currency`.
+    `keys` hold for the action, the one that decides first, each with the advertiser it
+    is unique for.
     """
 
     postback: Postback
@@ -100,9 +100,13 @@ class Proposal(Value, frozen=True):
     sent_amount: Decimal | None
     sent_revenue: Decimal | None
     currency: str | None
-    owner: str
     keys: tuple[tuple[str, str], ...]
     fingerprint: bytes
+
+    @property
+    def owner(self) -> str:
+        """The advertiser whose action it is, whoever was let to report it."""
+        return self.keys[0][0]
 
 
 class Mention(Value, frozen=True):
@@ -258,6 +262,7 @@ def _propose(
     currency = _currency(statement, offer, rules.catalog)
     owner = offer.advertiser if offer else advertiser.key
     keys = _keys(postback, offer, click, goal, transaction_id)
+    click_id, said = click.id if click else None, statement.get("currency")
     return Proposal(
         postback=postback,
         advertiser=advertiser,
@@ -270,16 +275,9 @@ def _propose(
         sent_amount=amount,
         sent_revenue=revenue,
         currency=currency,
-        owner=owner,
         keys=tuple([(owner, key) for key in keys]),
         fingerprint=_fingerprint(
-            goal,
-            status or "",
-            click.id if click else "",
-            transaction_id or "",
-            statement.get("currency") or "",
-            _plain(amount),
-            _plain(revenue),
+            goal, status, click_id, transaction_id, said, amount, revenue
         ),
     )
 
@@ -426,10 +424,11 @@ def _transaction_key(goal: Goal, click: ClickFacts, transaction_id: str | None) 
     return f"transaction:{goal.key}:{transaction_id}"
 
 
-def _fingerprint(*said: str) -> bytes:
+def _fingerprint(*said: str | Decimal | None) -> bytes:
     """The same for postbacks that say the same, however they spell it."""
-    return blake2b("\n".join(said).encode(errors="replace"), digest_size=16).digest()
+    text = "\n".join([_plain(one) for one in said])
+    return blake2b(text.encode(errors="replace"), digest_size=16).digest()
 
 
-def _plain(value: Decimal | None) -> str:
-    return "" if value is None else str(value.normalize())
+def _plain(said: str | Decimal | None) -> str:
+    return str(said.normalize()) if isinstance(said, Decimal) else said or ""
