@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from tracker import failpoints
 from tracker.catalog import read_secrets
 from tracker.coalesce import Bounds, Coalescer, Faults
 from tracker.domain.catalog import Catalog
@@ -155,6 +156,7 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
 
     The catalog is still empty: `tracker.flow.start.start` fills it.
     """
+    failpoints.arm(settings.failpoints)
     async with AsyncExitStack() as stack:
         pool = make_pool(settings.database_conninfo, size=DATABASE_CONNECTIONS)
         await pool.open(wait=False)

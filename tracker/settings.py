@@ -31,6 +31,7 @@ from pydantic import (
     model_validator,
 )
 
+from tracker import failpoints
 from tracker.domain.click_id import SigningKeys
 from tracker.domain.errors import SettingsError
 
@@ -140,6 +141,13 @@ def _read_key(position: int, entry: str) -> tuple[int, bytes]:
     return int(match[1]), key
 
 
+def _failpoints(value: str) -> str:
+    try:
+        return failpoints.check(value)
+    except SettingsError as error:
+        raise ValueError(str(error)) from None
+
+
 def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
@@ -244,7 +252,9 @@ class Settings(BaseModel):
         Field(description="The least that is logged: debug, info, warning or error"),
     ] = "info"
     failpoints: Annotated[
-        str, Field(description="Faults to provoke, for tests of the tracker itself")
+        str,
+        AfterValidator(_failpoints),
+        Field(description="Faults to provoke, for tests of the tracker itself"),
     ] = ""
     sandbox: Annotated[
         bool, Field(description="Serve the sandbox; `up --sandbox` sets it")

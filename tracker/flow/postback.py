@@ -24,6 +24,7 @@ from tracker.domain.judgement import (
 from tracker.domain.outcome import Outcome, Reason, Verdict
 from tracker.domain.postback import Postback
 from tracker.domain.value import Value
+from tracker.failpoints import failpoint
 from tracker.flow.catalog import follow_version
 from tracker.flow.ledger import Decided, find_clicks, write_changes
 from tracker.runtime import ANSWER_SECONDS, Runtime
@@ -113,9 +114,12 @@ async def _decide(
     clicks = await find_clicks(runtime, [one.click for one in proposals if one.click])
     async with runtime.conversions.transaction() as opened:
         ledger = await opened.lock(proposals)
+        failpoint("postback.locked")
         judged = [conclude(hearing, ledger, rules) for hearing in hearings]
         await write_changes(runtime, opened, Decided(ledger, rules.catalog, clicks))
         await opened.insert_postbacks(judged)
+        failpoint("postback.written")
+    failpoint("postback.committed")
     return {one.postback.id: one.outcome for one in judged}
 
 

@@ -17,6 +17,7 @@ from tracker.domain.errors import (
     StoreUnavailableError,
     UnknownLinkError,
 )
+from tracker.failpoints import failpoint
 from tracker.runtime import Runtime
 from tracker.store.redis import UNAVAILABLE
 
@@ -52,6 +53,7 @@ async def record_clicks(runtime: Runtime, clicks: Sequence[Click]) -> list[bool]
     """
     is_free = dict.fromkeys([click.id for click in clicks], True)
     runtime.change_shard()
+    failpoint("click.drawn")
     try:
         async with asyncio.timeout(runtime.settings.redis_timeout.total_seconds()):
             for shard, some in _by_shard(clicks).items():
@@ -59,6 +61,7 @@ async def record_clicks(runtime: Runtime, clicks: Sequence[Click]) -> list[bool]
                     is_free[some[number].id] = False
     except UNAVAILABLE as error:
         raise StoreUnavailableError(f"Redis: {error!r}") from error
+    failpoint("click.kept")
     return [is_free[click.id] for click in clicks]
 
 

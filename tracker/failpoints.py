@@ -1,0 +1,80 @@
+"""
+Places where a test may end the process, or make a disk fail: what that leaves is seen.
+
+    TRACKER_FAILPOINTS=postback.committed:kill@3,spool.write:error
+
+Each entry is a place, what happens there, and at which time it is reached (1 unless
+said). Inert unless set: to pass a place then costs one look at an empty mapping.
+"""
+
+import errno
+import os
+import signal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from tracker.domain.errors import SettingsError
+
+FAILPOINTS: Mapping[str, str] = {
+    "click.drawn": "before Redis is told of a batch of clicks",
+    "click.kept": "Redis has the batch, no visitor has been redirected",
+    "postback.locked": "the keys of a batch of postbacks are locked",
+    "postback.written": "everything of the batch is written, and not committed",
+    "postback.committed": "the batch is committed, nobody has been answered",
+}
+"""Every place, and what has been done when it is reached."""
+
+
+def _kill(_: str) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _error(name: str) -> None:
+    raise OSError(errno.EIO, f"failpoint {name}")
+
+
+_ACTIONS: Mapping[str, Callable[[str], None]] = {"kill": _kill, "error": _error}
+
+
+@dataclass
+class _Armed:
+    act: Callable[[str], None]
+    remaining: int
+
+
+_armed: dict[str, _Armed] = {}
+
+
+def failpoint(name: str) -> None:
+    """Passes, unless this place was armed and is reached for the named time."""
+    if _armed and name in _armed:
+        _reach(name, _armed[name])
+
+
+def arm(text: str) -> None:
+    """Arms what the setting names, and nothing else; raises SettingsError."""
+    _armed.clear()
+    _armed.update(_read(entry) for entry in text.split(",") if entry)
+
+
+def check(text: str) -> str:
+    """The text, if it can be read; raises SettingsError."""
+    for entry in filter(None, text.split(",")):
+        _read(entry)
+    return text
+
+
+def _reach(name: str, armed: _Armed) -> None:
+    armed.remaining -= 1
+    if armed.remaining == 0:
+        armed.act(name)
+
+
+def _read(entry: str) -> tuple[str, _Armed]:
+    name, _, what = entry.strip().partition(":")
+    action, _, times = what.partition("@")
+    if name not in FAILPOINTS:
+        raise SettingsError(f"there is no failpoint {name!r}")
+    if action not in _ACTIONS or not (times or "1").isdecimal():
+        raise SettingsError(f"{entry!r} is not PLACE:{'|'.join(_ACTIONS)}@TIMES")
+    return name, _Armed(_ACTIONS[action], int(times or "1"))
