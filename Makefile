@@ -3,6 +3,7 @@
 # make check        lint, format, types, layers
 # make bench        the benchmarks, in less than ten minutes
 # make bench-large  those that need millions of rows
+# make torture      every attack on the seven promises, in full
 # make schema       write sql/schema.sql anew from the migrations
 # make clean        remove the environment and what tools left behind; no data
 
@@ -30,7 +31,7 @@ endif
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 
-.PHONY: run test check bench bench-large schema clean
+.PHONY: run test check bench bench-large torture schema clean
 
 run: $(STAMP)
 	@exec $(BIN)/tracker up --sandbox
@@ -50,6 +51,9 @@ bench: $(STAMP)
 
 bench-large: $(STAMP)
 	@$(BIN)/python tests/bench large
+
+torture: $(STAMP)
+	@$(BIN)/python tests/torture
 
 schema: $(STAMP)
 	@$(BIN)/python tests/schema.py > sql/schema.sql.new
