@@ -18,6 +18,12 @@ from tracker.domain.errors import SettingsError
 FAILPOINTS: Mapping[str, str] = {
     "click.drawn": "before Redis is told of a batch of clicks",
     "click.kept": "Redis has the batch, no visitor has been redirected",
+    "spool.write": "before the spool writes a batch",
+    "spool.written": "the spool has written a batch, and not committed it",
+    "spool.committed": "the disk has the batch, nobody has been told",
+    "spool.adopted": "a spool whose owner is gone was locked and opened",
+    "drain.settled": "Postgres has a batch of a spool, the spool has it still",
+    "drain.deleted": "the spool has forgotten a batch that Postgres has",
     "postback.locked": "the keys of a batch of postbacks are locked",
     "postback.written": "everything of the batch is written, and not committed",
     "postback.committed": "the batch is committed, nobody has been answered",

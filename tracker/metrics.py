@@ -35,6 +35,27 @@ CLICKS_FOLDED = Counter(
 CLICKS_REJECTED = Counter(
     "tracker_clicks_rejected_total", "Clicks set aside because Postgres refused them."
 )
+STORES_AWAY = Gauge(
+    "tracker_store_away",
+    "1 while a process does without this store.",
+    ["store"],
+    multiprocess_mode="livemax",
+)
+SPOOLED = Counter(
+    "tracker_spooled_total", "What was written to a spool on disk.", ["kind"]
+)
+SPOOL_DRAINED = Counter(
+    "tracker_spool_drained_total", "What went from a spool to Postgres.", ["kind"]
+)
+SPOOL_REFUSED = Counter(
+    "tracker_spool_refused_total",
+    "Records of a spool that Postgres did not take; they are kept there.",
+)
+SPOOL_WAITING = Gauge(
+    "tracker_spool_waiting",
+    "Records on disk that wait for Postgres.",
+    multiprocess_mode="livesum",
+)
 POSTBACKS = Counter(
     "tracker_postbacks_total", "Postbacks judged.", ["outcome", "reason"]
 )

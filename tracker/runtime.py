@@ -3,9 +3,11 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 from tracker import failpoints
@@ -18,8 +20,10 @@ from tracker.domain.errors import StoreUnavailableError
 from tracker.domain.judgement import Rules
 from tracker.domain.macros import BASE_URL
 from tracker.domain.postback import TokenHasher
+from tracker.outage import Outage
 from tracker.sender import Sender
 from tracker.settings import Settings
+from tracker.spool import Room, SpoolFolder
 from tracker.store.catalogs import CatalogStore
 from tracker.store.clicklog import ClickLog, ClickStream
 from tracker.store.clicks import ClickStore
@@ -28,7 +32,7 @@ from tracker.store.deliveries import DeliveryStore
 from tracker.store.keys import KeyStore
 from tracker.store.lanes import LaneStore
 from tracker.store.partitions import Partitions
-from tracker.store.postgres import Pool, is_poison, make_pool
+from tracker.store.postgres import Pool, is_answering, is_poison, make_pool
 from tracker.store.redis import Client, make_client
 from tracker.store.reports import ReportStore
 
@@ -39,7 +43,6 @@ EMPTY = Catalog(0, "USD", "UTC", advertisers={}, offers={}, partners={})
 """Before the first catalog is in force no link leads anywhere."""
 
 CLOSING_SECONDS = 10.0
-ASK_AGAIN_SECONDS = 0.5
 READER_TIMEOUT = 5.0
 """Longer than a reader of the click stream ever waits for a first click."""
 
@@ -83,6 +86,9 @@ class Runtime:
     reports: ReportStore
     partitions: Partitions
     sender: Sender
+    spools: SpoolFolder
+    redis_outage: Outage
+    postgres_outage: Outage
     catalog: Catalog = EMPTY
     catalog_hash: str = ""
     _together: dict[str, Coalescer[Any, Any]] = field(default_factory=dict)
@@ -131,22 +137,9 @@ class Runtime:
                 for coalescer in self._together.values():
                     await coalescer.close()
                 await self.deliveries.close()
-
-
-async def end_tasks(tasks: Iterable[asyncio.Future[None]]) -> None:
-    """
-    Cancelled, and over: nothing of them runs on afterwards.
-
-    A library may swallow a cancellation that meets the end of a wait (Python 3.11's
-    `wait_for` does), so each is asked until it has ended.
-    """
-    ended = list(tasks)
-    pending = set(ended)
-    while pending:
-        for task in pending:
-            task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=ASK_AGAIN_SECONDS)
-    await asyncio.gather(*ended, return_exceptions=True)
+        await self.redis_outage.close()
+        await self.postgres_outage.close()
+        await self.spools.close()
 
 
 @asynccontextmanager
@@ -183,7 +176,7 @@ def _build(
 ) -> Runtime:
     keys = settings.signing_keys
     partitions = Partitions(pool)
-    seconds_to_live = int(settings.hot_window.total_seconds())
+    clicks = ClickStore(redis, seconds_to_live=_seconds(settings.hot_window))
     return Runtime(
         settings=settings,
         secrets=_secrets(settings),
@@ -192,7 +185,7 @@ def _build(
         hasher=TokenHasher(keys),
         pool=pool,
         redis=redis,
-        clicks=ClickStore(redis, seconds_to_live=seconds_to_live),
+        clicks=clicks,
         stream=ClickStream(reader, owner=f"{socket.gethostname()}:{os.getpid()}"),
         click_log=ClickLog(pool, partitions),
         conversions=ConversionStore(pool, partitions),
@@ -203,7 +196,18 @@ def _build(
         reports=ReportStore(pool),
         partitions=partitions,
         sender=sender,
+        spools=SpoolFolder(settings.data_dir / "spool", _room(settings)),
+        redis_outage=Outage("redis", clicks.is_taking),
+        postgres_outage=Outage("postgres", partial(is_answering, pool)),
     )
+
+
+def _seconds(duration: timedelta) -> int:
+    return int(duration.total_seconds())
+
+
+def _room(settings: Settings) -> Room:
+    return Room(int(settings.spool_bytes), int(settings.spool_free_bytes))
 
 
 def _secrets(settings: Settings) -> dict[str, str]:

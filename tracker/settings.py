@@ -227,13 +227,17 @@ class Settings(BaseModel):
         Duration,
         _at_least("1ms"),
         Field(
-            description="What Redis is given for a batch of clicks; then visitors are "
-            "sent on, and their clicks are counted lost"
+            description="What Redis is given from the arrival of a click; then it is "
+            "written to the spool"
         ),
     ] = timedelta(milliseconds=50)
     spool_bytes: Annotated[
-        ByteSize, Field(gt=0, description="The most a spool may take, like `1GB`")
+        ByteSize,
+        Field(gt=0, description="The most the spool of a process may take, like `1GB`"),
     ] = ByteSize(1_000_000_000)
+    spool_free_bytes: Annotated[
+        ByteSize, Field(ge=0, description="What a spool leaves free on its disk")
+    ] = ByteSize(256_000_000)
     retention_clicks: Annotated[
         Retention, Field(description="How long clicks are kept in Postgres")
     ] = timedelta(days=90)

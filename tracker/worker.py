@@ -6,8 +6,8 @@ and goes on: nothing but the end of the process ends it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import aclosing, asynccontextmanager, suppress
+from collections.abc import Awaitable
+from contextlib import aclosing, suppress
 
 import structlog
 
@@ -22,8 +22,10 @@ from tracker.flow.delivery import (
     finish_deliveries,
     sweep_deliveries,
 )
+from tracker.flow.drain import DRAIN_SECONDS, drain_spools
 from tracker.flow.maintenance import make_partitions, measure_backlog
-from tracker.runtime import FAULTS, Runtime, end_tasks
+from tracker.loops import end_tasks, keep_going, running
+from tracker.runtime import FAULTS, Runtime
 from tracker.store.deliveries import Claim, Ending, Lease
 from tracker.store.postgres import is_passing
 
@@ -38,11 +40,6 @@ PATIENCE_SECONDS = 15.0
 
 _WRAPS_AROUND = 2
 """Claims begin at any lane: who passed the last one twice has been at all of them."""
-
-_FIRST_PAUSE = 0.1
-_LONGEST_PAUSE = 5.0
-
-Step = Callable[[], Awaitable[object]]
 
 
 async def run_worker(runtime: Runtime, stop: asyncio.Event) -> None:
@@ -157,42 +154,13 @@ class Dispatcher:
             await self._runtime.deliveries.release(leases)
 
 
-@asynccontextmanager
-async def running(loops: Iterable[Awaitable[None]]) -> AsyncIterator[None]:
-    """They run while the block does, and are cancelled at its end."""
-    tasks = [asyncio.ensure_future(loop) for loop in loops]
-    try:
-        yield
-    finally:
-        await end_tasks(tasks)
-
-
-async def keep_going(name: str, step: Step, seconds: float = 0.0) -> None:
-    """
-    Run a step again and again, so many seconds apart.
-
-    A step that raises is logged with its trace, and the pause after it doubles
-    from 0.1 to 5 s until one succeeds.
-    """
-    pause = _FIRST_PAUSE
-    while True:
-        try:
-            await step()
-        except Exception:
-            log.exception("worker.failed", loop=name, pause_s=pause)
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
-        else:
-            pause = _FIRST_PAUSE
-            await asyncio.sleep(seconds)
-
-
 def _loops(runtime: Runtime, dispatcher: Dispatcher) -> list[Awaitable[None]]:
     return [
         keep_going("deliver", dispatcher.dispatch),
         keep_going("listen", lambda: _listen(runtime, dispatcher)),
         keep_going("sweep", lambda: sweep_deliveries(runtime), SWEEP_SECONDS),
         keep_going("catalog", lambda: follow_catalog(runtime, applies_edits=True)),
+        keep_going("drain", lambda: drain_spools(runtime), DRAIN_SECONDS),
         keep_going("measure", lambda: measure_backlog(runtime), MEASURE_SECONDS),
         keep_going("maintain", lambda: make_partitions(runtime), MAINTENANCE_SECONDS),
         *(_fold(runtime, shard) for shard in range(runtime.settings.shards)),

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tracker.coalesce import Bounds, Coalescer, Faults, each_or_error
 from tracker.domain.errors import OverloadedError, StoreUnavailableError
-from tracker.runtime import end_tasks
+from tracker.loops import end_tasks
 
 
 class Poisoned(Exception):  # noqa: N818 - a bad item, not an error of ours

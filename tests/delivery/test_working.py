@@ -8,10 +8,11 @@ import pytest
 from parties import PartnerInbox, a_catalog, a_delivery, a_postback, hang
 from structlog.testing import capture_logs
 
-from tracker import worker
+from tracker import loops, worker
+from tracker.loops import keep_going, running
 from tracker.store.deliveries import LANES_PER_CLAIM
 from tracker.store.signals import CHANNEL
-from tracker.worker import Dispatcher, keep_going, run_worker, running
+from tracker.worker import Dispatcher, run_worker
 
 LISTENERS = "select pid from pg_stat_activity where query = 'listen ' || %s"
 
@@ -175,7 +176,7 @@ async def test_what_was_answered_is_not_forgotten_while_postgres_is_away(
 
 
 async def test_a_loop_that_fails_says_why_and_goes_on(monkeypatch):
-    monkeypatch.setattr(worker, "_FIRST_PAUSE", 0.0)
+    monkeypatch.setattr(loops, "_FIRST_PAUSE", 0.0)
     outcomes = iter([ValueError("once"), ValueError("twice"), None])
     succeeded = asyncio.Event()
 
@@ -190,8 +191,8 @@ async def test_a_loop_that_fails_says_why_and_goes_on(monkeypatch):
             await succeeded.wait()
 
     assert [(log["event"], log["loop"]) for log in logs] == [
-        ("worker.failed", "test"),
-        ("worker.failed", "test"),
+        ("loop.failed", "test"),
+        ("loop.failed", "test"),
     ]
 
 

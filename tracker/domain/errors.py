@@ -17,6 +17,7 @@ The errors of the tracker.
     ├── RefusedChangeError      an operator's change that the rules do not allow
     ├── ForbiddenAddressError   an outbound call to an address that is not public
     ├── StoreUnavailableError   a store did not answer
+    │   └── SpoolError              the disk did not take what was to wait there
     ├── BusyError               somebody else holds a row for too long
     └── OverloadedError         a queue is at its bound
 
@@ -96,6 +97,10 @@ class ForbiddenAddressError(TrackerError, OSError):
 
 class StoreUnavailableError(TrackerError):
     """A store did not answer, or not in time."""
+
+
+class SpoolError(StoreUnavailableError):
+    """The spool on disk is full, damaged, or cannot be written."""
 
 
 class BusyError(TrackerError):

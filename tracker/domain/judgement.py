@@ -51,6 +51,19 @@ WAIVABLE = frozenset({
 })  # fmt: skip
 """What an operator may overrule; the other reasons leave nothing to record."""
 
+UNPROVEN = frozenset({
+    Reason.TOO_LARGE,
+    Reason.UNKNOWN_ADVERTISER,
+    Reason.UNFILLED_MACRO,
+    Reason.MISSING_CLICK_ID,
+    Reason.UNKNOWN_CLICK,
+    Reason.FORGED_CLICK,
+    Reason.IP_NOT_ALLOWED,
+    Reason.MISSING_TOKEN,
+    Reason.BAD_TOKEN,
+})  # fmt: skip
+"""What is found before the advertiser has proven who it is, or because it has not."""
+
 _MALFORMED: Mapping[Meaning, Reason] = {
     "click_id": Reason.UNKNOWN_CLICK,
     "transaction_id": Reason.BAD_TRANSACTION_ID,

@@ -14,6 +14,7 @@ class Verdict(StrEnum):
     DUPLICATE = "duplicate"
     IGNORED = "ignored"
     QUARANTINED = "quarantined"
+    SPOOLED = "spooled"
 
 
 class Reason(StrEnum):
@@ -97,6 +98,10 @@ REASONS: dict[Reason, tuple[int, str]] = {
 """For every reason: the HTTP status of its answer, and what it means."""
 
 
+_ACCEPTED = 202
+"""On disk, and to be judged (RFC 9110, 15.3.3)."""
+
+
 class Outcome(Value, frozen=True):
     """The answer to a postback, true when it is given."""
 
@@ -108,4 +113,4 @@ class Outcome(Value, frozen=True):
     @property
     def http_status(self) -> int:
         """What the sender's server is told."""
-        return REASONS[self.reason][0]
+        return _ACCEPTED if self.verdict is Verdict.SPOOLED else REASONS[self.reason][0]

@@ -43,12 +43,18 @@ async def fold_clicks(runtime: Runtime, shard: int) -> int:
     entries = await runtime.stream.read(shard, wait_ms=WAIT_MS)
     if not entries:
         return 0
-    rejected = await _fold(runtime, entries)
-    if rejected:
-        await _set_aside(runtime, rejected)
+    await fold_entries(runtime, entries)
     await runtime.stream.trim(shard, entries[-1].position)
-    metrics.CLICKS_FOLDED.inc(len(entries) - len(rejected))
     return len(entries)
+
+
+async def fold_entries(runtime: Runtime, entries: Sequence[Entry]) -> None:
+    """Each is in Postgres once when this returns, if only as something set aside."""
+    if entries:
+        rejected = await _fold(runtime, entries)
+        if rejected:
+            await _set_aside(runtime, rejected)
+        metrics.CLICKS_FOLDED.inc(len(entries) - len(rejected))
 
 
 async def fold_others(runtime: Runtime) -> None:

@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-import structlog
-
 from tracker.domain.catalog import Catalog
 from tracker.domain.click import Click
 from tracker.domain.click_id import ClickFacts, ClickId, facts_of
@@ -14,8 +12,6 @@ from tracker.runtime import Runtime
 from tracker.store.conversions import LedgerTransaction
 from tracker.store.deliveries import insert_deliveries
 from tracker.store.redis import UNAVAILABLE
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +33,11 @@ async def find_clicks(
     """
     clicks = {facts.id: facts for facts in wanted}
     found: dict[ClickId, Click | None] = dict.fromkeys(clicks)
-    try:
-        found |= await runtime.clicks.list_known(clicks.values())
-    except UNAVAILABLE as error:
-        log.warning("redis.unavailable", error=repr(error))
+    if not runtime.redis_outage.is_on:
+        try:
+            found |= await runtime.clicks.list_known(clicks.values())
+        except UNAVAILABLE as error:
+            runtime.redis_outage.begin(repr(error))
     missing = [clicks[one] for one, click in found.items() if click is None]
     if missing:
         found |= await runtime.click_log.list_known(missing)

@@ -1,7 +1,7 @@
 """An advertiser's server reports what a visitor did."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
 
 import structlog
@@ -14,6 +14,7 @@ from tracker.domain.conversion import Ledger
 from tracker.domain.errors import CatalogError, QuarantinedError, StoreUnavailableError
 from tracker.domain.identity import PostbackId
 from tracker.domain.judgement import (
+    UNPROVEN,
     Mention,
     Proposal,
     Rules,
@@ -27,6 +28,7 @@ from tracker.domain.value import Value
 from tracker.failpoints import failpoint
 from tracker.flow.catalog import follow_version
 from tracker.flow.ledger import Decided, find_clicks, write_changes
+from tracker.flow.spool import Arrival, spool_postbacks
 from tracker.runtime import ANSWER_SECONDS, Runtime
 from tracker.store.conversions import Judged
 from tracker.store.postgres import ATTEMPTS, is_passing
@@ -51,6 +53,10 @@ class Hearing(Value, frozen=True):
     outcome: Outcome | None = None
 
 
+Attune = Callable[[Runtime, Sequence[Hearing]], Awaitable[tuple[Rules, list[Hearing]]]]
+"""How hearings come to be by one set of rules."""
+
+
 async def accept_postback(runtime: Runtime, postback: Postback) -> Outcome:
     """
     What became of the postback, once that is on disk.
@@ -58,8 +64,7 @@ async def accept_postback(runtime: Runtime, postback: Postback) -> Outcome:
     Raises StoreUnavailableError if nothing could be stored, and OverloadedError
     if too many wait already.
     """
-    hearing = hear(postback, runtime.rules())
-    outcome = await runtime.together(accept_postbacks, hearing, POSTBACK_BOUNDS)
+    outcome = await _stored(runtime, hear(postback, runtime.rules()))
     _counter(outcome.verdict, outcome.reason).inc()
     event = f"postback.{outcome.verdict}"
     log.info(
@@ -71,11 +76,57 @@ async def accept_postback(runtime: Runtime, postback: Postback) -> Outcome:
     return outcome
 
 
+async def _stored(runtime: Runtime, hearing: Hearing) -> Outcome:
+    """
+    Decided by Postgres; kept on disk while it is away, if the sender is proven.
+
+    A stranger's waits for nothing: he could fill the disk.
+    """
+    if not runtime.postgres_outage.is_on:
+        try:
+            return await runtime.together(accept_postbacks, hearing, POSTBACK_BOUNDS)
+        except StoreUnavailableError as error:
+            runtime.postgres_outage.begin(error)
+    if hearing.outcome and hearing.outcome.reason in UNPROVEN:
+        raise StoreUnavailableError("Postgres does not answer")
+    arrival = Arrival(hearing.postback, hearing.rules.catalog.version)
+    await runtime.together(spool_postbacks, arrival)
+    return Outcome(hearing.postback.id, Verdict.SPOOLED)
+
+
 async def accept_postbacks(
     runtime: Runtime, hearings: Sequence[Hearing]
 ) -> list[Outcome]:
     """
     Turns postbacks into conversions and the deliveries they owe.
+
+    Whatever was heard before an edit came into force is heard anew.
+    """
+    return await _accepted(runtime, hearings, {}, _by_one_catalog)
+
+
+async def accept_spooled(
+    runtime: Runtime, hearings: Sequence[Hearing]
+) -> list[Outcome]:
+    """
+    The same for those that waited on disk: all of them heard by the same rules.
+
+    Some may have been decided before they went there, or before a crash.
+    """
+    postbacks = [one.postback for one in hearings]
+    await runtime.conversions.make_room(postbacks)
+    known = await runtime.conversions.list_outcomes(postbacks)
+    return await _accepted(runtime, hearings, known, _as_heard)
+
+
+async def _accepted(
+    runtime: Runtime,
+    hearings: Sequence[Hearing],
+    known: dict[PostbackId, Outcome],
+    attune: Attune,
+) -> list[Outcome]:
+    """
+    The outcome of each, in order, once all of them are committed.
 
     A batch that met another one is tried again, and so is one whose commit was not
     confirmed: what it had decided is then found by the postbacks' ids, so that no
@@ -83,12 +134,12 @@ async def accept_postbacks(
     """
     postbacks = [one.postback for one in hearings]
     await runtime.conversions.make_room(postbacks)
-    decided: dict[PostbackId, Outcome] = {}
+    decided = known
     for attempt in range(1, ATTEMPTS + 1):
         fresh = [one for one in hearings if one.postback.id not in decided]
         try:
             async with asyncio.timeout(BATCH_SECONDS):
-                decided |= await _decide(runtime, fresh)
+                decided |= await _decide(runtime, *await attune(runtime, fresh))
             break
         except TimeoutError:
             raise StoreUnavailableError("Postgres did not answer in time") from None
@@ -101,7 +152,7 @@ async def accept_postbacks(
 
 
 async def _decide(
-    runtime: Runtime, fresh: Sequence[Hearing]
+    runtime: Runtime, rules: Rules, hearings: Sequence[Hearing]
 ) -> dict[PostbackId, Outcome]:
     """
     Decides and writes in one transaction.
@@ -109,7 +160,6 @@ async def _decide(
     A conversion without its deliveries, a delivery without its conversion, or an
     answer without its postback cannot exist.
     """
-    rules, hearings = await _by_one_catalog(runtime, fresh)
     proposals = [one.proposal for one in hearings if one.proposal]
     clicks = await find_clicks(runtime, [one.click for one in proposals if one.click])
     async with runtime.conversions.transaction() as opened:
@@ -143,6 +193,13 @@ async def _by_one_catalog(
         one if one.rules.catalog is rules.catalog else hear(one.postback, rules)
         for one in hearings
     ]
+
+
+async def _as_heard(
+    runtime: Runtime, hearings: Sequence[Hearing]
+) -> tuple[Rules, list[Hearing]]:
+    """The rules that all of them were heard by."""
+    return (hearings[0].rules if hearings else runtime.rules()), list(hearings)
 
 
 def _is_ahead(hearing: Hearing) -> bool:

@@ -18,10 +18,16 @@ from tracker.domain.errors import (
     UnknownLinkError,
 )
 from tracker.failpoints import failpoint
+from tracker.flow.spool import spool_clicks
 from tracker.runtime import Runtime
 from tracker.store.redis import UNAVAILABLE
 
 log = structlog.get_logger()
+
+Drawn = tuple[Click, float]
+"""A click, and when its visitor arrived by the clock of the event loop."""
+
+_LEAST_SHARE = 0.2
 
 
 async def redirect_visitor(runtime: Runtime, visit: Visit) -> str:
@@ -44,37 +50,57 @@ async def redirect_visitor(runtime: Runtime, visit: Visit) -> str:
     return click.destination
 
 
-async def record_clicks(runtime: Runtime, clicks: Sequence[Click]) -> list[bool]:
+async def record_clicks(runtime: Runtime, drawn: Sequence[Drawn]) -> list[bool]:
     """
-    Keeps many clicks at once; whether each id was free.
+    Keeps many clicks at once, in Redis or on disk; whether each id was free.
 
+    While Redis is away, and once it was too slow, they go to the spool: Postgres
+    tells then if an id was taken.
+    """
+    clicks = [click for click, _ in drawn]
+    failpoint("click.drawn")
+    if not runtime.redis_outage.is_on:
+        try:
+            return await _insert(runtime, clicks, since=drawn[0][1])
+        except UNAVAILABLE as error:
+            runtime.redis_outage.begin(repr(error))
+    await spool_clicks(runtime, clicks)
+    return [True] * len(clicks)
+
+
+async def _insert(
+    runtime: Runtime, clicks: Sequence[Click], *, since: float
+) -> list[bool]:
+    """
+    Keeps them in Redis, which has so long from the arrival of the first.
+
+    Where that one had to wait here Redis is not to blame, and has a fifth of the time.
     Clicks that gathered together were minted for one shard, so that this is one
     call; while the shard changes it may be two.
     """
     is_free = dict.fromkeys([click.id for click in clicks], True)
     runtime.change_shard()
-    failpoint("click.drawn")
-    try:
-        async with asyncio.timeout(runtime.settings.redis_timeout.total_seconds()):
-            for shard, some in _by_shard(clicks).items():
-                for number in await runtime.clicks.insert(shard, some):
-                    is_free[some[number].id] = False
-    except UNAVAILABLE as error:
-        raise StoreUnavailableError(f"Redis: {error!r}") from error
+    allowed = runtime.settings.redis_timeout.total_seconds()
+    now = asyncio.get_running_loop().time()
+    async with asyncio.timeout_at(max(since + allowed, now + allowed * _LEAST_SHARE)):
+        for shard, some in _by_shard(clicks).items():
+            for number in await runtime.clicks.insert(shard, some):
+                is_free[some[number].id] = False
     failpoint("click.kept")
     return [is_free[click.id] for click in clicks]
 
 
 async def _kept_click(runtime: Runtime, plan: Plan) -> Click:
     """
-    The visitor arrives whatever the store does.
+    The visitor arrives whatever the stores do.
 
-    A click that was not confirmed in time counts as lost. It may yet be kept, and
-    then under the id that the visitor carries.
+    A click that neither Redis nor the disk has confirmed counts as lost. It may yet
+    be kept, and then under the id that the visitor carries.
     """
+    since = asyncio.get_running_loop().time()
     click = _drawn(runtime, plan)
     try:
-        while not await runtime.together(record_clicks, click):
+        while not await runtime.together(record_clicks, (click, since)):
             metrics.CLICK_ID_COLLISIONS.inc()
             click = _drawn(runtime, plan)
         _counter(plan.click_class).inc()

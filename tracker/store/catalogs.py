@@ -7,7 +7,7 @@ from datetime import datetime
 from psycopg.rows import class_row
 
 from tracker.domain.catalog import Kind, Numbers
-from tracker.domain.errors import CatalogOutpacedError
+from tracker.domain.errors import CatalogOutpacedError, NotFoundError
 from tracker.store.postgres import Connection, Pool, transaction
 
 _LOCK = "select pg_advisory_xact_lock(hashtext('tracker_catalog'))"
@@ -18,6 +18,8 @@ select version, content_hash, edited_at, snapshot
  order by version desc
  limit 1
 """
+
+_GET_SNAPSHOT = "select snapshot from catalog_versions where version = %s"
 
 _GET_VERSION = "select coalesce(max(version), 0) from catalog_versions"
 
@@ -90,6 +92,15 @@ class CatalogStore:
             cursor = connection.cursor(row_factory=class_row(InForce))
             await cursor.execute(_LIST_IN_FORCE)
             return await cursor.fetchall()
+
+    async def get_snapshot(self, version: int) -> bytes:
+        """What was in force under that number; raises NotFoundError."""
+        async with transaction(self._pool) as connection:
+            cursor = await connection.execute(_GET_SNAPSHOT, [version])
+            row = await cursor.fetchone()
+        if row is None:
+            raise NotFoundError(f"there was no catalog version {version}")
+        return bytes(row[0])
 
     async def insert(self, edit: Edit, seal: Callable[[int, Numbers], bytes]) -> int:
         """

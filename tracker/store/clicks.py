@@ -7,7 +7,7 @@ import msgspec
 
 from tracker.domain.click import SUBS, Click
 from tracker.domain.click_id import ClickFacts, ClickId
-from tracker.store.redis import Client
+from tracker.store.redis import UNAVAILABLE, Client
 
 # KEYS: the stream of the shard, then a key for each click, all in one slot.
 # ARGV: seconds to live, then an id and a record for each click.
@@ -72,6 +72,14 @@ class ClickStore:
             arguments += (click.id, encode_click(click))
         taken: list[int] = await self._insert(keys, arguments)
         return taken
+
+    async def is_taking(self) -> bool:
+        """Whether something can be written: not if it is full, or read-only."""
+        try:
+            await self._client.set("clicks:probe", 1, px=1000)
+        except UNAVAILABLE:
+            return False
+        return True
 
     async def list_known(self, clicks: Iterable[ClickFacts]) -> dict[ClickId, Click]:
         """Those of these clicks that are still here, by id."""

@@ -1,5 +1,6 @@
 """Postgres: how connections are made, and which errors mean what."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
@@ -29,6 +30,9 @@ SESSION = {
 
 _ENCODER = msgspec.json.Encoder()
 set_json_loads(msgspec.json.decode)
+
+ANSWERS_WITHIN = 3.0
+"""Seconds that a trivial question may take."""
 
 ATTEMPTS = 5
 """How often a transaction is tried that met another one, or lost its connection."""
@@ -128,10 +132,10 @@ async def pipelined(pool: Pool) -> AsyncIterator[Connection]:
 
 
 async def is_answering(pool: Pool) -> bool:
-    """Whether Postgres answers a trivial question now."""
+    """Whether Postgres answers a trivial question now, and may be written to."""
     try:
-        async with connected(pool) as connection:
-            await connection.execute("select 1")
-    except StoreUnavailableError:
+        async with asyncio.timeout(ANSWERS_WITHIN), connected(pool) as connection:
+            cursor = await connection.execute("select pg_is_in_recovery()")
+            return await cursor.fetchone() == (False,)
+    except (StoreUnavailableError, BusyError, TimeoutError):
         return False
-    return True

@@ -4,8 +4,7 @@ The web process: the two hot endpoints ahead of everything else, and the rest.
 Here stands the one table from an error to an answer.
 """
 
-import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 
 import structlog
@@ -23,8 +22,10 @@ from tracker.domain.errors import (
     UnknownLinkError,
 )
 from tracker.flow.catalog import follow_catalog
+from tracker.flow.drain import DRAIN_SECONDS, drain_spools
 from tracker.flow.start import start
-from tracker.runtime import Runtime, end_tasks, open_runtime
+from tracker.loops import keep_going, running
+from tracker.runtime import Runtime, open_runtime
 from tracker.settings import Settings
 from tracker.web import postback, redirect
 from tracker.web.answer import answer, answer_json
@@ -105,11 +106,8 @@ class TrackerApp:
         async with open_runtime(self._settings) as runtime:
             await start(runtime)
             pages.state.runtime = self._runtime = runtime
-            following = asyncio.create_task(
-                follow_catalog(runtime, applies_edits=False)
-            )
-            yield
-            await end_tasks([following])
+            async with running(_loops(runtime)):
+                yield
 
 
 def create_app(settings: Settings) -> TrackerApp:
@@ -130,6 +128,13 @@ def status_routes() -> list[Route]:
         Route("/healthz", healthz),
         Route("/readyz", readyz),
         Route("/metrics", render_metrics),
+    ]
+
+
+def _loops(runtime: Runtime) -> list[Awaitable[None]]:
+    return [
+        follow_catalog(runtime, applies_edits=False),
+        keep_going("drain", lambda: drain_spools(runtime), DRAIN_SECONDS),
     ]
 
 

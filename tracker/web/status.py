@@ -45,8 +45,15 @@ async def list_degraded(runtime: Runtime) -> dict[str, str]:
         "postgres": "" if await is_answering(runtime.pool) else "does not answer",
         "redis": await _redis_fault(runtime),
         "catalog": await describe_file(runtime),
+        "spool": _spool_fault(runtime),
     }
     return {name: fault for name, fault in found.items() if fault}
+
+
+def _spool_fault(runtime: Runtime) -> str:
+    spools = runtime.spools
+    waiting = f"records that wait: {spools.waiting}" if spools.waiting else ""
+    return "; ".join(filter(None, [spools.fault, waiting]))
 
 
 async def _redis_fault(runtime: Runtime) -> str:
