@@ -4,7 +4,7 @@ import pytest
 from row import Scale, find_rows
 
 
-@pytest.mark.parametrize("row", find_rows(), ids=lambda row: f"row_{row.number}")
+@pytest.mark.parametrize("row", list(find_rows()), ids=lambda row: f"row_{row.number}")
 def test_a_part_of_every_attack_finds_nothing(row, request):
     """`make torture` runs all of it; both print every figure."""
     seed = request.config.getoption("randomly_seed", 0)

@@ -36,8 +36,8 @@ from tracker.store.postgres import ATTEMPTS, is_passing
 log = structlog.get_logger()
 
 
-BATCH_SECONDS = 8.0
-"""A connection that says nothing for so long is given up, and a new one taken."""
+BATCH_SECONDS = 3.5
+"""A transaction that takes longer is given up; locks are waited for 3 s at most."""
 
 
 POSTBACK_BOUNDS = Bounds(seconds=ANSWER_SECONDS, rounds=16)

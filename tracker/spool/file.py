@@ -39,7 +39,7 @@ create table if not exists drained (number integer not null);
 insert into drained select 0 where not exists (select 1 from drained);
 """
 
-_INSERT = "insert into records (number, frame) values (?, ?) on conflict do nothing"
+_INSERT = "insert into records (number, frame) values (?, ?)"
 
 _LIST = """
 select number, frame from records where refused is null order by number limit ?
@@ -231,8 +231,9 @@ class SpoolFile:
     def _restore(self, connection: sqlite3.Connection, found: Iterable[Record]) -> None:
         with connection:
             (drained,) = connection.execute("select number from drained").fetchone()
+            # In place of what has its number: that may be damaged, and this is not.
             connection.executemany(
-                _INSERT,
+                "replace into records (number, frame) values (?, ?)",
                 [(r.number, make_frame(r)) for r in found if r.number > drained],
             )
             # What was refused once may be taken by the version that opens it now.
