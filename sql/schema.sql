@@ -278,6 +278,24 @@ CREATE TABLE lanes (
 
 COMMENT ON TABLE lanes IS 'What fails or waits together, one per partner postback and host; no row, nothing to say of it.';
 
+CREATE TABLE nonces (
+    day date NOT NULL,
+    advertiser text NOT NULL COLLATE pg_catalog."C",
+    nonce text NOT NULL COLLATE pg_catalog."C",
+    content bytea NOT NULL,
+    postback_id text NOT NULL COLLATE pg_catalog."C",
+    CONSTRAINT nonces_nonce_check CHECK ((length(nonce) <= 100))
+)
+PARTITION BY RANGE (day);
+
+COMMENT ON TABLE nonces IS 'Nonces of signed postbacks, so that none is used twice; written with the postback.';
+
+COMMENT ON COLUMN nonces.day IS 'The UTC day of the timestamp that was signed with it.';
+
+COMMENT ON COLUMN nonces.content IS 'A hash of what was signed: the same again gets the first answer, other is replayed.';
+
+COMMENT ON COLUMN nonces.postback_id IS 'The postback that used it first.';
+
 CREATE TABLE postbacks (
     day date NOT NULL,
     id text NOT NULL COLLATE pg_catalog."C",
@@ -300,6 +318,7 @@ CREATE TABLE postbacks (
     waived text,
     released_by text,
     released_at timestamp with time zone,
+    proof jsonb,
     CONSTRAINT postbacks_outcome_check CHECK ((outcome = ANY (ARRAY['accepted'::text, 'updated'::text, 'duplicate'::text, 'ignored'::text, 'quarantined'::text])))
 )
 PARTITION BY RANGE (day);
@@ -315,6 +334,8 @@ COMMENT ON COLUMN postbacks.token_digest IS 'A keyed hash of the token that was 
 COMMENT ON COLUMN postbacks.fault IS 'What was wrong with the call as a whole, a body that is too large, say.';
 
 COMMENT ON COLUMN postbacks.quarantined_for IS 'The reason it was first quarantined for, kept when it is released.';
+
+COMMENT ON COLUMN postbacks.proof IS 'What its signatures proved when it arrived, and for whom; a release judges by it.';
 
 CREATE TABLE schema_migrations (
     number integer NOT NULL,
@@ -372,6 +393,9 @@ ALTER TABLE ONLY delivery_archive
 
 ALTER TABLE ONLY lanes
     ADD CONSTRAINT lanes_pkey PRIMARY KEY (lane);
+
+ALTER TABLE ONLY nonces
+    ADD CONSTRAINT nonces_pkey PRIMARY KEY (day, advertiser, nonce);
 
 ALTER TABLE ONLY postbacks
     ADD CONSTRAINT postbacks_pkey PRIMARY KEY (day, id);

@@ -64,6 +64,11 @@ POSTBACKS_FAILED = Counter(
     "Postbacks that were not judged: cut off, or nothing could be stored.",
     ["status"],
 )
+POSTBACKS_LIMITED = Counter(
+    "tracker_postbacks_limited_total",
+    "Unproven postbacks answered with 429, for there were too many.",
+    ["kept"],
+)
 DELIVERY_ATTEMPTS = Counter(
     "tracker_delivery_attempts_total", "Calls made to partners.", ["outcome"]
 )

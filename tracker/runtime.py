@@ -20,6 +20,7 @@ from tracker.domain.errors import StoreUnavailableError
 from tracker.domain.judgement import Rules
 from tracker.domain.macros import BASE_URL
 from tracker.domain.postback import TokenHasher
+from tracker.domain.suspicion import Suspects
 from tracker.outage import Outage
 from tracker.sender import Sender
 from tracker.settings import Settings
@@ -89,6 +90,7 @@ class Runtime:
     spools: SpoolFolder
     redis_outage: Outage
     postgres_outage: Outage
+    suspects: Suspects = field(default_factory=Suspects)
     catalog: Catalog = EMPTY
     catalog_hash: str = ""
     _together: dict[str, Coalescer[Any, Any]] = field(default_factory=dict)

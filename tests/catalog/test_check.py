@@ -103,7 +103,7 @@ ONE_FAULT = {
         "auth: {}",
         (
             "5:11: advertisers.acme.auth: say what must be proven:"
-            " token, allow_ips, or 'none: true' for nothing"
+            " token, hmac, signature, allow_ips, or 'none: true' for nothing"
         ),
     ),
     "a proof and none": (

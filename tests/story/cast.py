@@ -30,6 +30,15 @@ advertisers:
   far-away:
     name: Far Away
     auth: {token: "${ACME_TOKEN}", allow_ips: [203.0.113.0/24]}
+  initech:
+    name: Initech
+    auth: {hmac: ["${INITECH_KEY}", "${INITECH_NEXT_KEY}"]}
+  umbrella:
+    name: Umbrella
+    auth:
+      token: "${ACME_TOKEN}"
+      signature: {param: check, hash: md5, text: "{cid}{total}${UMBRELLA_SALT}"}
+    postback: {params: {click_id: [cid], amount: [total]}}
 offers:
   shoes:
     advertiser: acme
@@ -71,6 +80,18 @@ offers:
     name: Remote
     url: https://remote.example/?cid={click_id}
     goals: {lead: {payout: 1, revenue: 2}}
+  tools:
+    advertiser: initech
+    name: Tools
+    url: https://tools.initech.example/?cid={click_id}
+    goals:
+      lead: {payout: 1, revenue: 2, default: true}
+      refill: {payout: 1, revenue: 2, once_per: postback}
+  masks:
+    advertiser: umbrella
+    name: Masks
+    url: https://umbrella.example/?cid={click_id}
+    goals: {sale: {payout: 10%, revenue: 20%}}
 partners:
   bestdeals:
     name: Best Deals

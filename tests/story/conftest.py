@@ -31,7 +31,14 @@ async def partner():
 
 _numbers = count(1)
 
-SECRETS = {"ACME_TOKEN": TOKEN, "GLOBEX_TOKEN": "another-token", "INBOX": "http://x"}
+SECRETS = {
+    "ACME_TOKEN": TOKEN,
+    "GLOBEX_TOKEN": "another-token",
+    "INITECH_KEY": "the-key-of-initech",
+    "INITECH_NEXT_KEY": "the-next-key-of-initech",
+    "UMBRELLA_SALT": "a-pinch-of-salt",
+    "INBOX": "http://x",
+}
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ from tracker.catalog.document import (
     PartnerPostbackSection,
     PartnerSection,
     ReplySection,
+    SignatureSection,
     WhenSection,
 )
 from tracker.catalog.environment import choose_secrets, secret_names
@@ -35,6 +36,7 @@ from tracker.domain.catalog import (
     Partner,
     PartnerPostback,
     Reply,
+    Signature,
     When,
 )
 from tracker.domain.errors import CatalogError, NotFoundError
@@ -178,7 +180,19 @@ def _advertiser(key: str, section: AdvertiserSection) -> Advertiser:
 
 
 def _auth(section: AuthSection) -> Auth:
-    return Auth(section.token, section.allow_ips, section.none)
+    return Auth(
+        tokens=section.token,
+        networks=section.allow_ips,
+        none=section.none,
+        hmac=section.hmac,
+        signature=_signature(section.signature),
+    )
+
+
+def _signature(section: SignatureSection | None) -> Signature | None:
+    if section is None:
+        return None
+    return Signature(section.param, section.hash, section.text, section.key)
 
 
 def _reply(section: ReplySection) -> Reply:

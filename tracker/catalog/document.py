@@ -19,7 +19,9 @@ from tracker.catalog.scalars import (
     Duration,
     Earning,
     Flag,
+    HashText,
     Header,
+    HmacKey,
     Host,
     Key,
     Name,
@@ -34,14 +36,37 @@ from tracker.catalog.scalars import (
     Worth,
 )
 from tracker.catalog.sections import Many, Section
-from tracker.domain.catalog import OncePer, OnRepeat, Scope, Status
-from tracker.domain.vocabulary import Meaning
+from tracker.domain.catalog import Hash, OncePer, OnRepeat, Scope, Status
+from tracker.domain.macros import parse_template
+from tracker.domain.vocabulary import CANONICAL, Meaning
 
 MAX_ENTRIES = 100_000
 """Of advertisers, offers and partners each."""
 
 Answer = Literal["approved", "pending", "rejected", "ignored"]
 Reveal = Literal["revenue"]
+
+
+class SignatureSection(Section):
+    """A signature of an advertiser's own making, in hex."""
+
+    param: Word = Field("signature", description="the parameter that carries it")
+    hash: Hash = Field("sha256", description="md5, sha1 or sha256")
+    text: HashText = Field(
+        description="what is hashed: parameters as they are sent, as in"
+        " {cid}{total}${SECRET}, or {url} for the whole URL without the signature"
+    )
+    key: Proof | None = Field(
+        None, description="makes it an HMAC; best as ${NAME}, a plain hash unless set"
+    )
+
+    @model_validator(mode="after")
+    def _has_a_secret(self) -> Self:
+        if self.key is None and not parse_template(self.text).secrets:
+            raise ValueError(
+                "needs a key, or a ${SECRET} in its text: anybody could make it"
+            )
+        return self
 
 
 class AuthSection(Section):
@@ -53,16 +78,26 @@ class AuthSection(Section):
     allow_ips: Many[Network] = Field(
         (), description="addresses and networks it may call from"
     )
+    hmac: Annotated[Many[HmacKey], Field(max_length=2)] = Field(
+        (),
+        description="keys that sign its calls, best as ${NAME}; one, or two for a"
+        " change of keys",
+    )
+    signature: SignatureSection | None = Field(
+        None, description="a signature of its own making"
+    )
     none: Flag = Field(default=False, description="true: anybody may report to us")
 
     @model_validator(mode="after")
     def _is_explicit(self) -> Self:
-        is_proven = bool(self.token or self.allow_ips)
+        signed = self.hmac or self.signature
+        is_proven = bool(self.token or self.allow_ips or signed)
         if self.none and is_proven:
             raise ValueError("'none: true' contradicts the proofs beside it: keep one")
         if not self.none and not is_proven:
             raise ValueError(
-                "say what must be proven: token, allow_ips, or 'none: true' for nothing"
+                "say what must be proven: token, hmac, signature, allow_ips,"
+                " or 'none: true' for nothing"
             )
         return self
 
@@ -97,13 +132,24 @@ class AdvertiserSection(Section):
 
     name: Name | None = None
     auth: AuthSection = Field(
-        description="say what its postbacks must prove: token, allow_ips,"
-        " or 'none: true' for nothing"
+        description="say what its postbacks must prove: token, hmac, signature,"
+        " allow_ips, or 'none: true' for nothing"
     )
     postback: AdvertiserPostbackSection = AdvertiserPostbackSection()
     reopen: Flag = Field(
         default=False, description="true: it may approve what it rejected before"
     )
+
+    @model_validator(mode="after")
+    def _has_a_name_for_each(self) -> Self:
+        signature = self.auth.signature
+        names = {**CANONICAL, **self.postback.params}
+        taken = {name: meaning for meaning, own in names.items() for name in own}
+        if signature and signature.param in taken:
+            raise ValueError(
+                f"auth.signature.param is also its name for {taken[signature.param]}"
+            )
+        return self
 
 
 class GoalSection(Section):

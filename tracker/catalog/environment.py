@@ -84,7 +84,9 @@ def _names(texts: Iterable[str | None]) -> frozenset[str]:
 def _texts(entry: Advertiser | Offer | Partner) -> Iterator[str | None]:
     match entry:
         case Advertiser():
-            yield from entry.auth.tokens
+            yield from (*entry.auth.tokens, *entry.auth.hmac)
+            if entry.auth.signature:
+                yield from (entry.auth.signature.text, entry.auth.signature.key)
         case Offer():
             yield from (entry.url, entry.fallback_url)
         case Partner():

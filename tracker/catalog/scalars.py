@@ -38,6 +38,9 @@ from tracker.domain.macros import (
 from tracker.domain.money import Rate
 
 MAX_WINDOW = timedelta(days=366)
+MIN_KEY = 16
+"""Characters of a key that signs postbacks."""
+
 _MAX_PERCENT = 1000
 
 _KEY = re.compile(r"[a-z0-9_-]{1,64}")
@@ -242,6 +245,26 @@ def check_proof(text: str, info: ValidationInfo) -> str:
     return text
 
 
+def check_hmac_key(text: str, info: ValidationInfo) -> str:
+    """A secret too long to be guessed from the signatures it makes."""
+    key = expand_text(_template(check_proof(text, info), info, ()), {}, _secrets(info))
+    if len(key) < MIN_KEY:
+        raise ValueError(f"must have at least {MIN_KEY} characters")
+    return text
+
+
+def check_hash_text(text: str, info: ValidationInfo) -> str:
+    """What a signature is made of: any parameter by its name, and `${NAME}`."""
+    try:
+        macros = parse_template(text).macros
+    except TemplateError as error:
+        raise ValueError(str(error)) from None
+    if not macros:
+        raise ValueError("must contain a parameter, such as {click_id}, or {url}")
+    _template(text, info, macros)
+    return text
+
+
 def check_signing_secret(text: str, info: ValidationInfo) -> str:
     """What signs a partner's calls; `whsec_` announces base64 (Standard Webhooks)."""
     secret = expand_text(
@@ -352,6 +375,8 @@ DeliveryText = Annotated[
     str, Field(max_length=4096), AfterValidator(check_delivery_text), _LOOSE
 ]
 Proof = Annotated[str, Field(max_length=500), AfterValidator(check_proof), _LOOSE]
+HmacKey = Annotated[str, Field(max_length=500), AfterValidator(check_hmac_key), _LOOSE]
+HashText = Annotated[str, Field(max_length=1000), AfterValidator(check_hash_text)]
 SigningSecret = Annotated[
     str, Field(max_length=500), AfterValidator(check_signing_secret)
 ]

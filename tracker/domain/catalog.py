@@ -32,9 +32,25 @@ IGNORED = "ignored"
 OncePer = Literal["click", "transaction", "postback"]
 OnRepeat = Literal["status", "update", "add"]
 Scope = Literal["advertiser", "click"]
+Hash = Literal["md5", "sha1", "sha256"]
 Kind = Literal["partner", "offer"]
 Numbers = Mapping[tuple[Kind, str], int]
 """The number of each partner and offer that ever was: what click ids name them by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """
+    A signature of an advertiser's own making, in hex, in its parameter `param`.
+
+    `text` is a template over what was sent, by the names it was sent by. With a `key`
+    it is an HMAC, else a plain hash.
+    """
+
+    param: str
+    hash: Hash
+    text: str
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +58,21 @@ class Auth:
     """
     What an advertiser must prove; several proofs must all hold.
 
-    `tokens` are templates of which one must match; `networks` are CIDR blocks.
-    `none` is the operator's explicit word that nothing is asked for.
+    `tokens` are templates of which one must match; `networks` are CIDR blocks; `hmac`
+    are the live keys of our own kind of signature. `none` is the operator's explicit
+    word that nothing is asked for.
     """
 
     tokens: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()
     none: bool = False
+    hmac: tuple[str, ...] = ()
+    signature: Signature | None = None
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether a signature of either kind is asked for."""
+        return bool(self.hmac) or self.signature is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,7 +325,9 @@ class Catalog:
         """The advertiser's names for parameters; those for all if it is unknown."""
         known = advertiser if advertiser in self.advertisers else None
         if known not in self._vocabularies:
-            self._vocabularies[known] = Vocabulary(self._names(known))
+            names = self._names(known)
+            hidden = self._signature_names(known).difference(*names.values())
+            self._vocabularies[known] = Vocabulary(names, hidden)
         return self._vocabularies[known]
 
     def _names(self, advertiser: str | None) -> Names:
@@ -315,6 +341,23 @@ class Catalog:
         named = [one.names.get("token", ()) for one in self.advertisers.values()]
         tokens = sorted({name for names in named for name in names})
         return {**GENERIC, "token": (*GENERIC["token"], *tokens)}
+
+    def _signature_names(self, advertiser: str | None) -> set[str]:
+        """Where its own signature stands; on the route for all, anybody's."""
+        asked = [advertiser] if advertiser is not None else list(self.advertisers)
+        rules = [self.advertisers[key].auth.signature for key in asked]
+        return {rule.param for rule in rules if rule}
+
+    def asks_for_signature(self, advertiser: str | None) -> bool:
+        """Whether this advertiser does, or on the route for all anybody."""
+        known = self.advertisers.get(advertiser or "")
+        if known is None:
+            return advertiser is None and self._is_signed_by_any
+        return known.auth.is_signed
+
+    @cached_property
+    def _is_signed_by_any(self) -> bool:
+        return any(one.auth.is_signed for one in self.advertisers.values())
 
     @cached_property
     def _vocabularies(self) -> dict[str | None, Vocabulary]:

@@ -16,6 +16,7 @@ The errors of the tracker.
     ├── QuarantinedError        a postback that is kept but not believed
     ├── RefusedChangeError      an operator's change that the rules do not allow
     ├── ForbiddenAddressError   an outbound call to an address that is not public
+    ├── TooManyFailuresError    an address that fails to prove itself again and again
     ├── StoreUnavailableError   a store did not answer
     │   └── SpoolError              the disk did not take what was to wait there
     ├── BusyError               somebody else holds a row for too long
@@ -93,6 +94,14 @@ class RefusedChangeError(TrackerError):
 
 class ForbiddenAddressError(TrackerError, OSError):
     """An outbound call to an address that is not public, nor allowed by setting."""
+
+
+class TooManyFailuresError(TrackerError):
+    """An address failed too often; it may try again after so many seconds."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(f"too many failures; again in {seconds} s")
+        self.seconds = seconds
 
 
 class StoreUnavailableError(TrackerError):

@@ -32,6 +32,7 @@ from tracker.domain.errors import (
 from tracker.domain.money import parse_amount
 from tracker.domain.outcome import Reason
 from tracker.domain.postback import Postback, TokenHasher, tokens_of
+from tracker.domain.signature import Call, Nonce, kinds_asked, prove
 from tracker.domain.value import Value
 from tracker.domain.vocabulary import Meaning, Statement
 
@@ -41,6 +42,8 @@ MAX_MENTION = 255
 WAIVABLE = frozenset({
     Reason.MISSING_TOKEN,
     Reason.BAD_TOKEN,
+    Reason.BAD_SIGNATURE,
+    Reason.STALE_SIGNATURE,
     Reason.IP_NOT_ALLOWED,
     Reason.WRONG_ADVERTISER,
     Reason.OUTSIDE_WINDOW,
@@ -52,17 +55,14 @@ WAIVABLE = frozenset({
 """What an operator may overrule; the other reasons leave nothing to record."""
 
 UNPROVEN = frozenset({
-    Reason.TOO_LARGE,
-    Reason.UNKNOWN_ADVERTISER,
-    Reason.UNFILLED_MACRO,
-    Reason.MISSING_CLICK_ID,
-    Reason.UNKNOWN_CLICK,
-    Reason.FORGED_CLICK,
-    Reason.IP_NOT_ALLOWED,
     Reason.MISSING_TOKEN,
     Reason.BAD_TOKEN,
+    Reason.BAD_SIGNATURE,
+    Reason.STALE_SIGNATURE,
+    Reason.IP_NOT_ALLOWED,
+    Reason.FORGED_CLICK,
 })  # fmt: skip
-"""What is found before the advertiser has proven who it is, or because it has not."""
+"""Where somebody failed to prove something: too many from one address are limited."""
 
 _MALFORMED: Mapping[Meaning, Reason] = {
     "click_id": Reason.UNKNOWN_CLICK,
@@ -122,6 +122,22 @@ class Proposal(Value, frozen=True):
         return self.keys[0][0]
 
 
+class Admitted(Value, frozen=True):
+    """A postback that was proven, and whom it comes from; what it says is unread."""
+
+    postback: Postback
+    statement: Statement
+    advertiser: Advertiser
+    click: ClickFacts | None
+
+    @property
+    def nonce(self) -> Nonce | None:
+        """The nonce it used up, of its own advertiser's."""
+        proof = self.postback.proof
+        is_own = proof is not None and proof.advertiser == self.advertiser.key
+        return proof.nonce if proof and is_own else None
+
+
 class Mention(Value, frozen=True):
     """What a postback speaks of, believed or not, so that it can be found again."""
 
@@ -167,6 +183,15 @@ def judge(postback: Postback, rules: Rules) -> Proposal | None:
 
     Raises QuarantinedError with the first reason not to believe it.
     """
+    return propose(admit(postback, rules), rules)
+
+
+def admit(postback: Postback, rules: Rules) -> Admitted:
+    """
+    The postback, if it comes from whom it says it does.
+
+    Raises QuarantinedError with the first reason to doubt that.
+    """
     if postback.fault:
         raise QuarantinedError(postback.fault)
     route = _route(postback, rules.catalog)
@@ -176,8 +201,17 @@ def judge(postback: Postback, rules: Rules) -> Proposal | None:
     click = _click(statement, route, rules)
     advertiser = route or _owner(click, rules)
     _authenticate(postback, advertiser, rules)
-    _refuse_unclear(statement)
-    return _propose(postback, statement, click, advertiser, rules)
+    return Admitted(postback, statement, advertiser, click)
+
+
+def witness(postback: Postback, call: Call, rules: Rules) -> Postback:
+    """The postback as it arrives, with what the signatures of its call prove."""
+    catalog = rules.catalog
+    claimed = mention_of(postback, rules).advertiser
+    if claimed is None or postback.fault:
+        return postback
+    advertiser = catalog.advertiser(claimed)
+    return postback.but(proof=prove(call, advertiser, catalog, postback.received_at))
 
 
 def _statement(postback: Postback, rules: Rules) -> Statement:
@@ -226,11 +260,26 @@ def _offer_of(click: ClickFacts, rules: Rules) -> Offer:
 
 
 def _authenticate(postback: Postback, advertiser: Advertiser, rules: Rules) -> None:
-    networks = advertiser.auth.networks
-    if networks and not _is_within(postback.address, networks):
+    """What is asked for must all hold; of a signature counts what it proved then."""
+    auth = advertiser.auth
+    if auth.networks and not _is_within(postback.address, auth.networks):
         rules.object_to(Reason.IP_NOT_ALLOWED)
-    if not advertiser.auth.tokens:
-        return
+    if auth.tokens:
+        _check_token(postback, advertiser, rules)
+    if auth.is_signed:
+        _check_signatures(postback, advertiser, rules)
+
+
+def _check_signatures(postback: Postback, advertiser: Advertiser, rules: Rules) -> None:
+    proof = postback.proof
+    held = proof.held if proof and proof.advertiser == advertiser.key else ()
+    if not set(kinds_asked(advertiser)) <= set(held):
+        rules.object_to(Reason.BAD_SIGNATURE)
+    elif proof and proof.is_stale and advertiser.auth.hmac:
+        rules.object_to(Reason.STALE_SIGNATURE)
+
+
+def _check_token(postback: Postback, advertiser: Advertiser, rules: Rules) -> None:
     if postback.token_digest is None:
         rules.object_to(Reason.MISSING_TOKEN)
         return
@@ -256,13 +305,15 @@ def _refuse_unclear(statement: Statement) -> None:
             raise QuarantinedError(reason)
 
 
-def _propose(
-    postback: Postback,
-    statement: Statement,
-    click: ClickFacts | None,
-    advertiser: Advertiser,
-    rules: Rules,
-) -> Proposal | None:
+def propose(admitted: Admitted, rules: Rules) -> Proposal | None:
+    """
+    What it says happened; None for a status that the advertiser ignores.
+
+    Raises QuarantinedError with the first reason not to believe that.
+    """
+    postback, statement = admitted.postback, admitted.statement
+    advertiser, click = admitted.advertiser, admitted.click
+    _refuse_unclear(statement)
     offer = _offer(statement, click, advertiser, rules)
     goal = _goal(statement, offer, advertiser, rules.catalog)
     transaction_id = _transaction_id(statement)

@@ -26,11 +26,14 @@ class Reason(StrEnum):
     OTHER_TRANSACTION = "other_transaction"
     MISSING_TOKEN = "missing_token"  # noqa: S105 - a reason, not a password
     BAD_TOKEN = "bad_token"  # noqa: S105 - a reason, not a password
+    BAD_SIGNATURE = "bad_signature"
+    STALE_SIGNATURE = "stale_signature"
     IP_NOT_ALLOWED = "ip_not_allowed"
     WRONG_ADVERTISER = "wrong_advertiser"
     UNKNOWN_ADVERTISER = "unknown_advertiser"
     UNKNOWN_CLICK = "unknown_click"
     FORGED_CLICK = "forged_click"
+    REPLAYED = "replayed"
     TRANSACTION_CONFLICT = "transaction_conflict"
     OUTSIDE_WINDOW = "outside_window"
     TOO_LARGE = "too_large"
@@ -60,6 +63,11 @@ REASONS: dict[Reason, tuple[int, str]] = {
     ),
     Reason.MISSING_TOKEN: (401, "the advertiser's token was not sent"),
     Reason.BAD_TOKEN: (401, "the token is not this advertiser's"),
+    Reason.BAD_SIGNATURE: (
+        401,
+        "the signature was not sent, or is not this advertiser's for this call",
+    ),
+    Reason.STALE_SIGNATURE: (401, "signed more than 300 s before or after it arrived"),
     Reason.IP_NOT_ALLOWED: (403, "the address is not on the advertiser's list"),
     Reason.WRONG_ADVERTISER: (403, "the click belongs to another advertiser's offer"),
     Reason.UNKNOWN_ADVERTISER: (404, "no advertiser has the name in the path"),
@@ -68,6 +76,7 @@ REASONS: dict[Reason, tuple[int, str]] = {
         "not one of our click ids, or signed with a retired key",
     ),
     Reason.FORGED_CLICK: (404, "looks like our click id, but we did not sign it"),
+    Reason.REPLAYED: (409, "the nonce was used already, for another content"),
     Reason.TRANSACTION_CONFLICT: (
         409,
         "the same transaction was reported for another click",

@@ -11,6 +11,7 @@ from tracker.domain.click_id import SigningKeys
 from tracker.domain.identity import PostbackId
 from tracker.domain.macros import expand_text, parse_template
 from tracker.domain.outcome import Reason
+from tracker.domain.signature import Proof
 from tracker.domain.value import Value
 from tracker.domain.vocabulary import Pairs, Vocabulary
 
@@ -30,7 +31,8 @@ class Postback(Value, frozen=True):
 
     `route` is the advertiser named in the path, None on the generic route.
     `parameters` are decoded names and values in the order they came.
-    `fault` is what is wrong with the call as a whole.
+    `fault` is what is wrong with the call as a whole, `proof` what its signatures
+    proved when it arrived.
     """
 
     id: PostbackId
@@ -42,6 +44,7 @@ class Postback(Value, frozen=True):
     parameters: tuple[tuple[str, str], ...] = ()
     token_digest: bytes | None = None
     fault: Reason = Reason.NONE
+    proof: Proof | None = None
 
 
 class TokenHasher:

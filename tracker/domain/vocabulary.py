@@ -72,15 +72,17 @@ class Vocabulary:
     """
     The names of parameters: what each means, and which of them hold a secret.
 
-    `names` are the spellings of each meaning, lower-cased, the preferred one first.
+    `names` are the spellings of each meaning, lower-cased, the preferred one first;
+    `hidden` are names of secrets besides.
     """
 
-    def __init__(self, names: Names) -> None:
+    def __init__(self, names: Names, hidden: Iterable[str] = ()) -> None:
         self.names = names
         self._meanings = _by_spelling(names)
         self._tokens = _by_spelling({"token": names["token"]})
         told = {*_by_spelling(names)} - {*names["token"]}
-        self._secrets = (_SECRETS - told) | {*names["token"], *CANONICAL["token"]}
+        tokens = {*names["token"], *CANONICAL["token"]}
+        self._secrets = (_SECRETS - told) | tokens | {*hidden}
 
     def read(self, parameters: Pairs) -> Statement:
         """Of several names for a meaning, the preferred one of those sent counts."""
@@ -89,6 +91,10 @@ class Vocabulary:
     def read_token(self, parameters: Pairs) -> Statement:
         """What they say of the token alone."""
         return _read(parameters, self._tokens)
+
+    def meanings(self, name: str) -> list[Meaning]:
+        """What a parameter of this name may stand for."""
+        return [meaning for _, meaning in self._meanings.get(name.lower(), ())]
 
     def hides(self, name: str) -> bool:
         """Whether the value is a secret; of `auth.token` it is `token` that counts."""

@@ -36,6 +36,7 @@ from tracker.domain.errors import (
 )
 from tracker.domain.macros import BASE_URL
 from tracker.domain.postback import tokens_of
+from tracker.domain.signature import secrets_of
 from tracker.logs import hide
 from tracker.runtime import Runtime
 from tracker.store.catalogs import Edit, InForce
@@ -189,9 +190,9 @@ async def _write_copy(runtime: Runtime, snapshot: bytes) -> None:
 async def _load(runtime: Runtime, snapshot: bytes) -> None:
     catalog = await load_snapshot(snapshot, runtime.secrets)
     hide(value for name, value in catalog.secrets.items() if name != BASE_URL)
-    # A token may also stand in the file as it is.
-    advertisers = catalog.advertisers.values()
-    hide(token for one in advertisers for token in tokens_of(one, catalog))
+    # A token or a key may also stand in the file as it is.
+    for one in catalog.advertisers.values():
+        hide([*tokens_of(one, catalog), *secrets_of(one, catalog)])
     runtime.catalog_hash = read_facts(snapshot).content_hash
     runtime.catalog = catalog
     metrics.CATALOG_VERSION.set(catalog.version)

@@ -1,7 +1,8 @@
 """An advertiser's server reports what a visitor did."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import date
 from functools import cache
 
 import structlog
@@ -10,27 +11,37 @@ from psycopg.errors import UniqueViolation
 
 from tracker import metrics
 from tracker.coalesce import Bounds
+from tracker.domain.click_id import ClickFacts
 from tracker.domain.conversion import Ledger
-from tracker.domain.errors import CatalogError, QuarantinedError, StoreUnavailableError
+from tracker.domain.errors import (
+    CatalogError,
+    QuarantinedError,
+    StoreUnavailableError,
+    TooManyFailuresError,
+)
 from tracker.domain.identity import PostbackId
 from tracker.domain.judgement import (
     UNPROVEN,
+    Admitted,
     Mention,
     Proposal,
     Rules,
+    admit,
     is_ahead,
-    judge,
     mention_of,
+    propose,
+    witness,
 )
 from tracker.domain.outcome import Outcome, Reason, Verdict
 from tracker.domain.postback import Postback
+from tracker.domain.signature import Call
 from tracker.domain.value import Value
 from tracker.failpoints import failpoint
 from tracker.flow.catalog import follow_version
 from tracker.flow.ledger import Decided, find_clicks, write_changes
 from tracker.flow.spool import Arrival, spool_postbacks
 from tracker.runtime import ANSWER_SECONDS, Runtime
-from tracker.store.conversions import Judged
+from tracker.store.conversions import Judged, LedgerTransaction, Use
 from tracker.store.postgres import ATTEMPTS, is_passing
 
 log = structlog.get_logger()
@@ -45,12 +56,25 @@ POSTBACK_BOUNDS = Bounds(seconds=ANSWER_SECONDS, rounds=16)
 
 
 class Hearing(Value, frozen=True):
-    """A postback with what it proposes by these rules, or with its outcome already."""
+    """
+    A postback with what it proposes by these rules, or with its outcome already.
+
+    `is_proven` says whether it comes from whom it says it does; only such a one uses up
+    a `nonce`. One that repeats another, nonce and all, names that one as `first`.
+    """
 
     postback: Postback
     rules: Rules
     proposal: Proposal | None = None
     outcome: Outcome | None = None
+    nonce: Use | None = None
+    first: PostbackId | None = None
+    is_proven: bool = False
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether what was to prove it is wrong."""
+        return self.outcome is not None and self.outcome.reason in UNPROVEN
 
 
 Attune = Callable[[Runtime, Sequence[Hearing]], Awaitable[tuple[Rules, list[Hearing]]]]
@@ -61,19 +85,53 @@ async def accept_postback(runtime: Runtime, postback: Postback) -> Outcome:
     """
     What became of the postback, once that is on disk.
 
-    Raises StoreUnavailableError if nothing could be stored, and OverloadedError
-    if too many wait already.
+    Raises StoreUnavailableError if nothing could be stored, OverloadedError if too
+    many wait already, and TooManyFailuresError in place of an outcome that says what
+    was not proven.
     """
-    outcome = await _stored(runtime, hear(postback, runtime.rules()))
+    hearing = hear(postback, runtime.rules())
+    if hearing.has_failed:
+        return await _doubt(runtime, hearing)
+    return await _accept(runtime, hearing)
+
+
+async def _accept(runtime: Runtime, hearing: Hearing) -> Outcome:
+    answer = await _stored(runtime, hearing)
+    is_first = answer.postback_id == hearing.postback.id
+    outcome = answer if is_first else _repeated(hearing.postback, answer)
     _counter(outcome.verdict, outcome.reason).inc()
     event = f"postback.{outcome.verdict}"
     log.info(
         event,
-        postback_id=postback.id,
+        postback_id=outcome.postback_id,
         reason=outcome.reason,
         conversion_id=outcome.conversion_id,
     )
-    return outcome
+    return answer
+
+
+async def _doubt(runtime: Runtime, hearing: Hearing) -> Outcome:
+    """One that fails is kept and answered, as long as its address has not too many."""
+    postback = hearing.postback
+    standing = runtime.suspects.note(postback.address, postback.received_at)
+    outcome = await _accept(runtime, hearing) if standing.is_kept else None
+    if outcome is not None and standing.is_answered:
+        return outcome
+    metrics.POSTBACKS_LIMITED.labels("yes" if standing.is_kept else "no").inc()
+    raise TooManyFailuresError(standing.seconds_left)
+
+
+async def witness_call(runtime: Runtime, postback: Postback, call: Call) -> Postback:
+    """
+    The postback with what the signatures of its call prove, now that it arrives.
+
+    Its advertiser may be one that this process has not heard of yet.
+    """
+    rules = runtime.rules()
+    if is_ahead(postback, rules):
+        await _catch_up(runtime)
+        rules = runtime.rules()
+    return witness(postback, call, rules)
 
 
 async def _stored(runtime: Runtime, hearing: Hearing) -> Outcome:
@@ -87,7 +145,7 @@ async def _stored(runtime: Runtime, hearing: Hearing) -> Outcome:
             return await runtime.together(accept_postbacks, hearing, POSTBACK_BOUNDS)
         except StoreUnavailableError as error:
             runtime.postgres_outage.begin(error)
-    if hearing.outcome and hearing.outcome.reason in UNPROVEN:
+    if not hearing.is_proven:
         raise StoreUnavailableError("Postgres does not answer")
     arrival = Arrival(hearing.postback, hearing.rules.catalog.version)
     await runtime.together(spool_postbacks, arrival)
@@ -160,17 +218,55 @@ async def _decide(
     A conversion without its deliveries, a delivery without its conversion, or an
     answer without its postback cannot exist.
     """
-    proposals = [one.proposal for one in hearings if one.proposal]
-    clicks = await find_clicks(runtime, [one.click for one in proposals if one.click])
+    clicks = await find_clicks(runtime, clicks_of(hearings))
     async with runtime.conversions.transaction() as opened:
-        ledger = await opened.lock(proposals)
+        used = await opened.claim_nonces([one.nonce for one in hearings if one.nonce])
+        hearings, firsts = await recognise(opened, hearings, used)
+        ledger = await opened.lock([one.proposal for one in hearings if one.proposal])
         failpoint("postback.locked")
-        judged = [conclude(hearing, ledger, rules) for hearing in hearings]
+        judged = conclude(hearings, ledger, rules, firsts)
         await write_changes(runtime, opened, Decided(ledger, rules.catalog, clicks))
         await opened.insert_postbacks(judged)
         failpoint("postback.written")
     failpoint("postback.committed")
-    return {one.postback.id: one.outcome for one in judged}
+    return {one.postback.id: one.answer for one in judged}
+
+
+def clicks_of(hearings: Iterable[Hearing]) -> list[ClickFacts]:
+    """The clicks that they propose something for."""
+    proposals = [one.proposal for one in hearings if one.proposal]
+    return [one.click for one in proposals if one.click]
+
+
+async def recognise(
+    opened: LedgerTransaction, hearings: Sequence[Hearing], used: Iterable[Use]
+) -> tuple[list[Hearing], dict[PostbackId, Outcome]]:
+    """
+    Those that come again by their nonces, and what became of the first of each.
+
+    `used` says who used a nonce first, as the constraint decided. What became of one
+    in this very batch is not known yet.
+    """
+    users = {use.key: use for use in used}
+    recognised = [_recognised(one, users) for one in hearings]
+    ids = {one.first for one in recognised if one.first}
+    earlier = ids - {one.postback.id for one in hearings}
+    return recognised, await opened.list_outcomes(earlier)
+
+
+def _recognised(
+    hearing: Hearing, users: Mapping[tuple[date, str, str], Use]
+) -> Hearing:
+    """The nonce's first user may propose; who comes later repeats it, or replays."""
+    use = users.get(hearing.nonce.key) if hearing.nonce else None
+    if hearing.nonce is None or use is None:
+        return hearing
+    if use.postback_id == hearing.postback.id:
+        return hearing
+    if use.nonce.content == hearing.nonce.nonce.content:
+        return hearing.but(proposal=None, outcome=None, first=use.postback_id)
+    replayed = _quarantined(hearing.postback, Reason.REPLAYED)
+    return hearing.but(proposal=None, outcome=replayed)
 
 
 async def _by_one_catalog(
@@ -183,11 +279,7 @@ async def _by_one_catalog(
     that is ahead of us is judged by the catalog of this moment.
     """
     if any(_is_ahead(one) for one in hearings):
-        try:
-            await follow_version(runtime)
-        except CatalogError as error:
-            # It waits in quarantine, and its neighbours are none the worse.
-            log.warning("catalog.not_followed", error=str(error))
+        await _catch_up(runtime)
     rules = runtime.rules()
     return rules, [
         one if one.rules.catalog is rules.catalog else hear(one.postback, rules)
@@ -202,6 +294,14 @@ async def _as_heard(
     return (hearings[0].rules if hearings else runtime.rules()), list(hearings)
 
 
+async def _catch_up(runtime: Runtime) -> None:
+    try:
+        await follow_version(runtime)
+    except CatalogError as error:
+        # What is ahead waits in quarantine, and its neighbours are none the worse.
+        log.warning("catalog.not_followed", error=str(error))
+
+
 def _is_ahead(hearing: Hearing) -> bool:
     outcome = hearing.outcome
     is_unknown = outcome is not None and outcome.reason is Reason.UNKNOWN_CLICK
@@ -211,23 +311,73 @@ def _is_ahead(hearing: Hearing) -> bool:
 def hear(postback: Postback, rules: Rules) -> Hearing:
     """What can be said of a postback before any store is asked."""
     try:
-        proposal = judge(postback, rules)
+        admitted = admit(postback, rules)
     except QuarantinedError as error:
         outcome = _quarantined(postback, error.reason)
         return Hearing(postback, rules, outcome=outcome)
+    return _read(admitted, rules)
+
+
+def _read(admitted: Admitted, rules: Rules) -> Hearing:
+    postback = admitted.postback
+    heard = Hearing(postback, rules, nonce=_use(admitted), is_proven=True)
+    try:
+        proposal = propose(admitted, rules)
+    except QuarantinedError as error:
+        return heard.but(outcome=_quarantined(postback, error.reason))
     if proposal is None:
-        outcome = Outcome(postback.id, Verdict.IGNORED)
-        return Hearing(postback, rules, outcome=outcome)
-    return Hearing(postback, rules, proposal)
+        return heard.but(outcome=Outcome(postback.id, Verdict.IGNORED))
+    return heard.but(proposal=proposal)
 
 
-def conclude(hearing: Hearing, ledger: Ledger, rules: Rules) -> Judged:
-    """The outcome of a hearing, in view of the conversions it concerns."""
-    outcome = hearing.outcome or _decided(hearing, ledger, rules)
+def _use(admitted: Admitted) -> Use | None:
+    if admitted.nonce is None:
+        return None
+    return Use(admitted.advertiser.key, admitted.nonce, admitted.postback.id)
+
+
+def conclude(
+    hearings: Sequence[Hearing],
+    ledger: Ledger,
+    rules: Rules,
+    firsts: Mapping[PostbackId, Outcome],
+) -> list[Judged]:
+    """The outcome of each, in order, in view of the conversions they concern."""
+    answers = dict(firsts)
+    judged: list[Judged] = []
+    for hearing in hearings:
+        if hearing.first:
+            answer = answers.get(hearing.first) or _forgotten(hearing.first)
+            outcome = _repeated(hearing.postback, answer)
+        else:
+            answer = outcome = hearing.outcome or _decided(hearing, ledger, rules)
+        answers[hearing.postback.id] = answer
+        judged.append(_judged(hearing, outcome, answer, rules))
+    return judged
+
+
+def _forgotten(first: PostbackId) -> Outcome:
+    """All that is known of it is that it was there."""
+    return Outcome(first, Verdict.DUPLICATE, Reason.REPEATED)
+
+
+def _repeated(postback: Postback, first: Outcome) -> Outcome:
+    """What is written down of one that comes again: it did nothing."""
+    if first.verdict in {Verdict.QUARANTINED, Verdict.IGNORED}:
+        return first.but(postback_id=postback.id)
+    return first.but(
+        postback_id=postback.id, verdict=Verdict.DUPLICATE, reason=Reason.REPEATED
+    )
+
+
+def _judged(
+    hearing: Hearing, outcome: Outcome, answer: Outcome, rules: Rules
+) -> Judged:
     mention = _mention(hearing, rules)
     return Judged(
         postback=hearing.postback,
         outcome=outcome,
+        answer=answer,
         catalog_version=rules.catalog.version,
         advertiser=mention.advertiser,
         click_id=mention.click_id,

@@ -10,7 +10,7 @@ from tracker.domain.judgement import WAIVABLE, Rules
 from tracker.domain.outcome import Outcome, Reason
 from tracker.domain.postback import Postback
 from tracker.flow.ledger import Decided, find_clicks, write_changes
-from tracker.flow.postback import conclude, hear
+from tracker.flow.postback import clicks_of, conclude, hear, recognise
 from tracker.runtime import Runtime
 from tracker.store.conversions import Release
 
@@ -46,11 +46,12 @@ async def release_postback(
     release = Release(pardon.operator, datetime.now(UTC), pardon.waived)
     async with runtime.conversions.transaction() as opened:
         postback = await opened.get_quarantined(postback_id)
-        hearing = hear(_pardoned(postback, pardon, rules), rules)
-        proposals = [hearing.proposal] if hearing.proposal else []
-        found = await find_clicks(runtime, [p.click for p in proposals if p.click])
-        ledger = await opened.lock(proposals)
-        judged = conclude(hearing, ledger, rules)
+        heard = [hear(_pardoned(postback, pardon, rules), rules)]
+        used = await opened.list_uses([one.nonce for one in heard if one.nonce])
+        heard, firsts = await recognise(opened, heard, used)
+        found = await find_clicks(runtime, clicks_of(heard))
+        ledger = await opened.lock([one.proposal for one in heard if one.proposal])
+        (judged,) = conclude(heard, ledger, rules, firsts)
         await write_changes(runtime, opened, Decided(ledger, rules.catalog, found))
         await opened.release(judged, release)
     runtime.wake_worker()

@@ -5,12 +5,13 @@ A batch is one transaction with a fixed number of statements: lock the keys, rea
 what holds them, and, once it is decided, write everything.
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
+import msgspec
 from psycopg.rows import dict_row
 
 from tracker.domain.catalog import Status
@@ -26,6 +27,7 @@ from tracker.domain.identity import (
 from tracker.domain.judgement import Proposal
 from tracker.domain.outcome import Outcome, Reason, Verdict
 from tracker.domain.postback import Postback
+from tracker.domain.signature import Nonce, Proof
 from tracker.domain.value import Value
 from tracker.store.partitions import Partitions
 from tracker.store.postgres import (
@@ -134,19 +136,41 @@ select *
        )
 """
 
+# A nonce that is new is ours at once, one that is there shows who used it first;
+# sorted, and always before the keys, for the same reason as those.
+_CLAIM_NONCES = """
+insert into nonces (day, advertiser, nonce, content, postback_id)
+select *
+  from json_to_recordset(%(rows)s::json) as claimed (
+         day date, advertiser text, nonce text, content bytea, postback_id text
+       )
+ order by 1, 2, 3
+    on conflict (day, advertiser, nonce) do update set nonce = excluded.nonce
+returning day, advertiser, nonce, content, postback_id
+"""
+
+_LIST_NONCES = """
+select day, advertiser, nonce, content, postback_id
+  from nonces
+  join json_to_recordset(%(rows)s::json) as wanted (
+         day date, advertiser text, nonce text
+       )
+ using (day, advertiser, nonce)
+"""
+
 _INSERT_POSTBACKS = """
 insert into postbacks (
   day, id, received_at, method, path, parameters, route, address, token_digest,
-  fault, advertiser, click_id, transaction_id, outcome, reason, conversion_id,
-  catalog_version, quarantined_for
+  fault, proof, advertiser, click_id, transaction_id, outcome, reason,
+  conversion_id, catalog_version, quarantined_for
 )
 select *
   from json_to_recordset(%(rows)s::json) as new (
          day date, id text, received_at timestamptz, method text, path text,
          parameters jsonb, route text, address inet, token_digest bytea,
-         fault text, advertiser text, click_id text, transaction_id text,
-         outcome text, reason text, conversion_id text, catalog_version int,
-         quarantined_for text
+         fault text, proof jsonb, advertiser text, click_id text,
+         transaction_id text, outcome text, reason text, conversion_id text,
+         catalog_version int, quarantined_for text
        )
 """
 
@@ -182,11 +206,29 @@ update postbacks
 """
 
 
+class Use(Value, frozen=True):
+    """A nonce of an advertiser's, and the postback that used it."""
+
+    advertiser: str
+    nonce: Nonce
+    postback_id: PostbackId
+
+    @property
+    def key(self) -> tuple[date, str, str]:
+        """What may be used once."""
+        return self.nonce.day, self.advertiser, self.nonce.text
+
+
 class Judged(Value, frozen=True):
-    """A postback with its outcome, and what it was understood to speak of."""
+    """
+    A postback with its outcome, and what it was understood to speak of.
+
+    One that repeats a signed one, nonce and all, is answered as that was: `answer`.
+    """
 
     postback: Postback
     outcome: Outcome
+    answer: Outcome
     catalog_version: int
     advertiser: str | None = None
     click_id: str | None = None
@@ -215,25 +257,20 @@ class ConversionStore:
         async with pipelined(self._pool) as connection:
             yield LedgerTransaction(connection)
 
-    async def make_room(self, postbacks: Iterable[Postback]) -> None:
-        """The days of these postbacks have their partitions."""
+    async def make_room(self, postbacks: Sequence[Postback]) -> None:
+        """The days of these postbacks, and of their nonces, have their partitions."""
         days = {postback_day(postback.id) for postback in postbacks}
         await self._partitions.ensure("postbacks", days)
+        proofs = [one.proof for one in postbacks if one.proof]
+        days = {proof.nonce.day for proof in proofs if proof.nonce}
+        await self._partitions.ensure("nonces", days)
 
     async def list_outcomes(
         self, postbacks: Sequence[Postback]
     ) -> dict[PostbackId, Outcome]:
         """What was already decided of these, where a commit's answer was lost."""
         async with transaction(self._pool) as connection:
-            cursor = connection.cursor(row_factory=dict_row)
-            await cursor.execute(
-                _LIST_OUTCOMES,
-                {
-                    "days": [postback_day(one.id) for one in postbacks],
-                    "ids": [one.id for one in postbacks],
-                },
-            )
-            return {row["id"]: _outcome(row) for row in await cursor.fetchall()}
+            return await _outcomes(connection, [one.id for one in postbacks])
 
 
 class LedgerTransaction:
@@ -242,6 +279,36 @@ class LedgerTransaction:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self._new_keys: dict[tuple[str, str], str] = {}
+
+    async def claim_nonces(self, uses: Sequence[Use]) -> list[Use]:
+        """
+        Who has used each of these nonces first, and for which content.
+
+        Raises psycopg's CheckViolation for a day that has no partition.
+        """
+        return await self._uses(_CLAIM_NONCES, uses)
+
+    async def list_uses(self, uses: Sequence[Use]) -> list[Use]:
+        """Likewise, without using any of them; those that nobody used are missing."""
+        return await self._uses(_LIST_NONCES, uses)
+
+    async def _uses(self, statement: str, uses: Sequence[Use]) -> list[Use]:
+        rows = {one.key: _use_row(one) for one in reversed(uses)}
+        if not rows:
+            return []
+        cursor = await self.connection.execute(
+            statement, {"rows": as_rows([*rows.values()])}
+        )
+        return [
+            Use(advertiser, Nonce(text, day, content), postback_id)
+            for day, advertiser, text, content, postback_id in await cursor.fetchall()
+        ]
+
+    async def list_outcomes(
+        self, ids: Collection[PostbackId]
+    ) -> dict[PostbackId, Outcome]:
+        """What stands of these postbacks; those that are not there are missing."""
+        return await _outcomes(self.connection, ids) if ids else {}
 
     async def lock(self, proposals: Sequence[Proposal]) -> Ledger:
         """The conversions that the proposals concern, nobody else's until commit."""
@@ -343,6 +410,26 @@ class LedgerTransaction:
             await self.connection.execute(statement, {"rows": as_rows(rows)})
 
 
+async def _outcomes(
+    connection: Connection, ids: Collection[PostbackId]
+) -> dict[PostbackId, Outcome]:
+    cursor = connection.cursor(row_factory=dict_row)
+    await cursor.execute(
+        _LIST_OUTCOMES, {"days": [*map(postback_day, ids)], "ids": [*ids]}
+    )
+    return {row["id"]: _outcome(row) for row in await cursor.fetchall()}
+
+
+def _use_row(use: Use) -> dict[str, Any]:
+    return {
+        "day": use.nonce.day,
+        "advertiser": use.advertiser,
+        "nonce": use.nonce.text,
+        "content": as_bytea(use.nonce.content),
+        "postback_id": use.postback_id,
+    }
+
+
 def _key_rows(keys: Mapping[tuple[str, str], str]) -> list[dict[str, str]]:
     return [
         {"advertiser": advertiser, "key": key, "conversion_id": conversion_id}
@@ -410,6 +497,7 @@ def _postback_row(judged: Judged) -> dict[str, Any]:
         "address": postback.address or None,
         "token_digest": as_bytea(postback.token_digest),
         "fault": postback.fault,
+        "proof": postback.proof,
         "advertiser": judged.advertiser,
         "click_id": judged.click_id,
         "transaction_id": judged.transaction_id,
@@ -432,6 +520,7 @@ def _postback(row: Mapping[str, Any]) -> Postback:
         parameters=tuple((name, value) for name, value in row["parameters"]),
         token_digest=row["token_digest"],
         fault=Reason(row["fault"]),
+        proof=msgspec.convert(row["proof"], Proof | None, strict=False),
     )
 
 

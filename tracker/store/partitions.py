@@ -5,7 +5,7 @@ from datetime import date, timedelta
 
 from tracker.store.postgres import Pool, transaction
 
-TABLES = ("clicks", "postbacks", "delivery_attempts", "delivery_archive")
+TABLES = ("clicks", "postbacks", "delivery_attempts", "delivery_archive", "nonces")
 
 DAYS_AHEAD = 3
 """So long can the worker be away before a request has to make a day on its way."""

@@ -26,9 +26,12 @@ async def answer(
     await send({"type": "http.response.body", "body": body})
 
 
-async def answer_json(send: Send, status: int, content: Any) -> None:
+async def answer_json(
+    send: Send, status: int, content: Any, headers: Headers = ()
+) -> None:
     """A whole answer, in JSON."""
-    await answer(send, status, msgspec.json.encode(content), "application/json")
+    body = msgspec.json.encode(content)
+    await answer(send, status, body, "application/json", headers)
 
 
 def _spelled(content_type: str) -> bytes:

@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from tracker.domain.catalog import Reply
+from tracker.domain.errors import TooManyFailuresError
 from tracker.domain.identity import new_postback_id
 from tracker.domain.outcome import Outcome, Reason
 from tracker.domain.postback import (
@@ -22,7 +23,8 @@ from tracker.domain.postback import (
     clean,
     conceal,
 )
-from tracker.flow.postback import accept_postback
+from tracker.domain.signature import HEADER, Call
+from tracker.flow.postback import accept_postback, witness_call
 from tracker.logs import mask
 from tracker.runtime import Runtime
 from tracker.web.answer import answer, answer_json
@@ -48,8 +50,13 @@ async def receive_postback(
     body = await _body(scope, receive)
     postback = await _postback(runtime, scope, body)
     advertiser = runtime.catalog.advertisers.get(postback.route or "")
-    outcome = await accept_postback(runtime, postback)
-    await _answer(send, outcome, advertiser.reply if advertiser else Reply())
+    reply = advertiser.reply if advertiser else Reply()
+    try:
+        outcome = await accept_postback(runtime, postback)
+    except TooManyFailuresError as error:
+        await _refuse(send, error, reply)
+    else:
+        await _answer(send, outcome, reply)
 
 
 async def _body(scope: Scope, receive: Receive) -> bytes:
@@ -81,7 +88,7 @@ async def _postback(runtime: Runtime, scope: Scope, body: bytes) -> Postback:
         pairs, runtime.catalog.vocabulary(route), runtime.hasher, _bearer(scope)
     )
     now = datetime.now(UTC)
-    return Postback(
+    postback = Postback(
         id=new_postback_id(now),
         received_at=now,
         method=scope["method"],
@@ -91,6 +98,35 @@ async def _postback(runtime: Runtime, scope: Scope, body: bytes) -> Postback:
         parameters=parameters,
         token_digest=digest,
         fault=fault,
+    )
+    if not _may_be_signed(runtime, scope, route):
+        return postback
+    return await witness_call(
+        runtime, postback, _call(runtime, scope, body, route, pairs)
+    )
+
+
+def _may_be_signed(runtime: Runtime, scope: Scope, route: str | None) -> bool:
+    """Costs next to nothing where no advertiser asks for it."""
+    return runtime.catalog.asks_for_signature(route) or bool(_signature(scope))
+
+
+def _signature(scope: Scope) -> str:
+    return header(scope, HEADER.lower().encode())
+
+
+def _call(
+    runtime: Runtime, scope: Scope, body: bytes, route: str | None, pairs: Pairs
+) -> Call:
+    path = scope.get("raw_path") or scope["path"].encode()
+    return Call(
+        origin=runtime.settings.base_url.rstrip("/"),
+        path=path.decode("latin-1"),
+        query=scope["query_string"].decode("latin-1"),
+        body=body,
+        header=_signature(scope),
+        route=route,
+        parameters=pairs,
     )
 
 
@@ -182,6 +218,18 @@ async def _multipart(scope: Scope, body: bytes) -> Pairs:
     return [
         (name, value) for name, value in form.multi_items() if isinstance(value, str)
     ]
+
+
+async def _refuse(send: Send, error: TooManyFailuresError, reply: Reply) -> None:
+    """In place of an answer that would say what was not proven."""
+    sentence = "Too many calls from this address failed; send it again later."
+    status = 200 if reply.always_200 else 429
+    await answer_json(
+        send,
+        status,
+        {"status": "failed", "reason": sentence},
+        headers=[(b"retry-after", b"%d" % error.seconds)],
+    )
 
 
 async def _answer(send: Send, outcome: Outcome, reply: Reply) -> None:

@@ -1,0 +1,330 @@
+"""What a postback must prove, over HTTP and on real stores."""
+
+import hashlib
+import json
+import time
+from itertools import count
+
+import httpx
+import pytest
+from cast import TOKEN
+
+from tracker.domain import suspicion
+from tracker.domain.outcome import Reason
+from tracker.domain.signature import Message, sign, signature_header
+from tracker.flow.quarantine import Pardon, release_postback
+from tracker.web.app import TrackerApp
+
+KEY = "the-key-of-initech"
+NEXT_KEY = "the-next-key-of-initech"
+PATH = "/postback/initech"
+
+
+def said(answer):
+    body = answer.json()
+    return answer.status_code, body["status"], body["reason"]
+
+
+@pytest.fixture
+def signed(client):
+    """Initech's server: signs, and sends what it has signed."""
+    numbers = count()
+
+    async def signed(  # each has its default
+        said, *, key=KEY, nonce=None, late=0, client=client, path=PATH, signature=None
+    ):
+        query = str(httpx.QueryParams(said))
+        nonce = nonce or f"nonce-{next(numbers):04}"
+        message = Message(str(int(time.time()) - late), nonce, path, query, b"")
+        header = signature_header(message, signature or sign(key, message))
+        return await client.get(
+            f"{path}?{query}", headers={"tracker-signature": header}
+        )
+
+    return signed
+
+
+@pytest.mark.parametrize("key", [KEY, NEXT_KEY])
+async def test_either_of_two_live_keys_proves_a_call(visit, signed, key):
+    click_id = await visit("bestdeals/tools")
+    assert said(await signed({"click_id": click_id}, key=key)) == (200, "accepted", "")
+
+
+async def test_behind_the_query_a_signature_proves_as_much(visit, client):
+    query = f"click_id={await visit('bestdeals/tools')}"
+    now = int(time.time())
+    made = sign(KEY, Message(str(now), "nonce-1234", "/postback", query, b""))
+    signed = f"{query}&timestamp={now}&nonce=nonce-1234&signature={made}"
+    assert said(await client.get(f"/postback?{signed}")) == (200, "accepted", "")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ({"key": "the-key-of-somebody-else"}, "bad_signature"),
+        ({"signature": "0" * 64}, "bad_signature"),
+        ({"late": 303}, "stale_signature"),
+        ({"late": -303}, "stale_signature"),
+    ],
+)
+async def test_what_is_not_proven_is_kept_and_its_nonce_is_not(
+    visit, signed, rows, wrong, reason
+):
+    """Else a stranger could use up the nonces of an honest sender."""
+    lead = {"click_id": await visit("bestdeals/tools")}
+
+    refused = await signed(lead, nonce="nonce-of-it", **wrong)
+    assert await rows("select count(*) from nonces") == [{"count": 0}]
+    honest = await signed(lead, nonce="nonce-of-it")
+
+    assert said(refused) == (401, "quarantined", reason)
+    assert said(honest) == (200, "accepted", "")
+
+
+async def test_without_a_signature_nothing_is_proven(visit, client):
+    query = {"click_id": await visit("bestdeals/tools"), "token": TOKEN}
+    answer = await client.get(PATH, params=query)
+    assert said(answer) == (401, "quarantined", "bad_signature")
+
+
+async def test_a_signature_serves_for_its_own_path_only(visit, signed, client):
+    lead = {"click_id": await visit("bestdeals/tools")}
+    answer = await signed(lead, path="/postback")
+    header = answer.request.headers["tracker-signature"]
+
+    moved = await client.get(PATH, params=lead, headers={"tracker-signature": header})
+
+    assert said(moved) == (401, "quarantined", "bad_signature")
+
+
+async def test_a_key_proves_nothing_for_another_advertiser_s_click(visit, signed, rows):
+    shoes = {"click_id": await visit("bestdeals/shoes")}
+
+    own_route = await signed(shoes)
+    generic = await signed(shoes, path="/postback")
+
+    assert said(own_route) == (403, "quarantined", "wrong_advertiser")
+    assert said(generic) == (401, "quarantined", "missing_token")
+    assert await rows("select count(*) from conversions") == [{"count": 0}]
+
+
+# ------------------------------------------------------------------------- nonces
+
+
+async def test_a_retry_with_its_nonce_gets_the_first_answer(
+    visit, signed, rows, partner, run_worker_once
+):
+    """Even where every postback counts, and a second one would be paid."""
+    refill = {"click_id": await visit("bestdeals/tools"), "goal": "refill"}
+
+    first = await signed(refill, nonce="refill-1")
+    again = await signed(refill, nonce="refill-1")
+    other = await signed(refill, nonce="refill-2")
+    await run_worker_once()
+
+    assert first.json() == again.json()
+    assert said(other) == (200, "accepted", "")
+    assert len(partner.told) == 2
+    found = await rows("select outcome, reason from postbacks order by received_at")
+    assert [tuple(row.values()) for row in found] == [
+        ("accepted", ""),
+        ("duplicate", "repeated"),
+        ("accepted", ""),
+    ]
+
+
+async def test_a_nonce_serves_for_one_content(visit, signed, rows):
+    lead = {"click_id": await visit("bestdeals/tools")}
+    await signed({**lead, "status": "pending"}, nonce="nonce-of-one")
+
+    answer = await signed({**lead, "status": "approved"}, nonce="nonce-of-one")
+
+    assert said(answer) == (409, "quarantined", "replayed")
+    assert await rows("select status from conversions") == [{"status": "pending"}]
+
+
+async def test_what_was_wrong_is_as_wrong_when_it_comes_again(visit, signed):
+    wrong = {"click_id": await visit("bestdeals/tools"), "amount": "abc"}
+
+    first = await signed(wrong, nonce="nonce-of-it")
+    again = await signed(wrong, nonce="nonce-of-it")
+
+    assert first.json() == again.json()
+    assert said(first) == (422, "quarantined", "bad_amount")
+
+
+async def test_the_same_call_many_times_at_once_is_one(visit, signed, at_once, rows):
+    """In one batch, and between two processes."""
+    refill = {"click_id": await visit("bestdeals/tools"), "goal": "refill"}
+
+    answers = await at_once(*(signed(refill, nonce="at-once-1") for _ in range(16)))
+
+    assert len({answer.content for answer in answers}) == 1
+    assert said(answers[0]) == (200, "accepted", "")
+    assert await rows("select count(*) from conversions") == [{"count": 1}]
+
+
+async def test_the_constraint_decides_which_process_was_first(
+    visit, signed, settings, at_once, rows, client
+):
+    refill = {"click_id": await visit("bestdeals/tools"), "goal": "refill"}
+    other = TrackerApp(settings)
+    async with (
+        other.pages.router.lifespan_context(other.pages),
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(other), base_url="http://other.test"
+        ) as second,
+    ):
+        both = [(one, f"nonce-{n:04}") for n in range(8) for one in (client, second)]
+        answers = await at_once(
+            *(signed(refill, client=one, nonce=nonce) for one, nonce in both)
+        )
+
+    told = [answer.json()["conversion_id"] for answer in answers]
+    assert {answer.status_code for answer in answers} == {200}
+    assert told[::2] == told[1::2]
+    assert await rows("select count(*) from conversions") == [{"count": 8}]
+
+
+async def test_nonces_of_two_advertisers_have_nothing_to_do_with_each_other(
+    visit, signed, runtime, rows
+):
+    lead = {"click_id": await visit("bestdeals/tools")}
+    await signed(lead, nonce="nonce-of-one")
+    async with runtime.pool.connection() as connection:
+        await connection.execute("update nonces set advertiser = 'acme'")
+
+    answer = await signed({**lead, "status": "rejected"}, nonce="nonce-of-one")
+
+    assert said(answer) == (200, "updated", "")
+
+
+# ------------------------------------------------------------------ as of its arrival
+
+
+async def test_a_release_judges_by_what_was_proven_at_arrival(
+    visit, signed, runtime, rows
+):
+    """The signature is gone, and an hour old by now: that it held is kept."""
+    wrong = {"click_id": await visit("bestdeals/tools"), "goal": "nothing"}
+    answer = await signed(wrong)
+    postback_id = answer.json()["postback_id"]
+    async with runtime.pool.connection() as connection:
+        await connection.execute(
+            "update postbacks set parameters ="
+            " jsonb_set(parameters, '{1,1}', '\"lead\"')"
+        )
+
+    outcome = await release_postback(runtime, postback_id, Pardon("ann"))
+
+    assert outcome.verdict == "accepted"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ({"key": "the-key-of-somebody-else"}, Reason.BAD_SIGNATURE),
+        ({"late": 400}, Reason.STALE_SIGNATURE),
+    ],
+)
+async def test_a_signature_can_be_waived(visit, signed, runtime, wrong, reason):
+    answer = await signed({"click_id": await visit("bestdeals/tools")}, **wrong)
+    postback_id = answer.json()["postback_id"]
+
+    still = await release_postback(runtime, postback_id, Pardon("ann"))
+    waived = await release_postback(runtime, postback_id, Pardon("ann", waived=reason))
+
+    assert (still.reason, waived.verdict) == (reason, "accepted")
+
+
+async def test_a_replayed_one_stays_so(visit, signed, runtime):
+    lead = {"click_id": await visit("bestdeals/tools")}
+    await signed({**lead, "status": "pending"}, nonce="nonce-of-one")
+    answer = await signed({**lead, "status": "approved"}, nonce="nonce-of-one")
+
+    postback_id = answer.json()["postback_id"]
+    outcome = await release_postback(runtime, postback_id, Pardon("ann"))
+
+    assert outcome.reason is Reason.REPLAYED
+
+
+async def test_neither_key_nor_signature_is_kept(visit, signed, client, rows):
+    click_id = await visit("bestdeals/masks")
+    made = hashlib.md5(f"{click_id}10a-pinch-of-salt".encode()).hexdigest()
+    for path in ("/postback", "/postback/umbrella", "/postback/nobody"):
+        await client.get(path, params={"cid": click_id, "total": 10, "check": made})
+    answer = await signed({"click_id": click_id})
+
+    everything = json.dumps(await rows("select * from postbacks"), default=repr)
+    header = answer.request.headers["tracker-signature"]
+    for secret in (made, KEY, header.rpartition("=")[2]):
+        assert secret not in everything
+
+
+# ------------------------------------------------------- of an advertiser's own making
+
+
+async def test_a_signature_of_its_own_and_a_token_must_both_hold(visit, client):
+    click_id = await visit("bestdeals/masks")
+    made = hashlib.md5(f"{click_id}10a-pinch-of-salt".encode()).hexdigest()
+    right = {"cid": click_id, "total": "10", "check": made, "token": TOKEN}
+
+    answers = [
+        await client.get("/postback/umbrella", params={**right, **changed})
+        for changed in ({"token": "x"}, {"check": "x"}, {"total": "11"}, {})
+    ]
+
+    assert [said(answer)[2] for answer in answers] == [
+        "bad_token",
+        "bad_signature",
+        "bad_signature",
+        "",
+    ]
+
+
+# ------------------------------------------------------------------ too many failures
+
+
+@pytest.fixture
+def caller(app):
+    """A client at an address of its own, as the server sees it."""
+
+    def caller(address):
+        transport = httpx.ASGITransport(app, client=(address, 40000))
+        return httpx.AsyncClient(transport=transport, base_url="http://tracker.test")
+
+    return caller
+
+
+async def test_after_too_many_failures_only_failing_answers_are_replaced(
+    visit, caller, rows
+):
+    click_id = await visit("bestdeals/shoes")
+    async with caller("203.0.113.7") as shared, caller("203.0.113.8") as other:
+        wrong = {"click_id": click_id, "token": "guess"}
+        answers = [
+            await shared.get("/postback", params=wrong)
+            for _ in range(3 * suspicion.ANSWERED)
+        ]
+        honest = await shared.get("/postback", params={**wrong, "token": TOKEN})
+        elsewhere = await other.get("/postback", params=wrong)
+
+    told = [answer.status_code for answer in answers]
+    refused = answers[told.index(429)]
+    assert told.count(401) in range(suspicion.ANSWERED, 2 * suspicion.ANSWERED + 1)
+    assert 1 <= int(refused.headers["retry-after"]) <= 60
+    assert refused.json()["status"] == "failed"
+    assert (honest.status_code, elsewhere.status_code) == (200, 401)
+
+
+async def test_what_is_kept_of_failures_is_bounded(visit, caller, rows):
+    click_id = await visit("bestdeals/shoes")
+    wrong = {"click_id": click_id, "token": "guess"}
+    async with caller("2001:db8::1") as one, caller("2001:db8::2") as neighbour:
+        for _ in range(suspicion.KEPT + 10):
+            await one.get("/postback", params=wrong)
+            await neighbour.get("/postback", params=wrong)
+
+    (found,) = await rows("select count(*) from postbacks")
+    # A minute may end meanwhile.
+    assert suspicion.KEPT <= found["count"] <= 2 * suspicion.KEPT
