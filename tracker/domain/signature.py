@@ -142,6 +142,11 @@ def _true(**kinds: bool) -> tuple[str, ...]:
     return tuple(kind for kind, is_so in kinds.items() if is_so)
 
 
+def is_nonce(text: str) -> bool:
+    """Whether it can be one."""
+    return re.fullmatch(_NONCE, text, re.ASCII) is not None
+
+
 def sign(key: str, message: Message) -> str:
     """The signature of our kind, in hex."""
     return hmac.digest(key.encode(), message.text(), "sha256").hex()
