@@ -6,8 +6,12 @@ select   id, received_at, method, path, parameters, route, host(address) as addr
 from     postbacks
 where    (%(outcome)s::text is null or outcome = %(outcome)s)
 and      (%(reason)s::text is null or reason = %(reason)s)
+and      (%(advertiser)s::text is null or advertiser = %(advertiser)s)
 and      (%(since)s::timestamptz is null
           or day >= (%(since)s::timestamptz at time zone 'UTC')::date
              and received_at >= %(since)s)
+and      (%(until)s::timestamptz is null
+          or day <= (%(until)s::timestamptz at time zone 'UTC')::date
+             and received_at < %(until)s)
 order by day desc, id desc
 limit    %(limit)s

@@ -119,13 +119,41 @@ async def test_all_of_one_reason_are_released_at_once(tracker, visit, report):
         await report(await visit(), token="wrong")
     await report(await visit(), goal="unheard-of")
 
-    said = tracker(
-        "quarantine", "release", "--reason", "bad_token", "--waive", "bad_token"
-    )
+    words = ("quarantine", "release", "--reason", "bad_token", "--waive", "bad_token")
+    counted = tracker(*words, "--dry-run")
+    unasked = tracker(*words)
+    said = tracker(*words, "--yes", "--by", "ann")
 
+    assert counted.out == "3 postbacks would be judged again\n"
+    assert (unasked.code, unasked.out) == (1, "")
+    assert unasked.err == "tracker: 3 postbacks would be judged again: add --yes\n"
     assert said.out.count("is accepted") == 3
+    assert tracker(*words, "--yes").out == ""
     (left,) = tracker("quarantine", "list", "--json").lines
     assert left["reason"] == "unknown_goal"
+
+
+async def test_a_release_keeps_to_its_time_and_advertiser(tracker, suspect, runtime):
+    async with runtime.pool.connection() as connection:
+        await connection.execute(
+            "update postbacks set received_at = received_at - interval '90 seconds'"
+        )
+    words = ("quarantine", "release", "--waive", "bad_token", "--dry-run")
+
+    counts = [
+        tracker(*words, *chosen).out.split()[0]
+        for chosen in (
+            ("--since", "2m"),
+            ("--since", "1m"),
+            ("--until", "1m"),
+            ("--until", "2m"),
+            ("--advertiser", "acme"),
+            ("--advertiser", "globex"),
+        )
+    ]
+
+    assert counts == ["1", "0", "1", "0", "1", "0"]
+    assert len(tracker("quarantine", "list", "--until", "1m", "--json").lines) == 1
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,12 @@ Since = Annotated[
         help="Not before: 90m, 24h or 7d ago, or 2026-11-22T10:00 (UTC).",
     ),
 ]
+Until = Annotated[
+    datetime | None,
+    typer.Option(
+        parser=read_since, metavar="WHEN", help="Before then; written like --since."
+    ),
+]
 By = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="Who does it; else the system's user name."),

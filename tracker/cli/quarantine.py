@@ -1,15 +1,27 @@
 # ruff: noqa: PLC0415 - imported where it is used, so that --help is fast
 """`tracker quarantine`: postbacks that were kept but not believed."""
 
+import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tracker.cli.options import AsDocument, AsJson, By, Limit, Since, operator_name
+from tracker.cli.options import (
+    AsDocument,
+    AsJson,
+    By,
+    Limit,
+    Since,
+    Until,
+    operator_name,
+)
+from tracker.cli.output import refuse
 from tracker.domain.errors import RefusedChangeError
 from tracker.domain.outcome import REASONS, Reason
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from tracker.domain.outcome import Outcome
@@ -25,13 +37,19 @@ FOLDS = {"advertiser", "from"}
 MOST_AT_ONCE = 100_000
 
 OnlyReason = Annotated[Reason | None, typer.Option(help="Only these.", metavar="WORD")]
+OnlyAdvertiser = Annotated[
+    str | None,
+    typer.Option("--advertiser", metavar="KEY", help="Only those that speak of it."),
+]
 
 
 @app.command("list")
-def list_them(
+def list_them(  # noqa: PLR0913 - what is chosen, and how it is shown
     *,
     reason: OnlyReason = None,
+    advertiser: OnlyAdvertiser = None,
     since: Since = None,
+    until: Until = None,
     limit: Limit = 50,
     as_json: AsJson = False,
 ) -> None:
@@ -39,7 +57,8 @@ def list_them(
     from tracker.cli.joining import run
     from tracker.cli.output import print_list
 
-    found = run(_list(_wanted(reason, since, limit)))
+    wanted = _wanted(reason, advertiser, since, until)
+    found = run(_list(replace(wanted, limit=limit)))
     print_list(found, COLUMNS, _cells, as_json=as_json, folds=FOLDS)
 
 
@@ -76,34 +95,74 @@ def release(  # noqa: PLR0913 - what is chosen, and what is waived
         typer.Option(metavar="WORD", help="The one reason that no longer counts."),
     ] = None,
     reason: OnlyReason = None,
+    advertiser: OnlyAdvertiser = None,
     since: Since = None,
+    until: Until = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say how many, and change nothing.")
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do not ask before doing many.")
+    ] = False,
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
     """
     Judge postbacks again, as of their arrival, under the catalog now in force.
 
-    Those named, or without names all that --reason and --since choose. What ends in
-    quarantine once more is a refusal.
+    Those named, or without names all that --reason, --advertiser, --since and --until
+    choose, the oldest first, each by itself: what is interrupted can be called again.
+    What ends in quarantine once more is a refusal.
     """
     from tracker.cli.joining import run
     from tracker.flow.quarantine import Pardon
 
-    if bool(ids) == bool(reason or since):
-        raise typer.BadParameter("name postbacks, or choose with --reason or --since")
+    wanted = _wanted(reason, advertiser, since, until)
+    if bool(ids) == (wanted != _wanted()):
+        raise typer.BadParameter(
+            "name postbacks, or choose with --reason, --advertiser, --since or --until"
+        )
     if click and len(ids or ()) != 1:
         raise typer.BadParameter("--click is for one postback")
-    pardon = Pardon(operator_name(by), click, waive)
-    chosen = _wanted(reason, since, MOST_AT_ONCE)
-    run(_release(ids, chosen, pardon, as_json=as_json))
+    chosen = ids or [one.id for one in reversed(run(_list(wanted)))]
+    if dry_run:
+        print(_would_be_judged(chosen))
+    elif ids or yes or _is_confirmed(chosen):
+        pardon = Pardon(operator_name(by), click, waive)
+        run(_release(chosen, pardon, as_json=as_json))
+
+
+def _would_be_judged(ids: "Sequence[str]") -> str:
+    noun = "postback" if len(ids) == 1 else "postbacks"
+    return f"{len(ids)} {noun} would be judged again"
+
+
+def _is_confirmed(ids: "Sequence[str]") -> bool:
+    """One is released without a question; many where nobody can answer it are not."""
+    if len(ids) <= 1:
+        return True
+    if not sys.stdin.isatty():
+        refuse(f"{_would_be_judged(ids)}: add --yes")
+        raise typer.Exit(1)
+    return typer.confirm(f"{_would_be_judged(ids)}. Go on?", abort=True, err=True)
 
 
 def _wanted(
-    reason: Reason | None, since: "datetime | None", limit: int
+    reason: Reason | None = None,
+    advertiser: str | None = None,
+    since: "datetime | None" = None,
+    until: "datetime | None" = None,
 ) -> "PostbackFilter":
     from tracker.store.reports import PostbackFilter
 
-    return PostbackFilter("quarantined", reason, since, limit)
+    return PostbackFilter(
+        outcome="quarantined",
+        reason=reason,
+        advertiser=advertiser,
+        since=since,
+        until=until,
+        limit=MOST_AT_ONCE,
+    )
 
 
 async def _list(wanted: "PostbackFilter") -> "list[ListedPostback]":
@@ -122,21 +181,18 @@ async def _get(postback: str) -> "ListedPostback":
         return await ReportStore(pool).get_postback(postback)
 
 
-async def _release(
-    ids: list[str] | None, chosen: "PostbackFilter", pardon: "Pardon", *, as_json: bool
-) -> None:
+async def _release(ids: "Sequence[str]", pardon: "Pardon", *, as_json: bool) -> None:
     from tracker.cli.joining import open_tracker_in_force
     from tracker.cli.output import each
     from tracker.flow.quarantine import release_postback
 
     async with open_tracker_in_force() as runtime:
-        found = [] if ids else await runtime.reports.list_postbacks(chosen)
 
         async def release_one(postback: str) -> None:
             outcome = await release_postback(runtime, postback, pardon)
             _say(outcome, as_json=as_json)
 
-        await each(ids or [one.id for one in reversed(found)], release_one)
+        await each(ids, release_one)
 
 
 def _say(outcome: "Outcome", *, as_json: bool) -> None:

@@ -69,7 +69,9 @@ class PostbackFilter:
 
     outcome: str | None = None
     reason: str | None = None
+    advertiser: str | None = None
     since: datetime | None = None
+    until: datetime | None = None
     limit: int = 100
 
 
