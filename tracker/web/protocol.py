@@ -24,29 +24,48 @@ _NEVER_RAW = re.compile(rb"[^\x21-\x7e]")
 class ForgivingProtocol(HttpToolsProtocol):
     """Reads what can be understood of a URL."""
 
+    _is_receiving = False
+    _has_head = False
     _unfinished = 0
 
     def data_received(self, data: bytes) -> None:
-        """At the start of a request, its URL is made one that httptools reads."""
-        is_idle = self.cycle is None or self.cycle.response_complete
-        is_sound = not is_idle or _SOUND_LINE.match(data)
-        was_open = self._is_head_open()
+        """
+        At the start of a request, its URL is made one that httptools reads.
+
+        Nowhere else: a body is as long as its head has said, and a byte more of it
+        would be the first of the next request.
+        """
+        was_receiving = self._is_receiving
+        is_sound = was_receiving or _SOUND_LINE.match(data)
         super().data_received(data if is_sound else _mended(data))
-        if was_open and self._is_head_open():
+        if was_receiving and self._is_receiving:
             self._bound_head(len(data))
         else:
             self._unfinished = 0
+
+    def on_message_begin(self) -> None:
+        """A request has begun."""
+        super().on_message_begin()
+        self._is_receiving, self._has_head = True, False
 
     def on_url(self, url: bytes) -> None:
         """A piece of the URL; it may come in several."""
         self.url += url[: MAX_URL - len(self.url)]
         self._unfinished -= len(url)
 
-    def _is_head_open(self) -> bool:
-        """A scope has no method before its head is complete."""
-        return self.scope is not None and "method" not in self.scope
+    def on_headers_complete(self) -> None:
+        """The request is answered from now on."""
+        super().on_headers_complete()
+        self._has_head = True
+
+    def on_message_complete(self) -> None:
+        """The request is here to its last byte."""
+        super().on_message_complete()
+        self._is_receiving = False
 
     def _bound_head(self, received: int) -> None:
+        if self._has_head:
+            return
         self._unfinished += received
         if self._unfinished > MAX_HEAD:
             self.send_400_response("There are more headers than anybody needs.")
