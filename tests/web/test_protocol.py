@@ -49,3 +49,25 @@ async def test_a_blank_in_a_url_is_mended_on_a_connection_that_is_kept(call, hea
     for path in ("/a b", "/c d"):
         await line.say(a_request(path))
         assert await line.answer() == (200, path)
+
+
+async def test_what_follows_a_body_is_no_header(call, heard):
+    """A trailer could say for whom a proxy asks, after the proxy has said it."""
+    head = a_request("/a", "Transfer-Encoding: chunked", method="POST")
+    line = await call()
+
+    await line.say(head, b"3\r\nabc\r\n0\r\nX-Forwarded-For: 203.0.113.9\r\n\r\n")
+
+    assert await line.answer() == (200, "/a")
+    ((_, _, body, headers),) = heard.requests
+    assert body == b"abc"
+    assert b"x-forwarded-for" not in dict(headers)
+
+
+async def test_trailers_without_end_are_not_taken_in(call):
+    line = await call()
+    head = a_request("/a", "Transfer-Encoding: chunked", method="POST")
+    await line.say(head, b"0\r\n")
+
+    with pytest.raises(ConnectionError):
+        await line.say(*[b"X: y\r\n" * 10_000] * 1000)

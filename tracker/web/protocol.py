@@ -7,6 +7,7 @@ postback would leave no trace. Mended here, the one arrives, and the other is ju
 """
 
 import re
+from collections import deque
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -15,6 +16,12 @@ MAX_URL = 60_000
 
 MAX_HEAD = 64 * 1024
 """Bytes of a head, its URL aside, that are taken in before its end has come."""
+
+MAX_REQUEST = 2 * 1024 * 1024
+"""Bytes of a whole request, its URL aside, before its sender is hung up on."""
+
+# What comes in a body's trailers nobody has asked for (RFC 9110, 6.5.1).
+_UNHEARD: deque[tuple[bytes, bytes]] = deque(maxlen=0)
 
 _SOUND_LINE = re.compile(rb"[A-Z]+ [\x21-\x7e]+ HTTP/1\.[01]\r\n")
 _REQUEST_LINE = re.compile(rb"(GET|HEAD|POST) (/[^\r\n]*) (HTTP/1\.[01]\r?\n)")
@@ -39,7 +46,7 @@ class ForgivingProtocol(HttpToolsProtocol):
         is_sound = was_receiving or _SOUND_LINE.match(data)
         super().data_received(data if is_sound else _mended(data))
         if was_receiving and self._is_receiving:
-            self._bound_head(len(data))
+            self._bound(len(data))
         else:
             self._unfinished = 0
 
@@ -54,20 +61,21 @@ class ForgivingProtocol(HttpToolsProtocol):
         self._unfinished -= len(url)
 
     def on_headers_complete(self) -> None:
-        """The request is answered from now on."""
+        """The request is answered from now on; what it says later is no header."""
         super().on_headers_complete()
         self._has_head = True
+        self.headers = _UNHEARD  # type: ignore[assignment]  # it forgets at once
 
     def on_message_complete(self) -> None:
         """The request is here to its last byte."""
         super().on_message_complete()
         self._is_receiving = False
 
-    def _bound_head(self, received: int) -> None:
-        if self._has_head:
-            return
+    def _bound(self, received: int) -> None:
         self._unfinished += received
-        if self._unfinished > MAX_HEAD:
+        if self._has_head and self._unfinished > MAX_REQUEST:
+            self.transport.close()
+        elif not self._has_head and self._unfinished > MAX_HEAD:
             self.send_400_response("There are more headers than anybody needs.")
 
 
