@@ -5,6 +5,8 @@ import asyncio
 import pytest
 from wire import HOST, Heard, served
 
+from tracker.web.protocol import ForgivingProtocol
+
 
 @pytest.fixture
 async def heard():
@@ -71,3 +73,94 @@ async def test_trailers_without_end_are_not_taken_in(call):
 
     with pytest.raises(ConnectionError):
         await line.say(*[b"X: y\r\n" * 10_000] * 1000)
+
+
+async def test_what_came_before_rubbish_is_answered_first(call, heard):
+    """Else the answer to the rubbish would be taken for that of the request."""
+    line = await call()
+    await line.say(a_request("/held"), b"RUBBISH\r\n\r\n")
+
+    heard.let_go.set()
+
+    assert await line.answers() == [(200, "/held")]
+
+
+async def test_a_broken_body_is_refused_when_its_turn_comes(call, heard):
+    line = await call()
+    chunked = a_request("/a", "Transfer-Encoding: chunked", method="POST")
+    await line.say(a_request("/held"), chunked, b"not a size\r\n")
+
+    heard.let_go.set()
+    answers = await line.answers()
+
+    assert [status for status, _ in answers] == [200, 400]
+    assert heard.paths == ["/held"]
+
+
+@pytest.mark.parametrize("rest", [b"RUBBISH\r\n\r\n", b"GET http://t HTTP/1.1\r\n\r\n"])
+async def test_rubbish_on_a_kept_connection_is_told_so(call, rest):
+    line = await call()
+    await line.say(a_request())
+
+    assert await line.answer() == (200, "/a")
+    assert [status for status, _ in await line.answers(rest)] == [400]
+
+
+async def test_who_asked_for_another_protocol_is_answered_once(call, heard):
+    """What follows may be of that protocol, or half of it may be lost already."""
+    line = await call()
+    upgrade = a_request("/a", "Connection: upgrade", "Upgrade: h2c")
+    await line.say(upgrade, b"POST /b HTTP/1.1\r\nContent-Length: 40\r\n\r\n")
+
+    assert await line.answer() == (200, "/a")
+    assert await line.answers(LAST) == []
+    assert heard.paths == ["/a"]
+
+
+async def test_a_caller_that_has_said_everything_is_answered(heard):
+    class Noticing(ForgivingProtocol):
+        def eof_received(self):
+            heard.let_go.set()
+            return super().eof_received()
+
+    async with served(heard, Noticing) as call:
+        line = await call()
+        await line.say(a_request("/held"))
+        line.writer.write_eof()
+
+        assert await line.answers() == [(200, "/held")]
+
+
+async def test_a_caller_that_ends_within_its_body_is_not_waited_for(call, heard):
+    line = await call()
+    await line.say(a_request("/a", "Content-Length: 9", method="POST"), b"half")
+    line.writer.write_eof()
+
+    assert await line.answers() == []
+    assert (heard.cut_off, heard.paths) == (1, [])
+
+
+class Measured(ForgivingProtocol):
+    """Knows how many requests have waited for their turn at once."""
+
+    most = 0
+
+    def data_received(self, data):
+        super().data_received(data)
+        Measured.most = max(Measured.most, len(self.pipeline))
+
+
+async def test_a_caller_that_asks_faster_than_it_is_answered_is_slowed_down(heard):
+    """All of it is answered, in order; no more waits than one reading brought."""
+    padding = f"X: {'x' * 5000}"
+    paths = [f"/{number}" for number in range(1000)]
+    asked = [a_request(path, padding, method="POST", body=b"x") for path in paths]
+
+    async with served(heard, Measured) as call:
+        line = await call()
+        saying = asyncio.create_task(line.say(*asked, LAST))
+        answers = await line.answers()
+        await saying
+
+    assert [body for _, body in answers] == [*paths, "/last"]
+    assert Measured.most < 100

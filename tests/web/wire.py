@@ -75,7 +75,9 @@ class Line:
 
     async def answers(self, *parts):
         """Every answer until the server hangs up."""
-        await self.say(*parts)
+        if parts:
+            with suppress(ConnectionError):
+                await self.say(*parts)
         found = []
         while (one := await self.answer()) is not None:
             found.append(one)
@@ -101,10 +103,12 @@ async def served(app, protocol=ForgivingProtocol):
         writers.append(writer)
         return Line(reader, writer)
 
-    yield call
-    for writer in writers:
-        with suppress(ConnectionError):
-            writer.close()
-            await writer.wait_closed()
-    server.force_exit = True
-    await server.shutdown()
+    try:
+        yield call
+    finally:
+        for writer in writers:
+            with suppress(ConnectionError):
+                writer.close()
+                await writer.wait_closed()
+        server.force_exit = True
+        await server.shutdown()
