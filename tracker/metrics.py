@@ -69,6 +69,11 @@ POSTBACKS_LIMITED = Counter(
     "Unproven postbacks answered with 429, for there were too many.",
     ["kept"],
 )
+CONNECTIONS_ENDED = Counter(
+    "tracker_connections_ended_total",
+    "Connections ended because their callers took too long, or were too many.",
+    ["reason"],
+)
 DELIVERY_ATTEMPTS = Counter(
     "tracker_delivery_attempts_total", "Calls made to partners.", ["outcome"]
 )

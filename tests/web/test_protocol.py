@@ -164,3 +164,90 @@ async def test_a_caller_that_asks_faster_than_it_is_answered_is_slowed_down(hear
 
     assert [body for _, body in answers] == [*paths, "/last"]
     assert Measured.most < 100
+
+
+class Hurried(ForgivingProtocol):
+    head_seconds = 0.1
+    request_seconds = 0.4
+    look_seconds = 0.02
+
+
+@pytest.fixture
+async def hurry(heard):
+    """Opens a connection to a server of little patience."""
+    async with asyncio.timeout(20), served(heard, Hurried) as call:
+        yield call
+
+
+@pytest.mark.parametrize(
+    ("said", "answers"),
+    [
+        (b"", []),
+        (b"\r\n", []),
+        (b"GET /a HTTP/1.1\r\nX: y", [408]),
+        (a_request("/a", "Content-Length: 9", method="POST") + b"half", [408]),
+        (a_request("/unread", "Content-Length: 9", method="POST") + b"half", [200]),
+        (a_request("/a") + b"GET /b HT", [200, 408]),
+    ],
+)
+async def test_a_request_that_never_comes_to_its_end_is_ended(hurry, said, answers):
+    line = await hurry()
+
+    assert [status for status, _ in await line.answers(said)] == answers
+
+
+async def test_a_line_break_between_requests_keeps_no_connection(hurry):
+    """It has ended uvicorn's own waiting for the next request."""
+    line = await hurry()
+    await line.say(a_request("/a"))
+
+    assert await line.answer() == (200, "/a")
+    assert await line.answers(b"\r\n") == []
+
+
+async def test_a_body_has_longer_than_a_head(hurry, heard):
+    """And who waits for us has no deadline at all."""
+    line, began = await hurry(), asyncio.get_running_loop().time()
+
+    answers = await line.answers(a_request("/a", "Content-Length: 9", method="POST"))
+    took = asyncio.get_running_loop().time() - began
+
+    assert [status for status, _ in answers] == [408]
+    assert took > Hurried.request_seconds
+
+
+async def test_an_answer_that_takes_long_is_waited_for(hurry, heard):
+    line = await hurry()
+    await line.say(a_request("/held"))
+
+    # Longer than any patience: only the passing of time can tell.
+    await asyncio.sleep(2 * Hurried.request_seconds)
+    heard.let_go.set()
+
+    assert await line.answer() == (200, "/held")
+
+
+async def test_a_caller_that_reads_no_answers_is_hung_up_on(hurry):
+    line = await hurry()
+    long = a_request(f"/{'x' * 30_000}")
+
+    with pytest.raises(ConnectionError):
+        await line.say(*[long] * 1000)
+
+
+async def test_who_is_slowest_makes_room_for_who_comes(heard):
+    class Small(ForgivingProtocol):
+        places = 20
+
+    async with served(heard, Small) as call:
+        slow = [await call() for _ in range(20)]
+        for line in slow:
+            await line.say(b"GET /slow HTTP/1.1\r\nX: ")
+        newest = await call()
+        await newest.say(a_request("/a"))
+
+        assert await newest.answer() == (200, "/a")
+        assert (await slow[0].answer())[0] == 408
+        assert await slow[-1].answers(b"y\r\nConnection: close\r\n\r\n") == [
+            (200, "/slow")
+        ]

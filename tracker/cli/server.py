@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 
 from tracker.settings import Settings
 from tracker.web.app import create_app, create_internal_app
-from tracker.web.protocol import ForgivingProtocol
+from tracker.web.protocol import ForgivingProtocol, find_places
 
 FINISHING_SECONDS = 15
 """How long requests in flight may take when the server is asked to stop."""
@@ -38,6 +38,7 @@ class Server(uvicorn.Server):
 
 async def serve_until_stopped(settings: Settings) -> None:
     """Until SIGINT or SIGTERM; requests in flight are then finished."""
+    ForgivingProtocol.places = find_places()
     app = create_app(settings)
     public = Server(_config(app, settings.host, settings.port, lifespan="on"))
     if settings.internal_port is None:

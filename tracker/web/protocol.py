@@ -4,17 +4,24 @@ HTTP as uvicorn speaks it, with a patience of our own for what senders put in a 
 httptools refuses a URL that is longer than 64 KB, or has a blank or a raw byte beyond
 ASCII in it, before an application sees it: a visitor would meet an error, and a
 postback would leave no trace. Mended here, the one arrives, and the other is judged.
+
+And uvicorn waits for ever for the end of a request. Here a head has ten seconds and a
+whole request thirty, and who takes longest makes room when there are too many.
 """
 
 import asyncio
 import re
+import resource
 from collections import deque
-from typing import Any
+from heapq import nsmallest
+from operator import attrgetter
+from typing import Any, ClassVar
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from tracker import metrics
 from tracker.web.answer import answer
 
 MAX_URL = 60_000
@@ -25,6 +32,12 @@ MAX_HEAD = 64 * 1024
 
 MAX_REQUEST = 2 * 1024 * 1024
 """Bytes of a whole request, its URL aside, before its sender is hung up on."""
+
+MAX_CONNECTIONS = 10_000
+"""Of one process, as far as its limit of open files allows."""
+
+OTHER_FILES = 200
+"""Open files that are not callers: stores, logs, the catalog."""
 
 # What comes in a body's trailers nobody has asked for (RFC 9110, 6.5.1).
 _UNHEARD: deque[tuple[bytes, bytes]] = deque(maxlen=0)
@@ -53,8 +66,17 @@ class ForgivingProtocol(HttpToolsProtocol):
 
     Of a request that is refused, whatever came before it on the connection is
     answered first: its answer would be taken for that of another.
+
+    A connection is looked at every few seconds, so that a request costs no timer.
     """
 
+    head_seconds: ClassVar = 10.0
+    request_seconds: ClassVar = 30.0
+    look_seconds: ClassVar = 5.0
+    places: ClassVar = MAX_CONNECTIONS
+
+    since = 0.0
+    _unsent = 0
     _is_receiving = False
     _has_head = False
     _unfinished = 0
@@ -63,6 +85,15 @@ class ForgivingProtocol(HttpToolsProtocol):
         """Somebody calls."""
         super().connection_made(transport)
         self.flow = _Flow(transport, self.pipeline)
+        self.since = self.loop.time()
+        self._next_look = self.loop.call_later(self.look_seconds, self._look)
+        if len(self.connections) > self.places:
+            self._make_room()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is over."""
+        self._next_look.cancel()
+        super().connection_lost(exc)
 
     def eof_received(self) -> bool:  # type: ignore[override]  # asyncio reads it
         """Who has said all that it wants to say is answered, and then hung up on."""
@@ -93,6 +124,7 @@ class ForgivingProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request has begun."""
         super().on_message_begin()
+        self.since = self.loop.time()
         self._is_receiving, self._has_head = True, False
 
     def on_url(self, url: bytes) -> None:
@@ -111,12 +143,48 @@ class ForgivingProtocol(HttpToolsProtocol):
         super().on_message_complete()
         self._is_receiving = False
 
+    def is_its_turn(self) -> bool:
+        """Whether the caller is to say something, and not we."""
+        return self._is_receiving or not self._is_answering()
+
+    def hang_up(self, reason: str) -> None:
+        """A request that has begun is told so; its sender may send it again."""
+        metrics.CONNECTIONS_ENDED.labels(reason).inc()
+        if self._is_receiving:
+            self._refuse(408, "The request took too long.")
+        else:
+            self.transport.close()
+
     def _unsupported_upgrade_warning(self) -> None:
         """It is answered as it is; what follows it may be of another protocol."""
         if self._is_answering():
             self.cycle.keep_alive = False
         else:
             self.transport.close()
+
+    def _look(self) -> None:
+        """Ends what has taken too long; else looks again later."""
+        self._next_look = self.loop.call_later(self.look_seconds, self._look)
+        unsent = self.transport.get_write_buffer_size()
+        if 0 < self._unsent <= unsent:
+            metrics.CONNECTIONS_ENDED.labels("unread").inc()
+            self.transport.abort()
+        elif self.is_its_turn() and self._is_late():
+            self.hang_up("slow")
+        self._unsent = unsent
+
+    def _is_late(self) -> bool:
+        if not self._is_receiving and self.timeout_keep_alive_task is not None:
+            return False  # between requests, uvicorn looks after it
+        patience = self.request_seconds if self._has_head else self.head_seconds
+        return self.loop.time() - self.since > patience
+
+    def _make_room(self) -> None:
+        """Those who began first make way for the newest, and some more at once."""
+        connections: set[Any] = self.connections
+        idle = [one for one in connections if one.is_its_turn()]
+        for one in nsmallest(1 + self.places // 16, idle, key=attrgetter("since")):
+            one.hang_up("crowded")
 
     def _is_answering(self) -> bool:
         """Whether the newest request that is to be answered is not yet."""
@@ -159,6 +227,17 @@ def _refusing(status: int, sentence: str) -> ASGIApp:
         await answer(send, status, sentence.encode(), headers=headers)
 
     return refuse
+
+
+def find_places() -> int:
+    """How many callers there is room for, after the limit of open files was raised."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_CONNECTIONS + OTHER_FILES
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return MAX_CONNECTIONS
+    most = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    return max(most - OTHER_FILES, most // 2)
 
 
 def _mended(data: bytes) -> bytes:
