@@ -32,8 +32,7 @@ from tracker.domain.outcome import REASONS, Reason, Verdict
 from tracker.domain.vocabulary import CANONICAL, GENERIC
 from tracker.settings import SERVER_NEEDS, Settings, load_settings, variable
 from tracker.web import postback, redirect
-from tracker.web.app import status_routes
-from tracker.web.sandbox import sandbox_routes
+from tracker.web.app import create_app
 
 REPOSITORY = Path(__file__).parents[2]
 PACKAGE = REPOSITORY / "tracker"
@@ -259,7 +258,7 @@ def test_every_class_of_a_click_stands(readme):
 
 
 def test_every_endpoint_stands(readme):
-    routes = [*status_routes(), *sandbox_routes(Settings(sandbox=True))]
+    routes = create_app(Settings(sandbox=True)).pages.routes
     paths = {route.path for route in routes}
     paths |= {redirect.PREFIX + "{partner}/{offer}", postback.PREFIX}
     paths |= {postback.PREFIX + "/{advertiser}"}

@@ -29,6 +29,7 @@ from tracker.runtime import Runtime, open_runtime
 from tracker.settings import Settings
 from tracker.web import postback, redirect
 from tracker.web.answer import answer, answer_json
+from tracker.web.openapi import describe
 from tracker.web.sandbox import sandbox_routes
 from tracker.web.status import healthz, readyz, render_metrics
 
@@ -59,8 +60,9 @@ class TrackerApp:
         self._runtime: Runtime | None = None
         status = status_routes()
         own = status[:1] if settings.internal_port else status
+        shown = sandbox_routes(settings) if settings.sandbox else []
         self.pages = Starlette(
-            routes=[*own, *(sandbox_routes(settings) if settings.sandbox else [])],
+            routes=[*own, Route("/openapi.json", describe), *shown],
             lifespan=self._open,
         )
 
