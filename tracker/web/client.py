@@ -1,10 +1,14 @@
 """Who is calling: the address that counts, behind proxies or not."""
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from starlette.types import Scope
+
+# Some proxies write the port as well: 198.51.100.1:4711, [2001:db8::7]:4711.
+_WITH_PORT = re.compile(r"(?:\[([^\]]*)\]|([\d.]+)):\d{1,5}", re.ASCII)
 
 Address = IPv4Address | IPv6Address
 Networks = Sequence[IPv4Network | IPv6Network]
@@ -53,6 +57,8 @@ def _text(address: Address) -> str:
 
 @lru_cache(maxsize=4096)
 def _parsed(text: str) -> Address | None:
+    found = _WITH_PORT.fullmatch(text)
+    text = (found[1] or found[2]) if found else text
     try:
         # The zone of a link-local address means nothing to anybody else.
         address = ip_address(text.partition("%")[0])
