@@ -11,6 +11,7 @@ from tracker.domain.catalog import (
     Auth,
     Catalog,
     Goal,
+    Limits,
     Offer,
     Partner,
     Status,
@@ -35,7 +36,7 @@ def a_goal(**changed):
     return replace(Goal("sale", payout=SHARE, revenue=SHARE), **changed)
 
 
-def an_offer(goal):
+def an_offer(goal, limits=None):
     return Offer(
         key="shoes",
         number=1,
@@ -47,17 +48,18 @@ def an_offer(goal):
         timezone="UTC",
         goals={goal.key: goal},
         default_goal=goal.key,
+        limits=limits or Limits(),
     )
 
 
-def the_rules(goal, **advertiser):
+def the_rules(goal, limits=None, **advertiser):
     acme = Advertiser("acme", "Acme", Auth(none=True), **advertiser)
     catalog = Catalog(
         version=1,
         currency="USD",
         timezone="UTC",
         advertisers={"acme": acme},
-        offers={"shoes": an_offer(goal)},
+        offers={"shoes": an_offer(goal, limits)},
         partners={"best": Partner("best", 1, "Best", all_offers=True)},
         rates={"EUR": Decimal("1.1")},
     )
@@ -249,3 +251,38 @@ def test_an_amount_that_was_overtaken_undoes_nothing():
 
     assert decide(ledger, rules, overtaken) == (Verdict.DUPLICATE, Reason.STALE_STATUS)
     assert the_conversion(ledger).money.amount == Decimal(20)
+
+
+@pytest.mark.parametrize(
+    ("limits", "after", "said", "reason"),
+    [
+        (Limits(amount=Decimal(10)), 60, {"amount": "10"}, ""),
+        (Limits(amount=Decimal(10)), 60, {"amount": "10.01"}, "over_limit"),
+        (Limits(amount=Decimal(10)), 60, {"amount": "9.50", "currency": "EUR"},
+         "over_limit"),
+        (Limits(payout=Decimal(1)), 60, {"amount": "10"}, ""),
+        (Limits(payout=Decimal(1)), 60, {"amount": "10.10"}, "over_limit"),
+        (Limits(min_click_age=timedelta(seconds=5)), 5, {}, ""),
+        (Limits(min_click_age=timedelta(seconds=5)), 4.9, {}, "too_early"),
+        (Limits(min_click_age=timedelta(seconds=5)), -1, {}, "too_early"),
+        (Limits(), -1, {}, ""),
+    ],
+)  # fmt: skip
+def test_a_limit_holds_to_the_cent_and_to_the_second(limits, after, said, reason):
+    """Amounts count in the offer's currency; without a limit nothing is refused."""
+    rules = the_rules(a_goal(), limits)
+    postback = a_postback(a_click_id(), timedelta(seconds=after), **said)
+    assert decide(Ledger({}, []), rules, postback)[1] == reason
+
+
+def test_a_limit_holds_for_what_a_conversion_becomes_and_can_be_waived():
+    rules = the_rules(a_goal(on_repeat="add"), Limits(payout=Decimal(2)))
+    ledger, click_id = Ledger({}, []), a_click_id()
+    first, second = (
+        a_postback(click_id, transaction_id=one, amount="15") for one in ("a", "b")
+    )
+
+    assert decide(ledger, rules, first) == (Verdict.ACCEPTED, "")
+    assert decide(ledger, rules, second) == (Verdict.QUARANTINED, "over_limit")
+    waived = rules.but(waived=Reason.OVER_LIMIT)
+    assert decide(ledger, waived, second) == (Verdict.UPDATED, "")

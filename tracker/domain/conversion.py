@@ -399,7 +399,8 @@ def _refuse_untimely(
         rules.object_to(Reason.REFUSED_CLICK)
     if age > offer.window:
         rules.object_to(Reason.OUTSIDE_WINDOW)
-    if age < offer.limits.min_click_age:
+    # An id of a host whose clock is ahead has no age yet, and nobody asked for one.
+    if offer.limits.min_click_age and age < offer.limits.min_click_age:
         rules.object_to(Reason.TOO_EARLY)
 
 
