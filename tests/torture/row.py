@@ -47,7 +47,8 @@ def told(what, figure):
 def find_rows() -> Iterator[Row]:
     """Every `row_….py` of this folder has one, named ROW."""
     here = Path(__file__).parent
-    if str(here) not in sys.path:
-        sys.path.insert(0, str(here))
+    for folder in (here.parent, here):
+        if str(folder) not in sys.path:
+            sys.path.insert(0, str(folder))
     for file in sorted(here.glob("row_*.py")):
         yield import_module(file.stem).ROW
