@@ -273,10 +273,30 @@ CREATE TABLE lanes (
     host text NOT NULL,
     paused_at timestamp with time zone,
     paused_reason text,
-    CONSTRAINT lanes_check CHECK (((paused_at IS NULL) = (paused_reason IS NULL)))
-);
+    opened_at timestamp with time zone,
+    opened_reason text,
+    open_until timestamp with time zone,
+    openings integer DEFAULT 0 NOT NULL,
+    places integer,
+    closed_at timestamp with time zone,
+    window_began_at timestamp with time zone,
+    calls integer DEFAULT 0 NOT NULL,
+    failures integer DEFAULT 0 NOT NULL,
+    failed_in_row integer DEFAULT 0 NOT NULL,
+    unreached_in_row integer DEFAULT 0 NOT NULL,
+    CONSTRAINT lanes_check CHECK (((paused_at IS NULL) = (paused_reason IS NULL))),
+    CONSTRAINT lanes_check1 CHECK (((opened_at IS NULL) = (open_until IS NULL))),
+    CONSTRAINT lanes_check2 CHECK (((opened_at IS NULL) = (opened_reason IS NULL))),
+    CONSTRAINT lanes_check3 CHECK (((opened_at IS NULL) OR (places IS NOT NULL))),
+    CONSTRAINT lanes_places_check CHECK ((places >= 1))
+)
+WITH (fillfactor='50');
 
 COMMENT ON TABLE lanes IS 'What fails or waits together, one per partner postback and host; no row, nothing to say of it.';
+
+COMMENT ON COLUMN lanes.places IS 'How many calls may be in flight once open_until has passed; null: as many as usual.';
+
+COMMENT ON COLUMN lanes.failed_in_row IS 'Until a call succeeds every call on the lane is counted, and for a minute after a first failure.';
 
 CREATE TABLE nonces (
     day date NOT NULL,

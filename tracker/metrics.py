@@ -99,6 +99,12 @@ OLDEST_DUE = Gauge(
     "How long the delivery that is overdue longest has waited.",
     multiprocess_mode="livemostrecent",
 )
+LANES_STOPPED = Gauge(
+    "tracker_lanes_stopped",
+    "Lanes that nothing, or not all, is sent on.",
+    ["state"],
+    multiprocess_mode="livemostrecent",
+)
 CLICKS_UNFOLDED = Gauge(
     "tracker_clicks_unfolded",
     "Clicks that Redis holds and Postgres does not have yet.",

@@ -11,11 +11,12 @@ import re
 import socket
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import lru_cache
 from ipaddress import IPv4Address, ip_address
-from typing import Self
+from typing import TYPE_CHECKING, Self
+from weakref import WeakSet
 
 import aiohttp
 from aiohttp import hdrs
@@ -32,6 +33,9 @@ from tracker.domain.address import (
 )
 from tracker.domain.delivery import MAX_ANSWER, Answer, Failure, Request
 from tracker.domain.errors import ForbiddenAddressError
+
+if TYPE_CHECKING:
+    from aiohttp.client_proto import ResponseHandler
 
 CONNECT_SECONDS = 5
 TOTAL_SECONDS = 15
@@ -64,6 +68,13 @@ _Sockaddr = tuple[
 
 class _StaleConnectionError(aiohttp.ServerDisconnectedError):
     """A kept connection was found useless before anything was sent on it."""
+
+
+@dataclass(slots=True)
+class _Way:
+    """How far a call has come: whether it is certain that there is a server."""
+
+    is_reached: bool = False
 
 
 class AddressGuard:
@@ -130,6 +141,7 @@ class Sender:
         self._origin = lru_cache(maxsize=16384)(_origin)
         self._resolver: GuardedResolver | None = None
         self._connector: aiohttp.TCPConnector | None = None
+        self._kept: WeakSet[ResponseHandler] = WeakSet()
 
     async def __aenter__(self) -> Self:
         return self
@@ -148,32 +160,48 @@ class Sender:
     async def send(self, request: Request) -> Answer:
         """What came of it: an answer, or why there is none. Only cancelling raises."""
         loop = asyncio.get_running_loop()
-        began = loop.time()
+        began, way = loop.time(), _Way()
         try:
-            answer = await self._call(request, began + TOTAL_SECONDS)
+            answer = await self._call(request, began + TOTAL_SECONDS, way)
         except Exception as error:  # noqa: BLE001 - what a partner does is a result
-            answer = Answer(None, failure=_failure(error), detail=_detail(error))
+            answer = Answer(
+                None,
+                failure=_failure(error),
+                detail=_detail(error),
+                is_reached=way.is_reached,
+            )
         return replace(answer, duration=timedelta(seconds=loop.time() - began))
 
-    async def _call(self, request: Request, deadline: float) -> Answer:
+    async def _call(self, request: Request, deadline: float, way: _Way) -> Answer:
         server, target = _split(request.url)
         origin = self._origin(server)
         message = _message(request, target, origin.headers[hdrs.HOST])
         try:
-            return await self._exchange(origin, message, deadline)
+            return await self._exchange(origin, message, deadline, way)
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
             if not _may_be_repeated(request, error):
                 raise
             # A connection that was kept may be closed at any time (RFC 9110, 9.2.2).
-            return await self._exchange(origin, message, deadline)
+            return await self._exchange(origin, message, deadline, way)
 
     async def _exchange(
-        self, origin: aiohttp.ClientRequest, message: bytes, deadline: float
+        self,
+        origin: aiohttp.ClientRequest,
+        message: bytes,
+        deadline: float,
+        way: _Way,
     ) -> Answer:
+        way.is_reached = False
         async with asyncio.timeout_at(deadline):
             connection = await self._open().connect(origin, [], _TIMEOUT)
+        protocol = connection.protocol
+        # On a line that was kept, silence may as well be a line that was cut.
+        way.is_reached = protocol not in self._kept
         try:
-            return await _converse(connection, message, deadline)
+            answer = await _converse(connection, message, deadline)
+            if protocol is not None:
+                self._kept.add(protocol)
+            return answer
         finally:
             # One that was released before is in use again, and is left alone.
             connection.close()

@@ -226,7 +226,7 @@ async def test_a_paused_lane_is_listed_and_resumed(tracker, lead, deliver, inbox
     inbox.answers = [410]
     await deliver()
     (held,) = tracker("deliveries", "list", "--state", "held", "--json").lines
-    (lane,) = tracker("deliveries", "resume", "--json").lines
+    (lane,) = tracker("deliveries", "lanes", "--json").lines
 
     said = tracker("deliveries", "resume", lane["lane"])
     again = tracker("deliveries", "resume", lane["lane"])

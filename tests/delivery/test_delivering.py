@@ -145,7 +145,7 @@ async def test_a_410_pauses_the_lane_until_it_is_resumed(
     await owe(second)
 
     assert await deliver_due(runtime) == 0
-    (lane,) = await runtime.lanes.list_paused()
+    (lane,) = await runtime.lanes.list_stopped()
     assert (lane.lane, lane.paused_reason, lane.waiting) == (first.lane, "410", 2)
     assert (lane.partner, lane.postback) == ("bestdeals", "sales")
     await runtime.lanes.resume(first.lane)

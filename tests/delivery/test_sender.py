@@ -144,6 +144,22 @@ async def test_a_compressed_body_is_not_unpacked(sender, partner_inbox):
     assert partner_inbox.hits[0].headers["Accept-Encoding"] == "identity"
 
 
+async def test_a_new_connection_proves_that_there_is_a_server(
+    sender, partner_inbox, monkeypatch
+):
+    """On one that was kept, silence may be the network's as well as the partner's."""
+    monkeypatch.setattr(outbound, "TOTAL_SECONDS", 0.2)
+    partner_inbox.answers.extend([hang, 200, hang])
+    on_new = await sender.send(a_request(partner_inbox.url()))
+    answered = await sender.send(a_request(partner_inbox.url()))
+    on_kept = await sender.send(a_request(partner_inbox.url()))
+    await partner_inbox.stop()
+    refused = await sender.send(a_request(partner_inbox.url()))
+
+    reached = [one.is_reached for one in (on_new, answered, on_kept, refused)]
+    assert reached == [True, True, False, False]
+
+
 async def test_a_partner_that_hangs_is_given_up(sender, partner_inbox, monkeypatch):
     monkeypatch.setattr(outbound, "TOTAL_SECONDS", 0.2)
     partner_inbox.answers.append(hang)

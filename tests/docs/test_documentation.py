@@ -17,6 +17,7 @@ from tracker.catalog.document import Document
 from tracker.catalog.scalars import parse_duration
 from tracker.catalog.sections import Section
 from tracker.cli import REFUSED, STORE_AWAY, app
+from tracker.domain.breaker import OpenReason
 from tracker.domain.click import ClickReason
 from tracker.domain.click_id import ClickClass
 from tracker.domain.delivery import DeadReason, Failure, HeldReason
@@ -245,7 +246,7 @@ def test_every_reason_of_a_click_stands_and_no_other(readme):
 
 
 def test_every_reason_of_a_delivery_stands_and_no_other(readme):
-    kinds = (HeldReason, DeadReason, Failure)
+    kinds = (HeldReason, DeadReason, Failure, OpenReason)
 
     told = _names(_part(readme, "Deliveries"))
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from tracker.flow.trace import Trace
-    from tracker.store.lanes import PausedLane
+    from tracker.store.lanes import StoppedLane
     from tracker.store.postgres import Pool
     from tracker.store.reports import DeliveryFilter, ListedDelivery
 
@@ -25,7 +25,7 @@ app = typer.Typer(
 )
 
 COLUMNS = ("delivery", "owed since", "state", "to", "why")
-LANE_COLUMNS = ("lane", "paused since", "why", "waiting")
+LANE_COLUMNS = ("lane", "state", "since", "why", "next call", "waiting")
 FOLDS = {"to"}
 LANE_FOLDS = {"why"}
 
@@ -97,27 +97,26 @@ def replay(ids: Ids) -> None:
 
 
 @app.command()
-def resume(
-    lanes: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="LANE", help="partner/postback@host, one or more."),
-    ] = None,
-    *,
-    as_json: AsJson = False,
-) -> None:
-    """
-    Send again on lanes that are paused, by a 410, say.
-
-    Without a lane: list those that are paused.
-    """
+def lanes(*, as_json: AsJson = False) -> None:
+    """List lanes that are paused, or whose breaker is open: why, and what waits."""
     from tracker.cli.joining import run
     from tracker.cli.output import print_list
 
-    if lanes:
-        run(_change_each(lanes, _resume))
-    else:
-        paused = run(_list_paused())
-        print_list(paused, LANE_COLUMNS, _lane_cells, as_json=as_json, folds=LANE_FOLDS)
+    stopped = run(_list_stopped())
+    print_list(stopped, LANE_COLUMNS, _lane_cells, as_json=as_json, folds=LANE_FOLDS)
+
+
+@app.command()
+def resume(
+    lanes: Annotated[
+        list[str],
+        typer.Argument(metavar="LANE", help="partner/postback@host, one or more."),
+    ],
+) -> None:
+    """Send again on lanes that are paused or open, as `deliveries lanes` has them."""
+    from tracker.cli.joining import run
+
+    run(_change_each(lanes, _resume))
 
 
 async def _list(wanted: "DeliveryFilter") -> "list[ListedDelivery]":
@@ -182,12 +181,12 @@ async def _resume(pool: "Pool", lane: str) -> str:
     return f"{lane} is resumed"
 
 
-async def _list_paused() -> "tuple[PausedLane, ...]":
+async def _list_stopped() -> "tuple[StoppedLane, ...]":
     from tracker.cli.joining import open_database
     from tracker.store.lanes import LaneStore
 
     async with open_database() as pool:
-        return await LaneStore(pool).list_paused()
+        return await LaneStore(pool).list_stopped()
 
 
 def _cells(one: "ListedDelivery") -> tuple[str, ...]:
@@ -198,7 +197,15 @@ def _cells(one: "ListedDelivery") -> tuple[str, ...]:
     return (one.id, short_time(one.created_at), one.state, where, why)
 
 
-def _lane_cells(one: "PausedLane") -> tuple[str, ...]:
+def _lane_cells(one: "StoppedLane") -> tuple[str, ...]:
     from tracker.cli.output import short_time
 
-    return (one.lane, short_time(one.paused_at), one.paused_reason, str(one.waiting))
+    since, why = one.paused_at or one.opened_at, one.paused_reason or one.opened_reason
+    return (
+        one.lane,
+        one.state,
+        short_time(since) if since else "",
+        why or "",
+        f"{one.open_until:%H:%M:%S}" if one.state == "open" else "",
+        str(one.waiting),
+    )

@@ -169,7 +169,9 @@ class Answer:
     """
     What came of a call; without a status, `failure` says why.
 
-    `body` is cut at `MAX_ANSWER`, `retry_after` is the header as it came.
+    `body` is cut at `MAX_ANSWER`, `retry_after` is the header as it came. Where
+    `is_reached` is false nothing proves that there is a server: no connection was
+    made, or one that was kept from earlier calls stayed silent.
     """
 
     status: int | None
@@ -178,6 +180,7 @@ class Answer:
     retry_after: str = ""
     failure: Failure = Failure.NONE
     detail: str = ""
+    is_reached: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,7 +354,7 @@ def judge_answer(
     if failure is Failure.GONE:
         return Hold(HeldReason.PAUSED_LANE, failure)
     return judge_failure(
-        failure, attempts, chance, asked=_retry_after(answer.retry_after, now)
+        failure, attempts, chance, asked=retry_after(answer.retry_after, now)
     )
 
 
@@ -363,6 +366,21 @@ def judge_failure(
         return Dead(DeadReason.ATTEMPTS_EXHAUSTED, failure)
     delay = RETRY_DELAYS[attempts - 1] * (1 + _JITTER * (2 * chance - 1))
     return Retry(failure, max(delay, min(asked, MAX_RETRY_AFTER)))
+
+
+def retry_after(text: str, now: datetime) -> timedelta:
+    """
+    How long a `Retry-After` asks to wait; nothing for what cannot be read, or is past.
+
+    Seconds or an HTTP date (RFC 9110, 10.2.3).
+    """
+    text = text.strip()
+    if _SECONDS.fullmatch(text):
+        return timedelta(seconds=int(text))
+    try:
+        return max(timedelta(), _aware(parsedate_to_datetime(text)) - now)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return timedelta()
 
 
 def _owed(  # noqa: PLR0913, PLR0917 - a delivery is where all of them meet
@@ -550,17 +568,6 @@ def _failure(answer: Answer, postback: PartnerPostback) -> Failure:
 
 def _text(body: bytes) -> str:
     return body[:MAX_ANSWER].decode(errors="replace")
-
-
-def _retry_after(text: str, now: datetime) -> timedelta:
-    """Seconds or an HTTP date (RFC 9110, 10.2.3); nothing for anything else."""
-    text = text.strip()
-    if _SECONDS.fullmatch(text):
-        return timedelta(seconds=int(text))
-    try:
-        return _aware(parsedate_to_datetime(text)) - now
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return timedelta()
 
 
 def _aware(moment: datetime) -> datetime:

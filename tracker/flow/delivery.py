@@ -9,6 +9,7 @@ from functools import partial
 import structlog
 
 from tracker import metrics
+from tracker.domain.breaker import read_sign
 from tracker.domain.catalog import Catalog, Partner, PartnerPostback
 from tracker.domain.delivery import (
     Answer,
@@ -40,6 +41,7 @@ from tracker.store.deliveries import (
     Ending,
     Lease,
 )
+from tracker.store.lanes import Judged
 
 log = structlog.get_logger()
 
@@ -97,12 +99,14 @@ async def finish_deliveries(
     runtime: Runtime, endings: Sequence[Ending]
 ) -> list[Ending]:
     """Write down what came of the calls, in one transaction, and then tell of it."""
-    lost = await runtime.deliveries.finish(endings)
+    finished = await runtime.deliveries.finish(endings)
     for ending in endings:
-        if ending.lease.delivery.id in lost:
+        if ending.lease.delivery.id in finished.lost:
             _tell_lost(ending)
         else:
             _tell(ending)
+    for judged in finished.judged:
+        _tell_breaker(judged)
     return list(endings)
 
 
@@ -175,7 +179,7 @@ def _answered(
         answer=_noted(answer.body),
         error=_error(_failure(verdict), answer.detail),
     )
-    return Ending(lease, verdict, attempt)
+    return Ending(lease, verdict, attempt, read_sign(answer, now))
 
 
 def _failed(
@@ -203,6 +207,21 @@ def _tell(ending: Ending) -> None:
         _tell_dead(ending.lease.delivery, ending.verdict.reason)
     if _failure(ending.verdict) is Failure.GONE:
         log.error("lane.paused", lane=ending.lease.delivery.lane, reason=Failure.GONE)
+
+
+def _tell_breaker(judged: Judged) -> None:
+    before, after = judged.before, judged.after
+    if after.opened_at is None:
+        if before.opened_at is not None:
+            log.info("lane.closed", lane=judged.lane)
+    elif after.open_until != before.open_until:
+        log.warning(
+            "lane.opened",
+            lane=judged.lane,
+            reason=after.opened_reason,
+            since=after.opened_at.isoformat(),
+            until=after.open_until and after.open_until.isoformat(),
+        )
 
 
 def _tell_dead(delivery: Delivery, reason: DeadReason) -> None:

@@ -11,12 +11,14 @@ async def make_partitions(runtime: Runtime) -> None:
 
 
 async def measure_backlog(runtime: Runtime) -> None:
-    """How much waits, for the counters: deliveries by state, and clicks in Redis."""
+    """How much waits, for the counters: deliveries, stopped lanes, clicks in Redis."""
     backlog = await runtime.deliveries.count_owed()
     states = {"due": backlog.due, "waiting": backlog.waiting, "leased": backlog.leased}
     for state, number in (states | dict(backlog.held)).items():
         metrics.DELIVERIES_OWED.labels(state).set(number)
     metrics.OLDEST_DUE.set(backlog.oldest_due.total_seconds())
+    for state, number in (await runtime.lanes.count_stopped()).items():
+        metrics.LANES_STOPPED.labels(state).set(number)
     shards = range(runtime.settings.shards)
     unfolded = [await runtime.stream.count(shard) for shard in shards]
     metrics.CLICKS_UNFOLDED.set(sum(unfolded))

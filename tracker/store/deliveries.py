@@ -14,6 +14,7 @@ from uuid import UUID
 
 from psycopg.rows import DictRow, dict_row
 
+from tracker.domain.breaker import Call, Sign, SignKind
 from tracker.domain.delivery import (
     MAX_AGE,
     MAX_WAIT_FOR_CLICK,
@@ -28,7 +29,7 @@ from tracker.domain.delivery import (
 )
 from tracker.domain.errors import NotFoundError, RefusedChangeError
 from tracker.domain.identity import DeliveryId
-from tracker.store.lanes import pause_lanes
+from tracker.store.lanes import Judged, judge_lanes, list_watched, pause_lanes
 from tracker.store.postgres import (
     Connection,
     Pool,
@@ -96,11 +97,24 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What a lease led to; without an attempt no call was made, nor is one counted."""
+    """
+    What a lease led to; without an attempt no call was made, nor is one counted.
+
+    `sign` is what the call told of the partner's server, if it told anything.
+    """
 
     lease: Lease
     verdict: Verdict
     attempt: Attempt | None = None
+    sign: Sign | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What could not be finished, as its lease was lost, and which breakers changed."""
+
+    lost: frozenset[DeliveryId]
+    judged: tuple[Judged, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,38 +200,40 @@ scan (lane, is_wrapped, place) as (
             or not (scan.is_wrapped or onward.lane is null))
 ),
 chosen as (
-    -- The first of every lane, then the second of every lane, and so on.
+    -- The first of every lane, then the second of every lane, and so on. Claims that
+    -- see a lane alike choose alike, so two at once are not two probes.
     select due.id, scan.lane,
            row_number() over (order by due.place, scan.place) as place
     from   scan
+    left   join lateral (
+        select * from lanes where lane = scan.lane offset 0) as mine on true
     cross  join lateral (
-               select first.id, row_number() over (order by first.due_at) as place
-               from (
-                   select id, due_at
-                   from   deliveries as mine
-                   where  lane = scan.lane
-                   and    held_reason is null and lease_token is null
-                   and    due_at <= (select now from clock)
-                   and    not exists (
-                              select from deliveries as earlier
-                              where  earlier.conversion_id = mine.conversion_id
-                              and    earlier.partner = mine.partner
-                              and    earlier.postback = mine.postback
-                              and    earlier.number < mine.number
-                              -- Asked row by row: a join would read the whole lane.
-                              offset 0)
-                   order  by due_at
-                   limit  greatest(0, %(per_lane)s - (
-                              select count(*)
-                              from   deliveries as busy
-                              where  busy.lane = scan.lane
-                              and    busy.lease_token is not null))
-               ) as first
-           ) as due
+        select first.id, row_number() over (order by first.due_at) as place
+        from (
+            select id, due_at
+            from   deliveries as owed
+            where  lane = scan.lane
+            and    held_reason is null and lease_token is null
+            and    due_at <= (select now from clock)
+            and    not exists (
+                       select from deliveries as earlier
+                       where  earlier.conversion_id = owed.conversion_id
+                       and    earlier.partner = owed.partner
+                       and    earlier.postback = owed.postback
+                       and    earlier.number < owed.number
+                       -- Asked row by row: a join would read the whole lane.
+                       offset 0)
+            order  by due_at
+            limit  greatest(0, least(%(per_lane)s, mine.places) - (
+                       select count(*)
+                       from   deliveries as busy
+                       where  busy.lane = scan.lane
+                       and    busy.lease_token is not null))
+        ) as first
+    ) as due
     where  scan.place > 0
-    and    not exists (
-               select from lanes
-               where  lanes.lane = scan.lane and lanes.paused_at is not null)
+    and    mine.paused_at is null
+    and    (mine.open_until > (select now from clock)) is not true
     order  by due.place, scan.place
     limit  %(limit)s
 ),
@@ -497,11 +513,12 @@ class DeliveryStore:
             is_wrapped=seen["is_wrapped"],
         )
 
-    async def finish(self, endings: Sequence[Ending]) -> frozenset[DeliveryId]:
+    async def finish(self, endings: Sequence[Ending]) -> Finished:
         """
-        Write down what came of leases; the ids of those whose lease was lost.
+        Write down what came of leases, and what that says of their lanes.
 
-        Those get an attempt marked `orphan`, and nothing else of them changes.
+        Those whose lease was lost get an attempt marked `orphan`, and nothing else of
+        them changes.
         """
         async with pipelined(self._pool) as connection:
             held = await _lock_leased(connection, endings)
@@ -512,7 +529,8 @@ class DeliveryStore:
             await _archive(connection, kept)
             await _reschedule(connection, kept)
             await _move_successors(connection, kept)
-        return frozenset(ending.lease.delivery.id for ending in lost)
+            judged = await _judge_lanes(connection, kept)
+        return Finished(frozenset(ending.lease.delivery.id for ending in lost), judged)
 
     async def release(self, leases: Iterable[Lease]) -> None:
         """Give leases back as if they had never been taken."""
@@ -674,6 +692,32 @@ async def _pause_lanes(connection: Connection, kept: Sequence[Ending]) -> None:
     }
     if lanes:
         await pause_lanes(connection, lanes, "410")
+
+
+async def _judge_lanes(
+    connection: Connection, kept: Sequence[Ending]
+) -> tuple[Judged, ...]:
+    """A lane on which all is well costs no write."""
+    calls = _calls_by_lane(kept)
+    telling = await list_watched(connection, calls) | {
+        lane for lane, made in calls.items() if any(map(_has_failed, made))
+    }
+    if not telling:
+        return ()
+    return await judge_lanes(connection, {lane: calls[lane] for lane in telling})
+
+
+def _calls_by_lane(kept: Sequence[Ending]) -> dict[str, list[Call]]:
+    calls: dict[str, list[Call]] = {}
+    for ending in kept:
+        if ending.sign is not None:
+            call = Call(ending.sign, ending.lease.claimed_at)
+            calls.setdefault(ending.lease.delivery.lane, []).append(call)
+    return calls
+
+
+def _has_failed(call: Call) -> bool:
+    return call.sign.kind is not SignKind.ANSWERED
 
 
 async def _archive(connection: Connection, kept: Sequence[Ending]) -> None:
