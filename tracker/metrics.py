@@ -105,6 +105,11 @@ LANES_STOPPED = Gauge(
     ["state"],
     multiprocess_mode="livemostrecent",
 )
+NETWORK_DOWN = Gauge(
+    "tracker_network_down",
+    "1 while a worker reaches no partner at all: its own network is down.",
+    multiprocess_mode="livemax",
+)
 CLICKS_UNFOLDED = Gauge(
     "tracker_clicks_unfolded",
     "Clicks that Redis holds and Postgres does not have yet.",

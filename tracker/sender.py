@@ -81,12 +81,12 @@ class AddressGuard:
     """Judges addresses: public or allowed, and not one of our own."""
 
     def __init__(self, allowed: Iterable[Network] = ()) -> None:
-        self._allowed = tuple(allowed)
+        self.allowed = tuple(allowed)
 
     def check(self, text: str) -> None:
         """Raises ForbiddenAddressError for an address that may not be called."""
         address = ip_address(text)
-        if is_allowed(address, self._allowed):
+        if is_allowed(address, self.allowed):
             return
         if not is_public(address) or _is_our_own(unmapped(address)):
             raise ForbiddenAddressError(f"{address} is not public")
@@ -171,6 +171,18 @@ class Sender:
                 is_reached=way.is_reached,
             )
         return replace(answer, duration=timedelta(seconds=loop.time() - began))
+
+    async def can_connect(self, server: str) -> bool:
+        """Whether `scheme://host:port` takes a connection now; it is told nothing."""
+        # By nothing that was kept: a connection, or the address of a name.
+        async with Sender(self._guard.allowed) as other:
+            try:
+                connector = other._open()
+                connection = await connector.connect(_origin(server), [], _TIMEOUT)
+            except Exception:  # noqa: BLE001 - what a partner does is a result
+                return False
+            connection.close()
+            return True
 
     async def _call(self, request: Request, deadline: float, way: _Way) -> Answer:
         server, target = _split(request.url)

@@ -20,10 +20,12 @@ from tracker.flow.delivery import (
     attempt_delivery,
     claim_due,
     finish_deliveries,
+    share_of,
     sweep_deliveries,
 )
 from tracker.flow.drain import DRAIN_SECONDS, drain_spools
 from tracker.flow.maintenance import make_partitions, measure_backlog
+from tracker.flow.network import Network
 from tracker.loops import end_tasks, keep_going, running
 from tracker.runtime import FAULTS, Runtime
 from tracker.store.deliveries import Claim, Ending, Lease
@@ -40,6 +42,9 @@ PATIENCE_SECONDS = 15.0
 
 _WRAPS_AROUND = 2
 """Claims begin at any lane: who passed the last one twice has been at all of them."""
+
+PROBES = 3
+"""Calls at once, once a second, that find out whether our network is up again."""
 
 
 async def run_worker(runtime: Runtime, stop: asyncio.Event) -> None:
@@ -60,7 +65,8 @@ class Dispatcher:
     Keeps up to `IN_FLIGHT` deliveries in flight.
 
     A place that becomes free is filled at once, so a partner that is slow keeps
-    its own places and nobody else's.
+    its own places and nobody else's. While nobody can be reached only probes go, and
+    what they were for is given back.
     """
 
     def __init__(self, runtime: Runtime, in_flight: int = IN_FLIGHT) -> None:
@@ -71,6 +77,7 @@ class Dispatcher:
         self._cursor = ""
         self._is_draining = False
         self._claiming = asyncio.Lock()
+        self._network = Network(runtime.sender.can_connect)
         self._finishing = Coalescer[Ending, Ending](
             lambda endings: finish_deliveries(runtime, endings),
             name="deliveries",
@@ -78,8 +85,9 @@ class Dispatcher:
         )
 
     def wake(self) -> None:
-        """Something may be due."""
-        self._wake.set()
+        """Something may be due; that does not hurry probes of our own network."""
+        if not self._network.is_down:
+            self._wake.set()
 
     async def dispatch(self) -> None:
         """Start what is due, then wait for a signal, at most a second."""
@@ -105,20 +113,25 @@ class Dispatcher:
         wraps = 0
         async with self._claiming:
             while wraps < _WRAPS_AROUND and (free := self._count_free()) > 0:
-                claim = await self._claim(free)
-                if claim.saw_all:
+                # Half of them, so that the other half is shared out anew.
+                limit = (free + 1) // 2
+                claim = await self._claim(limit, share_of(free))
+                if claim.saw_all and len(claim.leases) < limit:
                     return
                 wraps += claim.is_wrapped
 
-    async def _claim(self, limit: int) -> Claim:
-        claim = await claim_due(self._runtime, limit, self._cursor)
+    async def _claim(self, limit: int, per_lane: int) -> Claim:
+        claim = await claim_due(self._runtime, limit, self._cursor, per_lane)
         self._cursor = claim.cursor
         for lease in claim.leases:
             self._start(lease)
         return claim
 
     def _count_free(self) -> int:
-        return 0 if self._is_draining else self._places - len(self._tasks)
+        if self._is_draining:
+            return 0
+        places = PROBES if self._network.is_down else self._places
+        return places - len(self._tasks)
 
     def _start(self, lease: Lease) -> None:
         task = asyncio.create_task(self._deliver(lease))
@@ -131,22 +144,15 @@ class Dispatcher:
 
     async def _deliver(self, lease: Lease) -> None:
         """Where it fails, the lease runs out and the delivery is due again."""
+        began = asyncio.get_running_loop().time()
         try:
-            await self._finish(await attempt_delivery(self._runtime, lease))
+            ending = await attempt_delivery(self._runtime, lease)
+            if await self._network.is_to_blame(ending, began):
+                await _insist(lambda: self._runtime.deliveries.release([lease]))
+            else:
+                await _insist(lambda: self._finishing.submit(ending))
         except Exception:
             log.exception("delivery.unfinished", delivery_id=lease.delivery.id)
-
-    async def _finish(self, ending: Ending) -> None:
-        """The call was made: while Postgres is away, that must not be forgotten."""
-        while True:
-            try:
-                await self._finishing.submit(ending)
-            except Exception as error:
-                if not _is_worth_another_try(error):
-                    raise
-                await asyncio.sleep(POLL_SECONDS)
-            else:
-                return
 
     async def _release(self, leases: list[Lease]) -> None:
         """With Postgres away they run out by themselves, a minute later."""
@@ -177,6 +183,19 @@ async def _listen(runtime: Runtime, dispatcher: Dispatcher) -> None:
     async with aclosing(runtime.deliveries.listen()) as signals:
         async for _ in signals:
             dispatcher.wake()
+
+
+async def _insist(step: Step) -> None:
+    """The call was made: while Postgres is away, that must not be forgotten."""
+    while True:
+        try:
+            await step()
+        except Exception as error:
+            if not _is_worth_another_try(error):
+                raise
+            await asyncio.sleep(POLL_SECONDS)
+        else:
+            return
 
 
 def _is_worth_another_try(error: Exception) -> bool:

@@ -160,6 +160,17 @@ async def test_a_new_connection_proves_that_there_is_a_server(
     assert reached == [True, True, False, False]
 
 
+async def test_whether_a_server_takes_connections_can_be_asked(
+    sender, strict_sender, partner_inbox
+):
+    server = partner_inbox.url("")
+    asked = [await one.can_connect(server) for one in (sender, strict_sender)]
+    await partner_inbox.stop()
+
+    assert [*asked, await sender.can_connect(server)] == [True, False, False]
+    assert partner_inbox.hits == []
+
+
 async def test_a_partner_that_hangs_is_given_up(sender, partner_inbox, monkeypatch):
     monkeypatch.setattr(outbound, "TOTAL_SECONDS", 0.2)
     partner_inbox.answers.append(hang)

@@ -119,6 +119,29 @@ async def test_a_partner_that_hangs_keeps_nobody_waiting(
     assert ledger.archived == ["delivered"] * 80
 
 
+async def test_partners_that_hang_leave_places_however_many_they_are(
+    runtime, owe, partner_inbox, other_inbox, ledger
+):
+    """Ten lanes hang, with more due than there are places, before one comes late."""
+    partner_inbox.answers.extend([hang] * 160)
+    hanging = [a_postback(partner_inbox.url(), id=f"h{n}") for n in range(10)]
+    quick = a_postback(other_inbox.url(), id="quick")
+    runtime.catalog = a_catalog(*hanging, quick)
+    await owe_each(owe, hanging, 16)
+    dispatcher = Dispatcher(runtime, in_flight=64)
+
+    async with running([keep_going("deliver", dispatcher.dispatch)]):
+        await partner_inbox.wait_for_hits(30)
+        await owe_each(owe, [quick], 40)
+        dispatcher.wake()
+        await other_inbox.wait_for_hits(40)
+        assert len(partner_inbox.hits) < 60
+        partner_inbox.answers.clear()
+        partner_inbox.let_go.set()
+        await until(lambda: len(ledger.archived) == 200)
+        await dispatcher.drain()
+
+
 async def test_calls_in_flight_are_finished_before_it_stops(
     runtime, owed, partner_inbox, ledger
 ):
@@ -258,6 +281,17 @@ async def test_what_follows_another_goes_without_a_poll(
     async with running([keep_going("deliver", dispatcher.dispatch)]):
         await partner_inbox.wait_for_hits(3)
         await dispatcher.drain()
+
+
+async def owe_each(owe, postbacks, number):
+    """So many deliveries for each of these postbacks."""
+    await owe(
+        *(
+            a_delivery(conversion=f"cv_{n}", catalog=a_catalog(postback))
+            for n in range(number)
+            for postback in postbacks
+        )
+    )
 
 
 def owe_each_lane(ledger, *, lanes, due_in):

@@ -35,6 +35,7 @@ from tracker.domain.errors import NotFoundError, TemplateError
 from tracker.runtime import Runtime
 from tracker.store.deliveries import (
     MAX_NOTED,
+    PER_LANE,
     Attempt,
     AttemptOutcome,
     Claim,
@@ -47,6 +48,8 @@ log = structlog.get_logger()
 
 IN_FLIGHT = 512
 """Calls that one worker makes at once."""
+
+_SHARES = 8
 
 _chance = random.SystemRandom()
 
@@ -65,14 +68,26 @@ async def deliver_due(runtime: Runtime) -> int:
     return len(endings)
 
 
-async def claim_due(runtime: Runtime, limit: int, cursor: str = "") -> Claim:
+def share_of(free: int) -> int:
+    """
+    How many places a lane may have while so many are free: always some stay so.
+
+    Lanes that hang, however many, so come to rest with a part of the places, and
+    those that answer go on with the others.
+    """
+    return max(1, min(PER_LANE, free // _SHARES))
+
+
+async def claim_due(
+    runtime: Runtime, limit: int, cursor: str = "", per_lane: int = PER_LANE
+) -> Claim:
     """
     Lease what is due; see `DeliveryStore.claim`.
 
     Whatever a call brings must have a place to be written to, so the partitions of
     its day are there before it is made.
     """
-    claim = await runtime.deliveries.claim(limit, cursor=cursor)
+    claim = await runtime.deliveries.claim(limit, per_lane=per_lane, cursor=cursor)
     if claim.leases:
         await runtime.partitions.make_ahead(claim.leases[0].claimed_at.date())
     return claim
