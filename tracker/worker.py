@@ -26,7 +26,7 @@ from tracker.flow.delivery import (
 from tracker.flow.drain import DRAIN_SECONDS, drain_spools
 from tracker.flow.maintenance import make_partitions, measure_backlog
 from tracker.flow.network import Network
-from tracker.loops import end_tasks, keep_going, running
+from tracker.loops import Step, end_tasks, keep_going, running
 from tracker.runtime import FAULTS, Runtime
 from tracker.store.deliveries import Claim, Ending, Lease
 from tracker.store.postgres import is_passing
