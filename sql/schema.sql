@@ -69,6 +69,14 @@ CREATE TABLE click_collisions (
 
 COMMENT ON TABLE click_collisions IS 'Clicks whose id was taken by another click; there should never be one.';
 
+CREATE TABLE click_labels (
+    id text NOT NULL COLLATE pg_catalog."C",
+    labels jsonb NOT NULL,
+    CONSTRAINT click_labels_id_check CHECK ((length(id) = 32))
+);
+
+COMMENT ON TABLE click_labels IS 'The labels of clicks that have a conversion, kept when the day of the click is dropped.';
+
 CREATE TABLE clicks (
     day date NOT NULL,
     id text NOT NULL COLLATE pg_catalog."C",
@@ -375,6 +383,13 @@ CREATE TABLE secret_keys (
 
 COMMENT ON TABLE secret_keys IS 'A fingerprint of each key in TRACKER_SECRET_KEYS: a process with another key of the same number refuses to start.';
 
+CREATE TABLE truncated_days (
+    table_name text NOT NULL,
+    day date NOT NULL
+);
+
+COMMENT ON TABLE truncated_days IS 'Days whose addresses were truncated, so that each is done once.';
+
 ALTER TABLE ONLY catalog_numbers
     ADD CONSTRAINT catalog_numbers_kind_number_key UNIQUE (kind, number);
 
@@ -383,6 +398,9 @@ ALTER TABLE ONLY catalog_numbers
 
 ALTER TABLE ONLY catalog_versions
     ADD CONSTRAINT catalog_versions_pkey PRIMARY KEY (version);
+
+ALTER TABLE ONLY click_labels
+    ADD CONSTRAINT click_labels_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY clicks
     ADD CONSTRAINT clicks_pkey PRIMARY KEY (day, id);
@@ -428,6 +446,9 @@ ALTER TABLE ONLY schema_migrations
 
 ALTER TABLE ONLY secret_keys
     ADD CONSTRAINT secret_keys_pkey PRIMARY KEY (number);
+
+ALTER TABLE ONLY truncated_days
+    ADD CONSTRAINT truncated_days_pkey PRIMARY KEY (table_name, day);
 
 CREATE UNIQUE INDEX click_collisions_once ON click_collisions USING btree (id, sha256(record));
 

@@ -115,6 +115,9 @@ CLICKS_UNFOLDED = Gauge(
     "Clicks that Redis holds and Postgres does not have yet.",
     multiprocess_mode="livemostrecent",
 )
+PARTITIONS_DROPPED = Counter(
+    "tracker_partitions_dropped_total", "Days that retention has dropped.", ["table"]
+)
 BATCH_SIZE = Histogram(
     "tracker_batch_size",
     "Requests that shared one store call.",

@@ -36,6 +36,7 @@ from tracker.store.partitions import Partitions
 from tracker.store.postgres import Pool, is_answering, is_poison, make_pool
 from tracker.store.redis import Client, make_client
 from tracker.store.reports import ReportStore
+from tracker.store.retention import RetentionStore
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -86,6 +87,7 @@ class Runtime:
     keys: KeyStore
     reports: ReportStore
     partitions: Partitions
+    retention: RetentionStore
     sender: Sender
     spools: SpoolFolder
     redis_outage: Outage
@@ -189,7 +191,7 @@ def _build(
         redis=redis,
         clicks=clicks,
         stream=ClickStream(reader, owner=f"{socket.gethostname()}:{os.getpid()}"),
-        click_log=ClickLog(pool, partitions),
+        click_log=ClickLog(pool, partitions, settings.retention_addresses),
         conversions=ConversionStore(pool, partitions),
         deliveries=DeliveryStore(pool),
         lanes=LaneStore(pool),
@@ -197,6 +199,7 @@ def _build(
         keys=KeyStore(pool),
         reports=ReportStore(pool),
         partitions=partitions,
+        retention=RetentionStore(pool),
         sender=sender,
         spools=SpoolFolder(settings.data_dir / "spool", _room(settings)),
         redis_outage=Outage("redis", clicks.is_taking),

@@ -250,6 +250,10 @@ class Settings(BaseModel):
     retention_deliveries: Annotated[
         Retention, Field(description="How long finished deliveries are kept")
     ] = timedelta(days=400)
+    retention_addresses: Annotated[
+        Retention,
+        Field(description="How long addresses are kept in full; then their network is"),
+    ] = timedelta(days=30)
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
         BeforeValidator(_lower),

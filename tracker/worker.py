@@ -26,6 +26,7 @@ from tracker.flow.delivery import (
 from tracker.flow.drain import DRAIN_SECONDS, drain_spools
 from tracker.flow.maintenance import make_partitions, measure_backlog
 from tracker.flow.network import Network
+from tracker.flow.retention import apply_retention
 from tracker.loops import Step, end_tasks, keep_going, running
 from tracker.runtime import FAULTS, Runtime
 from tracker.store.deliveries import Claim, Ending, Lease
@@ -168,10 +169,16 @@ def _loops(runtime: Runtime, dispatcher: Dispatcher) -> list[Awaitable[None]]:
         keep_going("catalog", lambda: follow_catalog(runtime, applies_edits=True)),
         keep_going("drain", lambda: drain_spools(runtime), DRAIN_SECONDS),
         keep_going("measure", lambda: measure_backlog(runtime), MEASURE_SECONDS),
-        keep_going("maintain", lambda: make_partitions(runtime), MAINTENANCE_SECONDS),
+        keep_going("maintain", lambda: _maintain(runtime), MAINTENANCE_SECONDS),
         *(_fold(runtime, shard) for shard in range(runtime.settings.shards)),
         keep_going("fold others", lambda: fold_others(runtime), SWEEP_SECONDS),
     ]
+
+
+async def _maintain(runtime: Runtime) -> None:
+    """Days ahead come first: they are what requests need."""
+    await make_partitions(runtime)
+    await apply_retention(runtime)
 
 
 async def _fold(runtime: Runtime, shard: int) -> None:

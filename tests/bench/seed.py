@@ -75,7 +75,7 @@ async def _store(ground, clicks):
 
 async def _log(ground, clicks):
     async with make_pool(ground.postgres.url, size=1) as pool:
-        log = ClickLog(pool, Partitions(pool))
+        log = ClickLog(pool, Partitions(pool), timedelta(days=90))
         for batch in _batches(clicks):
             await log.insert([_logged(click) for click in batch])
     return [click.id for click in clicks]

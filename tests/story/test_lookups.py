@@ -35,7 +35,7 @@ async def pool(database_url):
 
 @pytest.fixture
 async def click_log(pool):
-    return ClickLog(pool, Partitions(pool))
+    return ClickLog(pool, Partitions(pool), timedelta(days=30))
 
 
 @pytest.fixture

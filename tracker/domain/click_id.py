@@ -159,6 +159,12 @@ def facts_of(click_id: ClickId) -> ClickFacts:
     return _facts(click_id, int.from_bytes(body, "big"))
 
 
+def first_at(now: datetime) -> ClickId:
+    """No id of that time or later sorts before it; a bound for ranges, and no click."""
+    number = milliseconds(now) << 120
+    return ClickId(base32.encode(number.to_bytes(_BODY_BYTES + _MAC_BYTES, "big")))
+
+
 def shard_of(click_id: ClickId) -> int:
     """The shard in an id of ours, without reading the rest of it."""
     value = base32.ALPHABET.index

@@ -114,7 +114,10 @@ async def finish_deliveries(
     runtime: Runtime, endings: Sequence[Ending]
 ) -> list[Ending]:
     """Write down what came of the calls, in one transaction, and then tell of it."""
-    finished = await runtime.deliveries.finish(endings)
+    days = {one.attempt.started_at.date() for one in endings if one.attempt}
+    finished = await runtime.partitions.write(
+        "delivery_attempts", days, lambda: runtime.deliveries.finish(endings)
+    )
     for ending in endings:
         if ending.lease.delivery.id in finished.lost:
             _tell_lost(ending)

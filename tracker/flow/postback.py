@@ -191,10 +191,10 @@ async def _accepted(
     postback is judged twice.
     """
     postbacks = [one.postback for one in hearings]
-    await runtime.conversions.make_room(postbacks)
     decided = known
     for attempt in range(1, ATTEMPTS + 1):
         fresh = [one for one in hearings if one.postback.id not in decided]
+        await runtime.conversions.make_room(postbacks)
         try:
             async with asyncio.timeout(BATCH_SECONDS):
                 decided |= await _decide(runtime, *await attune(runtime, fresh))

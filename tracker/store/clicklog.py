@@ -1,13 +1,15 @@
 """The click log: entries of the Redis streams, and the table they become."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from psycopg.rows import dict_row
 
 from tracker.domain.click import AD_IDS, SUBS, Click
 from tracker.domain.click_id import ClickFacts, ClickId
+from tracker.domain.retention import truncated
 from tracker.store.clicks import stream_key
 from tracker.store.partitions import Partitions
 from tracker.store.postgres import Pool, as_rows, transaction
@@ -59,6 +61,12 @@ select clicks.*
             and clicks.id  = wanted.id
           limit 1
        ) as clicks
+"""
+
+_LIST_LABELS = """
+select id, labels
+  from click_labels
+ where id = any(%(ids)s)
 """
 
 _COLLIDE = """
@@ -147,9 +155,12 @@ class ClickStream:
 class ClickLog:
     """The table of all clicks; a column store would be a second one of these."""
 
-    def __init__(self, pool: Pool, partitions: Partitions) -> None:
+    def __init__(
+        self, pool: Pool, partitions: Partitions, addresses_for: timedelta
+    ) -> None:
         self._pool = pool
         self._partitions = partitions
+        self._addresses_for = addresses_for
 
     async def insert(self, clicks: Sequence[LoggedClick]) -> list[LoggedClick]:
         """
@@ -157,7 +168,13 @@ class ClickLog:
 
         Those whose id another click holds are set aside and returned.
         """
-        await self._partitions.ensure("clicks", {one.facts.day for one in clicks})
+        days = {one.facts.day for one in clicks}
+        first_full = (datetime.now(UTC) - self._addresses_for).date()
+        if min(days) < first_full:
+            clicks = [_late(one, first_full) for one in clicks]
+        return await self._partitions.write("clicks", days, lambda: self._fold(clicks))
+
+    async def _fold(self, clicks: Sequence[LoggedClick]) -> list[LoggedClick]:
         async with transaction(self._pool) as connection:
             cursor = await connection.execute(_INSERT, {"rows": _rows(clicks)})
             inserted = {row[0] for row in await cursor.fetchall()}
@@ -180,9 +197,19 @@ class ClickLog:
             await connection.execute(_REJECT, columns)
 
     async def list_known(self, clicks: Iterable[ClickFacts]) -> dict[ClickId, Click]:
-        """Those of these clicks that were folded, by id; only their days are read."""
+        """
+        Those of these clicks that were folded, by id; only their days are read.
+
+        Of one whose day was dropped, its labels are known if it has a conversion.
+        """
+        wanted = list(clicks)
         async with transaction(self._pool) as connection:
-            return await self._known(connection, list(clicks))
+            found = await self._known(connection, wanted)
+            missing = [one.id for one in wanted if one.id not in found]
+            if missing:
+                cursor = await connection.execute(_LIST_LABELS, {"ids": missing})
+                found |= {row[0]: _labelled(*row) for row in await cursor.fetchall()}
+        return found
 
     @staticmethod
     async def _known(
@@ -243,6 +270,23 @@ def _click(row: Mapping[str, Any]) -> Click:
         language=row["language"] or "",
         destination=row["destination"] or "",
         reason=row["reason"] or "",
+    )
+
+
+def _late(one: LoggedClick, first_full: date) -> LoggedClick:
+    """One that comes after the addresses of its day were truncated."""
+    if one.facts.day >= first_full:
+        return one
+    click = one.click.but(address=truncated(one.click.address))
+    return replace(one, click=click)
+
+
+def _labelled(click_id: ClickId, labels: Mapping[str, str]) -> Click:
+    return Click(
+        id=click_id,
+        catalog_version=0,
+        subs=tuple(labels.get(name, "") for name in SUBS),
+        ad_ids={name: labels[name] for name in AD_IDS if name in labels},
     )
 
 

@@ -35,6 +35,7 @@ from tracker.store.postgres import (
     Pool,
     as_bytea,
     as_rows,
+    is_without_partition,
     pipelined,
     transaction,
 )
@@ -254,8 +255,13 @@ class ConversionStore:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator["LedgerTransaction"]:
         """Everything written in it stands together, or not at all."""
-        async with pipelined(self._pool) as connection:
-            yield LedgerTransaction(connection)
+        try:
+            async with pipelined(self._pool) as connection:
+                yield LedgerTransaction(connection)
+        except Exception as error:
+            if is_without_partition(error):
+                self._partitions.forget()
+            raise
 
     async def make_room(self, postbacks: Sequence[Postback]) -> None:
         """The days of these postbacks, and of their nonces, have their partitions."""

@@ -71,12 +71,20 @@ def make_pool(url: str, *, size: int, timeout: float = 1.5) -> Pool:
 def is_poison(error: BaseException) -> bool:
     """Whether one row alone may have made Postgres refuse a statement."""
     refused = errors.DataError | errors.IntegrityError | ValueError
-    return isinstance(error, refused | BusyError)
+    return isinstance(error, refused | BusyError) and not is_passing(error)
 
 
 def is_passing(error: BaseException) -> bool:
     """Whether the same transaction may well succeed at once."""
-    return isinstance(error, errors.SerializationFailure | errors.DeadlockDetected)
+    met = errors.SerializationFailure | errors.DeadlockDetected
+    return isinstance(error, met) or is_without_partition(error)
+
+
+def is_without_partition(error: BaseException) -> bool:
+    """Whether a row's day is not there: it was dropped after it was looked for."""
+    if not isinstance(error, errors.CheckViolation):
+        return False
+    return error.diag.constraint_name is None
 
 
 def is_unavailable(error: BaseException) -> bool:
