@@ -274,6 +274,34 @@ COMMENT ON TABLE delivery_attempts IS 'Append-only: every try at a delivery, its
 
 COMMENT ON COLUMN delivery_attempts.outcome IS 'unknown: its worker died; orphan: its worker had overslept, so it decided nothing.';
 
+CREATE TABLE erasures (
+    id bigint NOT NULL,
+    click_id text COLLATE pg_catalog."C",
+    partner_number integer,
+    label text,
+    value_digest bytea,
+    erased_by text NOT NULL,
+    erased_at timestamp with time zone DEFAULT tracker_now() NOT NULL,
+    finished_at timestamp with time zone,
+    CONSTRAINT erasures_check CHECK (((click_id IS NULL) = (value_digest IS NOT NULL))),
+    CONSTRAINT erasures_check1 CHECK (((value_digest IS NULL) = (partner_number IS NULL))),
+    CONSTRAINT erasures_check2 CHECK (((value_digest IS NULL) = (label IS NULL))),
+    CONSTRAINT erasures_click_id_check CHECK ((length(click_id) = 32))
+);
+
+COMMENT ON TABLE erasures IS 'Append-only: clicks, or labels of a partner, whose personal data was erased, and by whom.';
+
+COMMENT ON COLUMN erasures.value_digest IS 'A keyed hash of the label''s value, by which a click that comes late is known.';
+
+ALTER TABLE erasures ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME erasures_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE lanes (
     lane text NOT NULL COLLATE pg_catalog."C",
     partner text NOT NULL,
@@ -429,6 +457,9 @@ ALTER TABLE ONLY deliveries
 ALTER TABLE ONLY delivery_archive
     ADD CONSTRAINT delivery_archive_pkey PRIMARY KEY (day, id, round);
 
+ALTER TABLE ONLY erasures
+    ADD CONSTRAINT erasures_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY lanes
     ADD CONSTRAINT lanes_pkey PRIMARY KEY (lane);
 
@@ -477,6 +508,12 @@ CREATE INDEX delivery_archive_by_id ON ONLY delivery_archive USING btree (id);
 CREATE INDEX delivery_archive_dead ON ONLY delivery_archive USING btree (finished_at) WHERE (outcome = 'dead'::text);
 
 CREATE INDEX delivery_attempts_by_delivery ON ONLY delivery_attempts USING btree (delivery_id, started_at);
+
+CREATE INDEX erasures_by_click ON erasures USING btree (click_id) WHERE (click_id IS NOT NULL);
+
+CREATE INDEX erasures_by_time ON erasures USING btree (erased_at);
+
+CREATE INDEX erasures_unfinished ON erasures USING btree (erased_at) WHERE (finished_at IS NULL);
 
 CREATE INDEX postbacks_by_click ON ONLY postbacks USING btree (click_id) WHERE (click_id IS NOT NULL);
 

@@ -16,6 +16,7 @@ from tracker.coalesce import Bounds, Coalescer, Faults
 from tracker.domain.catalog import Catalog
 from tracker.domain.click_id import ClickIdMint
 from tracker.domain.deeplink import Seal
+from tracker.domain.erasure import LabelHasher
 from tracker.domain.errors import StoreUnavailableError
 from tracker.domain.judgement import Rules
 from tracker.domain.macros import BASE_URL
@@ -30,6 +31,7 @@ from tracker.store.clicklog import ClickLog, ClickStream
 from tracker.store.clicks import ClickStore
 from tracker.store.conversions import ConversionStore
 from tracker.store.deliveries import DeliveryStore
+from tracker.store.erasures import ErasureStore
 from tracker.store.keys import KeyStore
 from tracker.store.lanes import LaneStore
 from tracker.store.partitions import Partitions
@@ -88,6 +90,8 @@ class Runtime:
     reports: ReportStore
     partitions: Partitions
     retention: RetentionStore
+    erasures: ErasureStore
+    label_hasher: LabelHasher
     sender: Sender
     spools: SpoolFolder
     redis_outage: Outage
@@ -181,6 +185,7 @@ def _build(
     keys = settings.signing_keys
     partitions = Partitions(pool)
     clicks = ClickStore(redis, seconds_to_live=_seconds(settings.hot_window))
+    label_hasher = LabelHasher(keys)
     return Runtime(
         settings=settings,
         secrets=_secrets(settings),
@@ -191,7 +196,9 @@ def _build(
         redis=redis,
         clicks=clicks,
         stream=ClickStream(reader, owner=f"{socket.gethostname()}:{os.getpid()}"),
-        click_log=ClickLog(pool, partitions, settings.retention_addresses),
+        click_log=ClickLog(
+            pool, partitions, settings.retention_addresses, label_hasher
+        ),
         conversions=ConversionStore(pool, partitions),
         deliveries=DeliveryStore(pool),
         lanes=LaneStore(pool),
@@ -200,6 +207,8 @@ def _build(
         reports=ReportStore(pool),
         partitions=partitions,
         retention=RetentionStore(pool),
+        erasures=ErasureStore(pool),
+        label_hasher=label_hasher,
         sender=sender,
         spools=SpoolFolder(settings.data_dir / "spool", _room(settings)),
         redis_outage=Outage("redis", clicks.is_taking),

@@ -24,6 +24,7 @@ from tracker.flow.delivery import (
     sweep_deliveries,
 )
 from tracker.flow.drain import DRAIN_SECONDS, drain_spools
+from tracker.flow.erasure import finish_erasures
 from tracker.flow.maintenance import make_partitions, measure_backlog
 from tracker.flow.network import Network
 from tracker.flow.retention import apply_retention
@@ -38,6 +39,7 @@ POLL_SECONDS = 1.0
 SWEEP_SECONDS = 5.0
 MEASURE_SECONDS = 15.0
 MAINTENANCE_SECONDS = 3600.0
+ERASE_SECONDS = 60.0
 PATIENCE_SECONDS = 15.0
 """How long calls in flight may take when the worker is asked to stop."""
 
@@ -170,6 +172,7 @@ def _loops(runtime: Runtime, dispatcher: Dispatcher) -> list[Awaitable[None]]:
         keep_going("drain", lambda: drain_spools(runtime), DRAIN_SECONDS),
         keep_going("measure", lambda: measure_backlog(runtime), MEASURE_SECONDS),
         keep_going("maintain", lambda: _maintain(runtime), MAINTENANCE_SECONDS),
+        keep_going("erase", lambda: finish_erasures(runtime), ERASE_SECONDS),
         *(_fold(runtime, shard) for shard in range(runtime.settings.shards)),
         keep_going("fold others", lambda: fold_others(runtime), SWEEP_SECONDS),
     ]

@@ -16,6 +16,7 @@ from sales import visit
 
 from tracker.domain.click import Click
 from tracker.domain.click_id import ClickClass, ClickId, ClickIdMint, facts_of
+from tracker.domain.erasure import LabelHasher
 from tracker.settings import load_settings
 from tracker.store.clicklog import ClickLog, Entry, LoggedClick
 from tracker.store.clicks import ClickStore, click_key, decode_click
@@ -74,8 +75,9 @@ async def _store(ground, clicks):
 
 
 async def _log(ground, clicks):
+    keys = load_settings(ground.environ).signing_keys
     async with make_pool(ground.postgres.url, size=1) as pool:
-        log = ClickLog(pool, Partitions(pool), timedelta(days=90))
+        log = ClickLog(pool, Partitions(pool), timedelta(days=90), LabelHasher(keys))
         for batch in _batches(clicks):
             await log.insert([_logged(click) for click in batch])
     return [click.id for click in clicks]

@@ -7,6 +7,7 @@ import pytest
 from parties import a_click
 
 from tracker.domain.click_id import ClickClass, ClickIdMint, SigningKeys, facts_of
+from tracker.domain.erasure import LabelHasher
 from tracker.store.clicklog import ClickLog, Entry, LoggedClick
 from tracker.store.partitions import Partitions
 from tracker.store.postgres import make_pool
@@ -25,6 +26,8 @@ select coalesce(sum(generic_plans + custom_plans), 0)::int
  where statement like '%clicks%'
 """
 
+KEYS = SigningKeys(0, {0: b"0" * 32})
+
 
 @pytest.fixture
 async def pool(database_url):
@@ -35,7 +38,7 @@ async def pool(database_url):
 
 @pytest.fixture
 async def click_log(pool):
-    return ClickLog(pool, Partitions(pool), timedelta(days=30))
+    return ClickLog(pool, Partitions(pool), timedelta(days=30), LabelHasher(KEYS))
 
 
 @pytest.fixture
@@ -64,7 +67,7 @@ def count_prepared(pool):
 
 
 def clicked(days_ago):
-    click_id = ClickIdMint(SigningKeys(0, {0: b"0" * 32})).mint(
+    click_id = ClickIdMint(KEYS).mint(
         now=datetime.now(UTC) - timedelta(days=days_ago),
         shard=0,
         click_class=ClickClass.VISIT,

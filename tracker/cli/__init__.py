@@ -14,6 +14,7 @@ from tracker.cli import (
     conversions,
     deliveries,
     editing,
+    erasing,
     playing,
     quarantine,
     running,
@@ -47,6 +48,7 @@ app.command("trace")(tracing.trace_id)
 app.add_typer(conversions.app, name="conversions")
 app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(erasing.app, name="erase")
 app.command()(playing.demo)
 
 

@@ -25,7 +25,7 @@ _OURS = frozenset({*SUBS, *AD_IDS, deeplink.PARAMETER, deeplink.SIGNATURE})
 
 
 class ClickReason(StrEnum):
-    """Why a click was refused, or why its deep link was not followed."""
+    """Why a click was refused, its deep link not followed, or nothing known of it."""
 
     NONE = ""
     OFFER_PAUSED = "offer_paused"
@@ -33,6 +33,7 @@ class ClickReason(StrEnum):
     BAD_DEEPLINK = "bad_deeplink"
     DEEPLINK_NOT_LISTED = "deeplink_not_listed"
     BAD_DEEPLINK_SIGNATURE = "bad_deeplink_signature"
+    ERASED = "erased"
 
 
 class Visit(Value, frozen=True):
@@ -71,6 +72,11 @@ class Click(Value, frozen=True):
     language: str = ""
     destination: str = ""
     reason: str = ClickReason.NONE
+
+    @property
+    def is_erased(self) -> bool:
+        """Whether nothing but its id is left of it."""
+        return self.reason == ClickReason.ERASED
 
     def labels(self) -> dict[str, str]:
         """The macros that only the record of the click can fill."""

@@ -29,7 +29,8 @@ async def find_clicks(
     """
     The records of these clicks: from Redis, else from Postgres, else None.
 
-    Where it is None, what the id itself says has to do.
+    Where it is None, what the id itself says has to do; so it is with one that was
+    erased.
     """
     clicks = {facts.id: facts for facts in wanted}
     found: dict[ClickId, Click | None] = dict.fromkeys(clicks)
@@ -40,7 +41,8 @@ async def find_clicks(
             runtime.redis_outage.begin(repr(error))
     missing = [clicks[one] for one, click in found.items() if click is None]
     if missing:
-        found |= await runtime.click_log.list_known(missing)
+        logged = await runtime.click_log.list_known(missing)
+        found |= {id_: one for id_, one in logged.items() if not one.is_erased}
     return found
 
 

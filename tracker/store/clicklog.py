@@ -1,6 +1,6 @@
 """The click log: entries of the Redis streams, and the table they become."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -9,10 +9,12 @@ from psycopg.rows import dict_row
 
 from tracker.domain.click import AD_IDS, SUBS, Click
 from tracker.domain.click_id import ClickFacts, ClickId
+from tracker.domain.erasure import LabelHasher, erased
 from tracker.domain.retention import truncated
 from tracker.store.clicks import stream_key
+from tracker.store.erasures import list_concerning
 from tracker.store.partitions import Partitions
-from tracker.store.postgres import Pool, as_rows, transaction
+from tracker.store.postgres import Connection, Pool, as_rows, transaction
 from tracker.store.redis import Client
 
 MAX_ENTRIES = 4000
@@ -140,6 +142,29 @@ class ClickStream:
         beyond = f"{milliseconds}-{int(number) + 1}"
         await self._client.xtrim(stream_key(shard), minid=beyond, approximate=False)
 
+    async def list_all(self, shard: int) -> AsyncIterator[list[Entry]]:
+        """Everything that waits, the oldest first, some of it at a time."""
+        after = "-"
+        while found := await self._list_after(shard, after):
+            yield [
+                Entry(shard, position.decode(), click_id, record)
+                for position, fields in found
+                for click_id, record in fields.items()
+            ]
+            after = f"({found[-1][0].decode()}"
+
+    async def _list_after(self, shard: int, after: str) -> Any:
+        key = stream_key(shard)
+        return await self._client.xrange(key, after, count=MAX_ENTRIES)
+
+    async def put_in_place(self, entry: Entry, record: bytes) -> None:
+        """Another record for a click that waits; nobody sees it with neither."""
+        key = stream_key(entry.shard)
+        async with self._client.pipeline(transaction=True) as both:
+            both.xadd(key, {entry.click_id: record})
+            both.xdel(key, entry.position)
+            await both.execute()
+
     async def list_waiting(self) -> list[int]:
         """The shards that hold entries, whether they are in use now or were once."""
         lengths = self._client.pipeline(transaction=False)
@@ -156,11 +181,16 @@ class ClickLog:
     """The table of all clicks; a column store would be a second one of these."""
 
     def __init__(
-        self, pool: Pool, partitions: Partitions, addresses_for: timedelta
+        self,
+        pool: Pool,
+        partitions: Partitions,
+        addresses_for: timedelta,
+        hasher: LabelHasher,
     ) -> None:
         self._pool = pool
         self._partitions = partitions
         self._addresses_for = addresses_for
+        self._hasher = hasher
 
     async def insert(self, clicks: Sequence[LoggedClick]) -> list[LoggedClick]:
         """
@@ -176,6 +206,7 @@ class ClickLog:
 
     async def _fold(self, clicks: Sequence[LoggedClick]) -> list[LoggedClick]:
         async with transaction(self._pool) as connection:
+            clicks = await self._without_erased(connection, clicks)
             cursor = await connection.execute(_INSERT, {"rows": _rows(clicks)})
             inserted = {row[0] for row in await cursor.fetchall()}
             again = [one for one in clicks if one.facts.id not in inserted]
@@ -184,6 +215,19 @@ class ClickLog:
             if collided:
                 await connection.execute(_COLLIDE, _set_aside(collided))
         return collided
+
+    async def _without_erased(
+        self, connection: Connection, clicks: Sequence[LoggedClick]
+    ) -> Sequence[LoggedClick]:
+        erasures = await list_concerning(connection, [one.facts for one in clicks])
+        if not erasures:
+            return clicks
+        return [
+            replace(one, click=erased(one.click))
+            if self._hasher.concerns(erasures, one.facts, one.click)
+            else one
+            for one in clicks
+        ]
 
     async def reject(self, entries: Mapping[Entry, str]) -> None:
         """Sets aside what cannot be folded, each with its error."""

@@ -81,6 +81,11 @@ class ClickStore:
             return False
         return True
 
+    async def forget(self, clicks: Iterable[ClickFacts]) -> int:
+        """Removes their records, and nothing that waits; how many there were."""
+        keys = [click_key(click.shard, click.id) for click in clicks]
+        return sum([await self._client.delete(key) for key in keys])
+
     async def list_known(self, clicks: Iterable[ClickFacts]) -> dict[ClickId, Click]:
         """Those of these clicks that are still here, by id."""
         by_shard: dict[int, list[ClickId]] = {}

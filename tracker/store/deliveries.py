@@ -382,6 +382,7 @@ with found as (
                where  clicks.day =
                           left(deliveries.macro_values ->> 'clicked_at', 10)::date
                and    clicks.id = deliveries.macro_values ->> 'click_id'
+               and    clicks.reason is distinct from 'erased'
                limit  1) as details
     where  deliveries.held_reason = 'click_details'
     limit  %(limit)s
