@@ -1,9 +1,12 @@
 """What is personal goes wherever it is kept, and what money needs stays."""
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tracker.domain.click import Click
+from tracker.domain.click_id import ClickClass
 from tracker.domain.errors import ForgedClickIdError, NotFoundError
 from tracker.flow.clicklog import fold_clicks
 from tracker.flow.delivery import attempt_delivery, finish_deliveries
@@ -151,13 +154,18 @@ async def test_a_label_is_erased_in_all_clicks_of_its_partner(
 async def test_a_label_of_another_partner_or_a_later_click_stays(
     jane, runtime, label, rows
 ):
+    """They come in one batch with those that are erased."""
     await erase_label(runtime, await label(), "root")
     await rows_of(runtime, "update erasures set erased_at = erased_at - interval '1h'")
-    await jane()
+    later = await jane()
+    early = an_early_click(runtime, "bestdeals")
+    foreign = an_early_click(runtime, "quiet")
+    await runtime.clicks.insert(0, [early, foreign])
 
     await fold_clicks(runtime, 0)
 
-    assert await rows("select sub1 from clicks") == [{"sub1": "jane@example.org"}]
+    found = await rows("select id from clicks where sub1 is not null order by id")
+    assert [row["id"] for row in found] == [foreign.id, later]
 
 
 async def test_what_was_erased_is_logged_without_its_value(jane, runtime, label, rows):
@@ -267,6 +275,18 @@ async def test_what_is_not_ours_is_refused(runtime, jane):
         await erase_click(runtime, forged, "root")
     with pytest.raises(NotFoundError):
         await runtime.erasures.get_label("nobody", "sub1", "x")
+
+
+def an_early_click(runtime, partner):
+    """Of two hours ago, with Jane's label."""
+    click_id = runtime.mint.mint(
+        now=datetime.now(UTC) - timedelta(hours=2),
+        shard=0,
+        click_class=ClickClass.VISIT,
+        partner_number=runtime.catalog.partners[partner].number,
+        offer_number=runtime.catalog.offers["shoes"].number,
+    )
+    return Click(click_id, 1, subs=("jane@example.org", *("",) * 9))
 
 
 async def finish(runtime, claim):

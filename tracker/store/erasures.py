@@ -28,12 +28,11 @@ _LABELS = [*SUBS, *AD_IDS]
 _LOCK = "select pg_advisory_xact_lock(hashtext('tracker_erasures'))"
 _SHARE = "select pg_advisory_xact_lock_shared(hashtext('tracker_erasures'))"
 
-# Nothing is erased before it was clicked, so the clicks of now ask for nothing.
+# Nothing is erased before it was clicked, so the clicks of now find nothing.
 _LIST_CONCERNING = """
 select click_id, partner_number, label, value_digest, erased_at
   from erasures
  where erased_at >= %(since)s
-   and (click_id = any(%(ids)s) or partner_number = any(%(partners)s))
 """
 
 _INSERT_CLICKS = """
@@ -251,17 +250,10 @@ class ErasureStore:
 async def list_concerning(
     connection: Connection, clicks: Iterable[ClickFacts]
 ) -> Erasures:
-    """What was erased of these clicks; until commit nothing more is."""
-    wanted = list(clicks)
+    """What may have been erased of these clicks; until commit nothing more is."""
+    oldest = min([one.clicked_at for one in clicks])
     await connection.execute(_SHARE)
-    cursor = await connection.execute(
-        _LIST_CONCERNING,
-        {
-            "since": min(one.clicked_at for one in wanted) - SKEW,
-            "ids": [one.id for one in wanted],
-            "partners": list({one.partner_number for one in wanted}),
-        },
-    )
+    cursor = await connection.execute(_LIST_CONCERNING, {"since": oldest - SKEW})
     rows = await cursor.fetchall()
     return Erasures(
         frozenset(row[0] for row in rows if row[0] is not None),
