@@ -250,11 +250,12 @@ def _origin(server: str) -> aiohttp.ClientRequest:
     """What aiohttp knows a server by; raises for one that no URL can name."""
     try:
         url = URL(server, encoded=True)
+        origin = aiohttp.ClientRequest("GET", url)
     except ValueError:
         raise aiohttp.InvalidURL(server) from None
     if is_odd_literal(url.raw_host or ""):
         raise ForbiddenAddressError("the host is an address in an odd spelling")
-    return aiohttp.ClientRequest("GET", url)
+    return origin
 
 
 def _message(request: Request, target: str, host: str) -> bytes:
@@ -371,6 +372,8 @@ _FAILURES: tuple[tuple[type[BaseException], Failure], ...] = (
     (ForbiddenAddressError, Failure.FORBIDDEN_ADDRESS),
     (aiohttp.InvalidURL, Failure.NO_ADDRESS),
     (aiohttp.ClientConnectorDNSError, Failure.NO_ADDRESS),
+    # A name that cannot be asked for, such as one with an empty label.
+    (UnicodeError, Failure.NO_ADDRESS),
     (TimeoutError, Failure.TIMEOUT),
     (aiohttp.ClientSSLError, Failure.BAD_CERTIFICATE),
     (aiohttp.ClientConnectorError, Failure.NO_CONNECTION),

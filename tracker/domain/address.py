@@ -61,6 +61,10 @@ NOT_PUBLIC_V6 = tuple(
     )
 )
 
+_ISATAP = 0x0000_5EFE
+_OWN_BITS = 0x0300_0000
+"""The bits of an interface's name that say whether it is unique, or a group."""
+
 _ENDS_IN_A_NUMBER = re.compile(r"(.*\.)?(\d+|0x[0-9a-f]*)\.?", re.ASCII | re.IGNORECASE)
 
 
@@ -69,7 +73,9 @@ def is_public(address: Address) -> bool:
     address = unmapped(address)
     if isinstance(address, IPv4Address):
         return not any(address in block for block in NOT_PUBLIC_V4)
-    return address in PUBLIC_V6 and not any(address in block for block in NOT_PUBLIC_V6)
+    if address not in PUBLIC_V6 or _is_isatap(address):
+        return False
+    return not any(address in block for block in NOT_PUBLIC_V6)
 
 
 def is_allowed(address: Address, allowed_networks: Iterable[Network]) -> bool:
@@ -83,6 +89,12 @@ def unmapped(address: Address) -> Address:
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         return address.ipv4_mapped
     return address
+
+
+def _is_isatap(address: IPv6Address) -> bool:
+    """Under any prefix, `…:0:5efe:a.b.c.d` holds an IPv4 address (RFC 5214)."""
+    interface = int(address) >> 32 & 0xFFFF_FFFF
+    return interface & ~_OWN_BITS == _ISATAP
 
 
 def is_odd_literal(host: str) -> bool:
