@@ -8,11 +8,13 @@ its key names a secret, when it stands where a URL keeps one, or when it is itse
 a secret that was registered with `hide`.
 """
 
+import json
 import logging
 import re
 import sys
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from html import escape
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote
 
@@ -33,6 +35,7 @@ _SECRET_NAME = re.compile(rf"(?:^|[^a-z])(?:{_WORDS})s?(?:$|[^a-z])", re.IGNOREC
 _USER_INFO = re.compile(r"(?<=://)[^\s/?#]*@")
 # A name is taken whole and never given back, so a long text costs one pass.
 _PARAMETER = re.compile(r"""(?<![\w.%\[\]-])([\w.%\[\]-]++)=[^&;\s"'#]+""")
+_ESCAPE = re.compile(r"%[0-9A-F]{2}")
 _CREDENTIALS = re.compile(r"\b(bearer|basic)\s+[\w.~+/=-]+", re.IGNORECASE)
 
 _hidden: dict[str, set[str]] = {}
@@ -52,21 +55,35 @@ def configure_logs(level: str = "info") -> None:
 
 
 def hide(values: Iterable[str]) -> None:
-    """Mask these secrets from now on, wherever they appear, URL-encoded as well."""
+    """Mask these secrets from now on, wherever they appear, encoded as well."""
     for value in values:
         if len(value) >= MIN_HIDDEN:
-            for spelled in (value, quote(value, safe=""), quote_plus(value)):
+            for spelled in _spellings(value):
                 _hidden.setdefault(spelled[:MIN_HIDDEN], set()).add(spelled)
     _mask_name.cache_clear()
 
 
-def mask(text: str) -> str:
-    """The text without the secrets in it."""
-    text = _without_hidden(text)
+def _spellings(value: str) -> set[str]:
+    """As it is, and as URLs, JSON and HTML have it: a server may say it back."""
+    quoted = {quote(value, safe=""), quote(value), quote_plus(value)}
+    lower = {_ESCAPE.sub(lambda match: match[0].lower(), text) for text in quoted}
+    in_json = json.dumps(value)[1:-1]
+    in_text = {in_json, in_json.replace("/", "\\/"), escape(value)}
+    return {value, *quoted, *lower, *in_text}
+
+
+def mask_url(text: str) -> str:
+    """A stranger's URL without what stands where a URL keeps secrets."""
     if "@" in text:
         text = _USER_INFO.sub(f"{MASK}@", text)
     if "=" in text:
         text = _PARAMETER.sub(_mask_parameter, text)
+    return text
+
+
+def mask(text: str) -> str:
+    """The text without the secrets in it."""
+    text = mask_url(_without_hidden(text))
     if " " in text:
         text = _CREDENTIALS.sub(rf"\g<1> {MASK}", text)
     return text
@@ -88,11 +105,12 @@ def _without_hidden(text: str) -> str:
 
 
 def _mask_parameter(match: re.Match[str]) -> str:
-    return f"{match[1]}={MASK}" if _names_secret(match[1]) else match[0]
+    return f"{match[1]}={MASK}" if names_secret(match[1]) else match[0]
 
 
 @lru_cache(maxsize=1024)
-def _names_secret(name: str) -> bool:
+def names_secret(name: str) -> bool:
+    """Whether what has this name is a secret, mostly."""
     return _SECRET_NAME.search(unquote(name)) is not None
 
 
@@ -114,7 +132,7 @@ def mask_event(_logger: WrappedLogger, _method: str, event: EventDict) -> EventD
 
 
 def _masked(key: str, value: Any) -> Any:
-    return MASK if value and _names_secret(key) else _plain(value)
+    return MASK if value and names_secret(key) else _plain(value)
 
 
 def _plain(value: Any) -> Any:

@@ -8,11 +8,13 @@ from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 from tracker.domain import deeplink
 from tracker.domain.catalog import Catalog, Offer, Partner
 from tracker.domain.click_id import ClickClass, ClickId
-from tracker.domain.macros import Template, expand_url, parse_template
+from tracker.domain.macros import BASE_URL, Template, expand_url, parse_template
 from tracker.domain.value import Value
 
 SUBS = tuple(f"sub{number}" for number in range(1, 11))
 AD_IDS = ("gclid", "gbraid", "wbraid", "fbclid", "ttclid", "msclkid")
+
+MASK = "***"
 
 MAX_VALUE = 512
 """Characters kept of a label, a parameter, a user agent; the rest is cut."""
@@ -21,7 +23,7 @@ MAX_REFERRER = 1024
 MAX_PARAMETERS = 32
 """Parameters kept besides the labels and the ad-platform ids."""
 
-_OURS = frozenset({*SUBS, *AD_IDS, deeplink.PARAMETER, deeplink.SIGNATURE})
+OWN_PARAMETERS = frozenset({*SUBS, *AD_IDS, deeplink.PARAMETER, deeplink.SIGNATURE})
 
 
 class ClickReason(StrEnum):
@@ -116,6 +118,16 @@ def plan_visit(visit: Visit, catalog: Catalog) -> Plan:
 def fallback_of(catalog: Catalog) -> str:
     """Where visitors of a link that is not listed go; "" for nowhere."""
     return expand_url(parse_template(catalog.fallback_url or ""), {}, catalog.secrets)
+
+
+def without_secrets(click: Click, plan: Plan) -> Click:
+    """The click as it may be kept: the catalog's secrets go to the visitor alone."""
+    destination = click.destination
+    for name in plan.landing.secrets - {BASE_URL}:
+        value = plan.catalog.secrets.get(name, "")
+        for spelled in filter(None, (value, quote(value, safe=""))):
+            destination = destination.replace(spelled, MASK)
+    return click.but(destination=destination)
 
 
 def draw_click(
@@ -214,9 +226,9 @@ def _quoted(part: str) -> str:
 
 
 def _other_parameters(query: Mapping[str, str]) -> dict[str, str]:
-    if _OURS.issuperset(query):
+    if OWN_PARAMETERS.issuperset(query):
         return {}
-    others = [name for name in query if name not in _OURS][:MAX_PARAMETERS]
+    others = [name for name in query if name not in OWN_PARAMETERS][:MAX_PARAMETERS]
     return {_kept(name, 64): _kept(query[name]) for name in others if query[name]}
 
 

@@ -190,9 +190,11 @@ async def _write_copy(runtime: Runtime, snapshot: bytes) -> None:
 async def _load(runtime: Runtime, snapshot: bytes) -> None:
     catalog = await load_snapshot(snapshot, runtime.secrets)
     hide(value for name, value in catalog.secrets.items() if name != BASE_URL)
-    # A token or a key may also stand in the file as it is.
+    # These may also stand in the file as they are.
     for one in catalog.advertisers.values():
         hide([*tokens_of(one, catalog), *secrets_of(one, catalog)])
+    partners = catalog.partners.values()
+    hide(one.secret for p in partners for one in p.postbacks if one.secret)
     runtime.catalog_hash = read_facts(snapshot).content_hash
     runtime.catalog = catalog
     metrics.CATALOG_VERSION.set(catalog.version)

@@ -32,6 +32,7 @@ from tracker.domain.delivery import (
     revealed,
 )
 from tracker.domain.errors import NotFoundError, TemplateError
+from tracker.logs import mask
 from tracker.runtime import Runtime
 from tracker.store.deliveries import (
     MAX_NOTED,
@@ -195,7 +196,7 @@ def _answered(
         duration_ms=answer.duration // timedelta(milliseconds=1),
         http_status=answer.status,
         answer=_noted(answer.body),
-        error=_error(_failure(verdict), answer.detail),
+        error=mask(_error(_failure(verdict), answer.detail)),
     )
     return Ending(lease, verdict, attempt, read_sign(answer, now))
 
@@ -289,12 +290,14 @@ def _error(failure: Failure, detail: str) -> str:
 
 
 def _noted(body: bytes) -> str:
-    """The first characters of an answer; Postgres keeps no NUL."""
-    return (
-        body[: 4 * MAX_NOTED]
-        .decode(errors="replace")[:MAX_NOTED]
-        .replace("\0", "\ufffd")
-    )
+    """
+    The first characters of an answer; Postgres keeps no NUL.
+
+    A partner may say our own secret back, so it is masked before it is cut: half a
+    secret would not be known for one.
+    """
+    text = body[: 4 * MAX_NOTED].decode(errors="replace")
+    return mask(text[: 2 * MAX_NOTED])[:MAX_NOTED].replace("\0", "\ufffd")
 
 
 def _is_in_force(catalog: Catalog, partner: str, postback: str) -> bool:

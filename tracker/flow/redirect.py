@@ -9,7 +9,15 @@ import structlog
 from prometheus_client import Counter
 
 from tracker import metrics
-from tracker.domain.click import Click, Plan, Visit, draw_click, fallback_of, plan_visit
+from tracker.domain.click import (
+    Click,
+    Plan,
+    Visit,
+    draw_click,
+    fallback_of,
+    plan_visit,
+    without_secrets,
+)
 from tracker.domain.click_id import ClickClass, shard_of
 from tracker.domain.errors import (
     ClosedLinkError,
@@ -100,7 +108,7 @@ async def _kept_click(runtime: Runtime, plan: Plan) -> Click:
     since = asyncio.get_running_loop().time()
     click = _drawn(runtime, plan)
     try:
-        while not await runtime.together(record_clicks, (click, since)):
+        while not await runtime.together(record_clicks, (_as_kept(click, plan), since)):
             metrics.CLICK_ID_COLLISIONS.inc()
             click = _drawn(runtime, plan)
         _counter(plan.click_class).inc()
@@ -108,6 +116,10 @@ async def _kept_click(runtime: Runtime, plan: Plan) -> Click:
         metrics.CLICKS_LOST.inc()
         log.critical("click.lost", click_id=click.id, error=str(error))
     return click
+
+
+def _as_kept(click: Click, plan: Plan) -> Click:
+    return without_secrets(click, plan) if plan.landing.secrets else click
 
 
 @cache

@@ -9,10 +9,11 @@ from urllib.parse import quote
 
 from starlette.types import Scope, Send
 
-from tracker.domain.click import Visit
+from tracker.domain.click import OWN_PARAMETERS, Visit
 from tracker.domain.click_id import ClickClass
 from tracker.domain.errors import UnknownLinkError
 from tracker.flow.redirect import redirect_visitor
+from tracker.logs import MASK, mask_url, names_secret
 from tracker.runtime import Runtime
 from tracker.web.client import client_address
 from tracker.web.query import read_pairs
@@ -54,10 +55,12 @@ def read_visit(runtime: Runtime, scope: Scope) -> Visit:
     return Visit(
         partner=partner,
         offer=offer,
-        query=read_query(scope["query_string"][:MAX_QUERY].decode("latin-1")),
+        query=_concealed(
+            read_query(scope["query_string"][:MAX_QUERY].decode("latin-1"))
+        ),
         address=client_address(scope, runtime.settings.trusted_proxies),
         user_agent=headers.get(b"user-agent", b"").decode("latin-1"),
-        referrer=headers.get(b"referer", b"").decode("latin-1"),
+        referrer=mask_url(headers.get(b"referer", b"").decode("latin-1")),
         language=headers.get(b"accept-language", b"").decode("latin-1"),
         click_class=_click_class(scope["method"], headers),
     )
@@ -66,6 +69,16 @@ def read_visit(runtime: Runtime, scope: Scope) -> Visit:
 def read_query(query: str) -> dict[str, str]:
     """Of a repeated name the first counts."""
     return dict(reversed(read_pairs(query)))
+
+
+def _concealed(query: dict[str, str]) -> dict[str, str]:
+    """What strangers' links carry besides our own parameters may be a secret."""
+    if OWN_PARAMETERS.issuperset(query):
+        return query
+    for name in query.keys() - OWN_PARAMETERS:
+        if names_secret(name):
+            query[name] = MASK
+    return query
 
 
 def _click_class(method: str, headers: Mapping[bytes, bytes]) -> ClickClass:
