@@ -1,0 +1,373 @@
+"""
+What an attack takes place in: durable stores, a catalog, and processes to be ended.
+
+Everything is real: `tracker serve` and `tracker worker` as an operator starts them, the
+stores that `tracker up` would start, a client that makes the load, and a partner's
+server. Whatever is started here ends with the attack, or with whoever ran it.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+import redis
+from checker import NOTHING_ODD, Tally, check, read_books, read_evidence, read_hits
+from market import KEYS, TOKEN, catalog_text
+from parties import Clock
+from stores import fast_place, guarded, temporary_folder
+
+from tracker.embedded import EmbeddedPostgres, EmbeddedValkey
+from tracker.store.clicks import stream_key
+from tracker.store.migrations import migrate
+
+HERE = Path(__file__).parent
+HURRY_SECONDS = 0.5
+
+_POLL = 0.02
+_START_SECONDS = 60
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class TortureError(Exception):
+    """The attack itself did not work, so that it says nothing of the tracker."""
+
+
+@dataclass
+class Process:
+    """A process that can be ended, frozen and started again, any number of times."""
+
+    name: str
+    command: list[str]
+    log: Path
+    environ: Mapping[str, str] = field(default_factory=dict)
+    port: int = 0
+    keep_open: tuple[int, ...] = ()
+    _running: subprocess.Popen | None = None
+
+    def start(self, **environ):
+        """Without waiting; `environ` is added for this time."""
+        with self.log.open("ab") as output:
+            self._running = subprocess.Popen(
+                self.command,
+                env={**os.environ, **self.environ, **environ},
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=output,
+                pass_fds=self.keep_open,
+            )
+        return self
+
+    @property
+    def pid(self):
+        return self._running.pid
+
+    def is_alive(self):
+        return self._running is not None and self._running.poll() is None
+
+    def signal(self, number):
+        self._running.send_signal(number)
+
+    def kill(self):
+        """As the kernel does when memory is short."""
+        self._running.kill()
+        self._running.communicate()
+
+    def await_end(self, seconds=_START_SECONDS):
+        """Its exit code."""
+        try:
+            self._running.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            raise TortureError(f"{self.name} did not end in {seconds} s") from None
+        return self._running.returncode
+
+    def end(self):
+        """At the end of it all; whether it runs, is frozen, or never did."""
+        if self.is_alive():
+            self.kill()
+
+    def await_ready(self, seconds=_START_SECONDS):
+        """Until its port takes connections; an error if it ends instead."""
+        wait_until(
+            lambda: not self.is_alive() or is_open(self.port), seconds, self.name
+        )
+        if not self.is_alive():
+            raise TortureError(f"{self.name} ended:\n{self.last_words()}")
+        return self
+
+    def last_words(self):
+        return self.log.read_text(errors="replace")[-2000:]
+
+    def resident_bytes(self):
+        pages = Path(f"/proc/{self.pid}/statm").read_text().split()[1]
+        return int(pages) * _PAGE
+
+    def count_descriptors(self):
+        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
+
+
+@dataclass
+class Arena:
+    """
+    One tracker with its stores, in a folder of its own.
+
+    `database_url` and `redis_url` are where the tracker's processes look for them: a
+    fault proxy may stand in between.
+    """
+
+    folder: Path
+    postgres: EmbeddedPostgres
+    valkey: EmbeddedValkey
+    database_url: str
+    redis_url: str
+    sink_port: int
+    _ended_with_us: tuple[int, int]
+    _processes: ExitStack
+    _numbers: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def data(self):
+        return self.folder / "data"
+
+    @property
+    def environ(self):
+        return {
+            "TRACKER_DATABASE_URL": self.database_url,
+            "TRACKER_REDIS_URL": self.redis_url,
+            "TRACKER_SECRET_KEYS": KEYS,
+            "TRACKER_CATALOG": str(self.folder / "partners.yaml"),
+            "TRACKER_DATA_DIR": str(self.data),
+            "TRACKER_ALLOW_DESTINATIONS": "127.0.0.0/8",
+            "TRACKER_PARENT_FD": str(self._ended_with_us[0]),
+            "ACME_TOKEN": TOKEN,
+        }
+
+    # ------------------------------------------------------------- processes
+
+    def web(self, **environ) -> Process:
+        """`tracker serve` on a port of its own; not yet started."""
+        port = free_port()
+        return self._process(
+            "serve",
+            [sys.executable, "-m", "tracker", "serve"],
+            port=port,
+            TRACKER_PORT=str(port),
+            **environ,
+        )
+
+    def worker(self, **environ) -> Process:
+        """`tracker worker`; not yet started."""
+        command = [sys.executable, "-m", "tracker", "worker"]
+        return self._process("worker", command, **environ)
+
+    def sink(self, delay=0.0) -> Process:
+        """The server of all partners, which takes so many seconds to answer."""
+        notes = self.folder / "hits.jsonl"
+        command = [sys.executable, str(HERE / "partner_sink.py")]
+        arguments = [str(self.sink_port), str(notes), str(delay)]
+        return self._process("sink", command + arguments, port=self.sink_port)
+
+    def traffic(self, *webs: Process, **plan) -> Process:
+        """The load; see `traffic.Plan`. It ends when `finish` asks it to."""
+        notes = self.folder / "traffic.jsonl"
+        told = {"ports": [web.port for web in webs], "notes": str(notes), **plan}
+        command = [sys.executable, str(HERE / "traffic.py"), json.dumps(told)]
+        return self._process("traffic", command)
+
+    def finish(self, traffic: Process, seconds=120):
+        """No more visitors; every advertiser has had its answer, or given up."""
+        traffic._running.stdin.close()
+        traffic._running.stdin = None
+        if traffic.await_end(seconds):
+            raise TortureError(f"the load failed:\n{traffic.last_words()}")
+
+    def _process(self, name, command, port=0, **environ):
+        number = self._numbers[name] = self._numbers.get(name, 0) + 1
+        process = Process(
+            f"{name}-{number}",
+            command,
+            self.folder / f"{name}-{number}.log",
+            {**self.environ, **environ},
+            port,
+            keep_open=(self._ended_with_us[0],),
+        )
+        self._processes.callback(process.end)
+        return process
+
+    def count_told(self):
+        """Deliveries that a partner has heard of, once or more often."""
+        return len({hit.delivery for hit in read_hits(self.folder)})
+
+    def await_hits(self, number):
+        wait_until(lambda: self.count_told() >= number, _START_SECONDS, "partners")
+
+    # ---------------------------------------------------------------- stores
+
+    def database(self):
+        return psycopg.connect(self.postgres.url, autocommit=True)
+
+    def ask(self, query, *parameters):
+        """The one row that answers it."""
+        with self.database() as connection:
+            return connection.execute(query, parameters).fetchone()
+
+    def redis(self):
+        return redis.Redis.from_url(self.valkey.url)
+
+    def kill_postgres(self):
+        """All of it at once, as when the machine's memory is short."""
+        kill_with_children(postmaster_pid(self.postgres))
+
+    def freeze(self, pids):
+        """They neither answer nor hang up."""
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+
+    def thaw(self, pids):
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+    def valkey_pid(self):
+        return int((self.valkey.folder / "valkey.pid").read_text())
+
+    def kill_valkey(self):
+        os.kill(self.valkey_pid(), signal.SIGKILL)
+        self.valkey._process.wait()
+
+    def clock(self):
+        """Moves the time of leases and schedules."""
+        return Clock(self.postgres.url)
+
+    # ------------------------------------------------------------ the reckoning
+
+    def settle(self, traffic: Process, allowed=NOTHING_ODD, *, hurry=None) -> Tally:
+        """Ends the load, waits until nothing waits, and compares; see `drain`."""
+        self.finish(traffic)
+        self.drain(hurry=hurry)
+        return self.check(allowed)
+
+    def check(self, allowed=NOTHING_ODD) -> Tally:
+        with self.database() as connection:
+            books = read_books(connection, self.folder.glob("*.log"))
+        return check(read_evidence(self.folder), books, allowed)
+
+    def drain(self, seconds=90, *, hurry=None):
+        """
+        Waits until nothing waits: no click, no delivery, no spool; how long that took.
+
+        In a `hurry`, a clock moves leases and pauses half a minute on, twice a second.
+        What needs details of a click that is lost waits for a day, and nobody for it.
+        """
+        started = moved_at = time.monotonic()
+        while left := self.count_left():
+            now = time.monotonic()
+            if now - started > seconds:
+                raise TortureError(f"after {seconds} s there is left: {left}")
+            if hurry and now - moved_at > HURRY_SECONDS:
+                hurry.advance(seconds=30)
+                moved_at = now
+            time.sleep(_POLL)
+        return time.monotonic() - started
+
+    def count_left(self):
+        """What still waits to be done, by what it is; nothing if all is done."""
+        with self.redis() as client:
+            clicks = client.xlen(stream_key(0))
+        owed = self.ask(
+            "select count(*) from deliveries "
+            "where held_reason is distinct from 'click_details'"
+        )[0]
+        left = {"clicks": clicks, "deliveries": owed}
+        return {what: number for what, number in left.items() if number}
+
+
+@contextmanager
+def arena(scale) -> Iterator[Arena]:
+    """In full on a disk, in brief in memory where there is room."""
+    place = scale.pick("/tmp", fast_place())
+    with temporary_folder(place) as folder, guarded(folder), ExitStack() as stack:
+        (folder / "data").mkdir()
+        postgres, valkey = EmbeddedPostgres(folder), EmbeddedValkey(folder)
+        stack.callback(lambda: _stop_stores(postgres, valkey))
+        postgres.start()
+        valkey.start()
+        asyncio.run(migrate(postgres.url))
+        ends = os.pipe()
+        for end in ends:
+            stack.callback(os.close, end)
+        processes = stack.enter_context(ExitStack())
+        made = Arena(
+            folder,
+            postgres,
+            valkey,
+            postgres.url,
+            valkey.url,
+            free_port(),
+            ends,
+            processes,
+        )
+        write_catalog(made)
+        yield made
+
+
+def write_catalog(made, remark=""):
+    """At once, as an editor does it; another remark is another edit."""
+    new = made.folder / "partners.new"
+    new.write_text(catalog_text(made.sink_port) + f"# {remark}\n")
+    new.replace(made.folder / "partners.yaml")
+
+
+def kill_with_children(pid):
+    import psutil  # noqa: PLC0415 - comes with the embedded stores
+
+    process = psutil.Process(pid)
+    for one in [process, *process.children(recursive=True)]:
+        with suppress(psutil.NoSuchProcess):
+            one.kill()
+
+
+def processes_of_postgres(postgres):
+    """The postmaster and all that it has started."""
+    import psutil  # noqa: PLC0415 - likewise
+
+    process = psutil.Process(postmaster_pid(postgres))
+    return [process.pid, *(one.pid for one in process.children(recursive=True))]
+
+
+def postmaster_pid(postgres):
+    return int((postgres.folder / "postmaster.pid").read_text().split()[0])
+
+
+def wait_until(is_so, seconds, what):
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        if time.monotonic() > deadline:
+            raise TortureError(f"waited {seconds} s for {what}")
+        time.sleep(_POLL)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def is_open(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _stop_stores(postgres, valkey):
+    """Whatever an attack has left of them."""
+    for stop in (valkey.stop, postgres.stop):
+        with suppress(Exception):
+            stop()
