@@ -1,0 +1,67 @@
+"""Workers are SIGKILLed one after the other, while deliveries are due all the time."""
+
+import time
+from itertools import cycle, islice
+
+from arena import arena
+from row import Row, must, told
+
+from tracker.store.deliveries import LEASE
+
+PARTNER_SECONDS = 0.01
+
+
+def attack(scale):
+    calm, storm, every = scale.pick((20, 60, 5.0), (2.5, 5.0, 1.25))
+    with arena(scale) as ground:
+        sink = ground.sink(delay=PARTNER_SECONDS).start()
+        web = ground.web().start()
+        workers = [ground.worker().start(), ground.worker().start()]
+        web.await_ready()
+        sink.await_ready()
+        traffic = ground.traffic(web, seed=scale.seed, rate=80, share=1.0).start()
+        _await_flow(ground)
+        undisturbed = _rate(ground, lambda: time.sleep(calm))
+        disturbed = _rate(ground, lambda: _kill_in_turn(workers, storm, every))
+        ground.finish(traffic)
+        yield told("undisturbed", f"{undisturbed:.1f} deliveries/s")
+        yield _kept_rate(disturbed / undisturbed)
+        yield _drained(ground, scale)
+        yield from ground.check().findings()
+
+
+def _kill_in_turn(workers, seconds, every):
+    """As whoever watches over them does, each is started again at once."""
+    for worker in islice(cycle(workers), int(seconds / every)):
+        time.sleep(every)
+        worker.kill()
+        worker.start()
+
+
+def _await_flow(ground):
+    """The load, the workers and the partner are all at work."""
+    ground.await_hits(1)
+    time.sleep(1)
+
+
+def _rate(ground, meanwhile):
+    """Deliveries a second that reach a partner for the first time."""
+    before, started = ground.count_told(), time.monotonic()
+    meanwhile()
+    return (ground.count_told() - before) / (time.monotonic() - started)
+
+
+def _kept_rate(share):
+    return must("rate meanwhile ≥ 95 %", f"{share:.1%}", share >= 0.95)
+
+
+def _drained(ground, scale):
+    """In brief, the clock moves on by the lease that a dead worker holds."""
+    lease = LEASE.total_seconds()
+    skipped = scale.pick(0, lease)
+    ground.clock().advance(seconds=skipped)
+    took = skipped + ground.drain(seconds=lease + 60)
+    return must("drained within 65 s", f"{took:.1f} s", took <= lease + 5)
+
+
+ROW = Row(2, "a worker SIGKILLed every 5 s for 60 s, two workers", attack)
