@@ -19,6 +19,7 @@ from tracker.flow.delivery import (
     IN_FLIGHT,
     attempt_delivery,
     claim_due,
+    end_expired_leases,
     finish_deliveries,
     share_of,
     sweep_deliveries,
@@ -167,6 +168,7 @@ def _loops(runtime: Runtime, dispatcher: Dispatcher) -> list[Awaitable[None]]:
     return [
         keep_going("deliver", dispatcher.dispatch),
         keep_going("listen", lambda: _listen(runtime, dispatcher)),
+        keep_going("leases", lambda: end_expired_leases(runtime), POLL_SECONDS),
         keep_going("sweep", lambda: sweep_deliveries(runtime), SWEEP_SECONDS),
         keep_going("catalog", lambda: follow_catalog(runtime, applies_edits=True)),
         keep_going("drain", lambda: drain_spools(runtime), DRAIN_SECONDS),

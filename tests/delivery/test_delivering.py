@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 
 from tracker.domain.delivery import RETRY_DELAYS, HeldReason
 from tracker.domain.errors import NotFoundError, RefusedChangeError
-from tracker.flow.delivery import deliver_due, sweep_deliveries
+from tracker.flow.delivery import deliver_due, end_expired_leases, sweep_deliveries
 from tracker.store.deliveries import insert_deliveries
 
 
@@ -361,14 +361,14 @@ async def test_a_partner_that_points_at_this_machine_is_not_called(
 async def test_a_lease_that_ran_out_leaves_an_unknown_attempt(
     runtime, owed, clock, ledger
 ):
+    """The minute that the lease has lasted was wait enough: it is due at once."""
     await runtime.deliveries.claim(10)
     clock.advance(seconds=59)
-    await sweep_deliveries(runtime)
+    await end_expired_leases(runtime)
     assert ledger.outcomes == []
 
     clock.advance(seconds=2)
-    await sweep_deliveries(runtime)
-    clock.advance(seconds=7)
+    await end_expired_leases(runtime)
     await deliver_due(runtime)
 
     assert ledger.outcomes == ["unknown", "delivered"]

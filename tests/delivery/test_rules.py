@@ -39,6 +39,7 @@ from tracker.domain.delivery import (
     build_request,
     is_wanted,
     judge_answer,
+    judge_failure,
     macro_values,
     owed_deliveries,
     sign,
@@ -350,6 +351,13 @@ def test_the_twelfth_failure_is_the_last():
 def test_retry_after_is_honoured_within_reason(header, seconds):
     verdict = judged(Answer(503, retry_after=header))
 
+    assert verdict.delay == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(("attempts", "seconds"), [(1, 0), (2, 0), (3, 60)])
+def test_what_has_been_waited_already_is_part_of_the_delay(attempts, seconds):
+    lease = timedelta(seconds=60)
+    verdict = judge_failure(Failure.WORKER_DIED, attempts, 0.5, waited=lease)
     assert verdict.delay == timedelta(seconds=seconds)
 
 

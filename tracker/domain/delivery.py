@@ -359,12 +359,20 @@ def judge_answer(
 
 
 def judge_failure(
-    failure: Failure, attempts: int, chance: float, asked: timedelta = timedelta()
+    failure: Failure,
+    attempts: int,
+    chance: float,
+    asked: timedelta = timedelta(),
+    waited: timedelta = timedelta(),
 ) -> Retry | Dead:
-    """When to try again: by the schedule, later if the partner `asked` for it."""
+    """
+    When to try again: by the schedule, later if the partner `asked` for it.
+
+    What it has `waited` already, since the call was made, is part of the delay.
+    """
     if attempts > len(RETRY_DELAYS):
         return Dead(DeadReason.ATTEMPTS_EXHAUSTED, failure)
-    delay = RETRY_DELAYS[attempts - 1] * (1 + _JITTER * (2 * chance - 1))
+    delay = RETRY_DELAYS[attempts - 1] * (1 + _JITTER * (2 * chance - 1)) - waited
     return Retry(failure, max(delay, min(asked, MAX_RETRY_AFTER)))
 
 

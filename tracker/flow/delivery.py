@@ -35,6 +35,7 @@ from tracker.domain.errors import NotFoundError, TemplateError
 from tracker.logs import mask
 from tracker.runtime import Runtime
 from tracker.store.deliveries import (
+    LEASE,
     MAX_NOTED,
     PER_LANE,
     Attempt,
@@ -131,12 +132,11 @@ async def finish_deliveries(
 
 async def sweep_deliveries(runtime: Runtime) -> None:
     """
-    What time brings: leases that ran out, holds that are over, old age.
+    What time brings: holds that are over, lanes that are paused, old age.
 
     Each step stands for itself: what one leaves undone the next sweep does.
     """
     steps: tuple[Callable[[], Awaitable[object]], ...] = (
-        partial(end_expired_leases, runtime),
         runtime.deliveries.fill_click_details,
         runtime.deliveries.free_overdue,
         partial(free_restored, runtime),
@@ -214,8 +214,8 @@ def _failed(
 
 
 def _forsaken(lease: Lease) -> Ending:
-    failure = Failure.WORKER_DIED
-    verdict = judge_failure(failure, lease.delivery.attempts, _chance.random())
+    failure, attempts = Failure.WORKER_DIED, lease.delivery.attempts
+    verdict = judge_failure(failure, attempts, _chance.random(), waited=LEASE)
     return Ending(lease, verdict, Attempt("unknown", lease.claimed_at, error=failure))
 
 
