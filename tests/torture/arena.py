@@ -13,8 +13,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,7 +98,9 @@ class Process:
             self.kill()
 
     def await_ready(self, seconds=_START_SECONDS):
-        """Until its port takes connections; an error if it ends instead."""
+        """Until its port takes connections, if it has one; an error if it ends."""
+        if not self.port:
+            return self
         wait_until(
             lambda: not self.is_alive() or is_open(self.port), seconds, self.name
         )
@@ -132,6 +136,7 @@ class Arena:
     sink_port: int
     _ended_with_us: tuple[int, int]
     _processes: ExitStack
+    _clock: Clock
     _numbers: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -183,6 +188,13 @@ class Arena:
         command = [sys.executable, str(HERE / "traffic.py"), json.dumps(told)]
         return self._process("traffic", command)
 
+    @staticmethod
+    def start(*processes: Process):
+        """All of them at once; they are ready when this returns."""
+        for process in processes:
+            process.start()
+        return [process.await_ready() for process in processes]
+
     def finish(self, traffic: Process, seconds=120):
         """No more visitors; every advertiser has had its answer, or given up."""
         traffic._running.stdin.close()
@@ -223,18 +235,37 @@ class Arena:
     def redis(self):
         return redis.Redis.from_url(self.valkey.url)
 
+    @contextmanager
+    def repeating(self, seconds, act):
+        """Does something again and again, so far apart, while the block runs."""
+        over = threading.Event()
+
+        def go_on():
+            while not over.wait(seconds):
+                act()
+
+        with ThreadPoolExecutor(1) as thread:
+            acting = thread.submit(go_on)
+            try:
+                yield
+            finally:
+                over.set()
+                acting.result()
+
     def kill_postgres(self):
         """All of it at once, as when the machine's memory is short."""
         kill_with_children(postmaster_pid(self.postgres))
 
-    def freeze(self, pids):
-        """They neither answer nor hang up."""
+    @contextmanager
+    def frozen(self, pids):
+        """They neither answer nor hang up, while the block runs."""
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
-
-    def thaw(self, pids):
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
 
     def valkey_pid(self):
         return int((self.valkey.folder / "valkey.pid").read_text())
@@ -243,16 +274,18 @@ class Arena:
         os.kill(self.valkey_pid(), signal.SIGKILL)
         self.valkey._process.wait()
 
-    def clock(self):
-        """Moves the time of leases and schedules."""
-        return Clock(self.postgres.url)
+    def pass_time(self, seconds):
+        """Leases and schedules are so much older, at once; that of a reader is over."""
+        self._clock.advance(seconds=seconds)
+        with self.redis() as client:
+            client.delete("clicks:lease:{0}")
 
     # ------------------------------------------------------------ the reckoning
 
-    def settle(self, traffic: Process, allowed=NOTHING_ODD, *, hurry=None) -> Tally:
+    def settle(self, traffic: Process, allowed=NOTHING_ODD, *, hurries=True) -> Tally:
         """Ends the load, waits until nothing waits, and compares; see `drain`."""
         self.finish(traffic)
-        self.drain(hurry=hurry)
+        self.drain(hurries=hurries)
         return self.check(allowed)
 
     def check(self, allowed=NOTHING_ODD) -> Tally:
@@ -260,33 +293,36 @@ class Arena:
             books = read_books(connection, self.folder.glob("*.log"))
         return check(read_evidence(self.folder), books, allowed)
 
-    def drain(self, seconds=90, *, hurry=None):
+    def drain(self, seconds=90, *, hurries=True):
         """
         Waits until nothing waits: no click, no delivery, no spool; how long that took.
 
-        In a `hurry`, a clock moves leases and pauses half a minute on, twice a second.
-        What needs details of a click that is lost waits for a day, and nobody for it.
+        Who hurries lets half a minute pass, twice a second. What needs details of a
+        click that is lost waits for a day, and nobody for it.
         """
         started = moved_at = time.monotonic()
         while left := self.count_left():
             now = time.monotonic()
             if now - started > seconds:
                 raise TortureError(f"after {seconds} s there is left: {left}")
-            if hurry and now - moved_at > HURRY_SECONDS:
-                hurry.advance(seconds=30)
+            if hurries and now - moved_at > HURRY_SECONDS:
+                self.pass_time(30)
                 moved_at = now
             time.sleep(_POLL)
         return time.monotonic() - started
 
+    def count_unfolded(self):
+        """Clicks that Redis holds, and Postgres perhaps not yet."""
+        with self.redis() as client:
+            return client.xlen(stream_key(0))
+
     def count_left(self):
         """What still waits to be done, by what it is; nothing if all is done."""
-        with self.redis() as client:
-            clicks = client.xlen(stream_key(0))
         owed = self.ask(
             "select count(*) from deliveries "
             "where held_reason is distinct from 'click_details'"
         )[0]
-        left = {"clicks": clicks, "deliveries": owed}
+        left = {"clicks": self.count_unfolded(), "deliveries": owed}
         return {what: number for what, number in left.items() if number}
 
 
@@ -314,6 +350,7 @@ def arena(scale) -> Iterator[Arena]:
             free_port(),
             ends,
             processes,
+            Clock(postgres.url),
         )
         write_catalog(made)
         yield made

@@ -78,12 +78,18 @@ class Hit:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What was seen from outside."""
+    """What was seen from outside; `asked_at` is when advertisers tried, each time."""
 
     redirects: list[Redirect] = field(default_factory=list)
     sales: Mapping[str, Sale] = field(default_factory=dict)
     answers: list[Answer] = field(default_factory=list)
+    asked_at: list[float] = field(default_factory=list)
     hits: list[Hit] = field(default_factory=list)
+
+    def latency(self, after=0.0, before=float("inf"), share=0.99):
+        """So many of the redirects in this time took no longer, in milliseconds."""
+        took = sorted(one.took for one in self.redirects if after <= one.due < before)
+        return took[min(len(took) - 1, int(len(took) * share))] * 1000 if took else 0.0
 
 
 @dataclass(frozen=True)
@@ -292,7 +298,7 @@ def _none(what, cases):
 
 def read_evidence(folder: Path) -> Evidence:
     """From what the load and the partners wrote down."""
-    visits, sales, redirects, answers = {}, {}, [], []
+    visits, sales, redirects, answers, asked_at = {}, {}, [], [], []
     for what, facts in read_journal(folder / "traffic.jsonl"):
         if what == "visit":
             visits[facts["visit"]] = facts
@@ -300,9 +306,11 @@ def read_evidence(folder: Path) -> Evidence:
             redirects.append(_redirect(facts, visits[facts["visit"]]))
         elif what == "sale":
             sales[facts["transaction_id"]] = _sale(facts)
+        elif what == "report":
+            asked_at.append(facts["at"])
         elif what == "answer":
             answers.append(_answer(facts))
-    return Evidence(redirects, sales, answers, read_hits(folder))
+    return Evidence(redirects, sales, answers, asked_at, read_hits(folder))
 
 
 def read_hits(folder: Path) -> list[Hit]:

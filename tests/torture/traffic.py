@@ -43,15 +43,17 @@ _NO_ANSWER = (aiohttp.ClientError, TimeoutError, OSError)
 @dataclass(frozen=True)
 class Plan:
     """
-    `rate` is in visitors a second. `share` of them buy, `repeated` of these are
-    reported twice. Pauses are in seconds: from a click to its sale, from one try to the
-    next, and for how long the advertiser goes on after the last visitor.
+    `rate` is in visitors a second, who are numbered from `first` on. `share` of them
+    buy, `repeated` of these are reported twice. Pauses are in seconds: from a click to
+    its sale, from one try to the next, and for how long the advertiser goes on after
+    the last visitor.
     """
 
     ports: list[int]
     notes: str
     seed: int
     rate: float
+    first: int = 0
     share: float = 0.5
     repeated: float = 0.05
     longest_thought: float = 0.5
@@ -77,7 +79,7 @@ class Traffic:
                 await self._pass(due - _AHEAD)
                 if self._stop.is_set():
                     return
-                tasks.create_task(self._visit(number, due))
+                tasks.create_task(self._visit(self._plan.first + number, due))
 
     async def _await_end(self):
         await asyncio.to_thread(sys.stdin.read)
