@@ -11,19 +11,29 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
 import redis
-from checker import NOTHING_ODD, Tally, check, read_books, read_evidence, read_hits
+from checker import (
+    NOTHING_ODD,
+    Books,
+    Evidence,
+    Tally,
+    check,
+    read_books,
+    read_evidence,
+    read_hits,
+)
 from market import KEYS, TOKEN, catalog_text
 from parties import Clock
 from stores import fast_place, guarded, temporary_folder
@@ -34,6 +44,13 @@ from tracker.store.migrations import migrate
 
 HERE = Path(__file__).parent
 HURRY_SECONDS = 0.5
+
+COUNT_OWED = """
+select count(*)
+from   deliveries
+where  held_reason is distinct from 'click_details'
+or     exists (select from clicks where id = macro_values ->> 'click_id')
+"""
 
 _POLL = 0.02
 _START_SECONDS = 60
@@ -289,9 +306,17 @@ class Arena:
         return self.check(allowed)
 
     def check(self, allowed=NOTHING_ODD) -> Tally:
+        return check(self.seen(), self.books(), allowed)
+
+    def seen(self) -> Evidence:
+        return read_evidence(self.folder)
+
+    def books(self) -> Books:
         with self.database() as connection:
-            books = read_books(connection, self.folder.glob("*.log"))
-        return check(read_evidence(self.folder), books, allowed)
+            return read_books(connection, self.logs())
+
+    def logs(self):
+        return sorted(self.folder.glob("*.log"))
 
     def drain(self, seconds=90, *, hurries=True):
         """
@@ -316,13 +341,17 @@ class Arena:
         with self.redis() as client:
             return client.xlen(stream_key(0))
 
+    def count_spooled(self):
+        """Records on disk that no store has yet."""
+        return sum(map(_count_records, self.data.glob("spool/*.sqlite")))
+
     def count_left(self):
         """What still waits to be done, by what it is; nothing if all is done."""
-        owed = self.ask(
-            "select count(*) from deliveries "
-            "where held_reason is distinct from 'click_details'"
-        )[0]
-        left = {"clicks": self.count_unfolded(), "deliveries": owed}
+        left = {
+            "clicks": self.count_unfolded(),
+            "deliveries": self.ask(COUNT_OWED)[0],
+            "spooled": self.count_spooled(),
+        }
         return {what: number for what, number in left.items() if number}
 
 
@@ -401,6 +430,16 @@ def free_port():
 def is_open(port):
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _count_records(spool):
+    """One that cannot be read now is asked again: its owner may be removing it."""
+    query = "select count(*) from records where refused is null"
+    try:
+        with closing(sqlite3.connect(f"file:{spool}?mode=ro", uri=True)) as connection:
+            return connection.execute(query).fetchone()[0]
+    except sqlite3.Error:
+        return 1
 
 
 def _stop_stores(postgres, valkey):

@@ -1,31 +1,24 @@
 """Postgres is stopped, frozen, SIGKILLed, and hangs up on everybody all the time."""
 
 import time
-from contextlib import contextmanager
 
-from arena import arena, processes_of_postgres
-from checker import read_evidence
+import faults
+from arena import arena
 from row import Row, must, told
 
 RECOVERY_SECONDS = 10
 WINDOW_SECONDS = 1.0
 WANTED = 0.98
 
-HANG_UP = """
-select pg_terminate_backend(pid)
-from   pg_stat_activity
-where  backend_type = 'client backend' and pid <> pg_backend_pid()
-"""
-
 
 def attack(scale):
     attacks = {
-        "stopped": (stopped, scale.pick(30, 1.5)),
-        "SIGKILLed": (killed, scale.pick(1, 0.5)),
-        "hung up on": (hung_up_on, scale.pick(30, 1.5)),
+        "stopped": (faults.postgres_stopped, scale.pick(30, 3)),
+        "SIGKILLed": (faults.postgres_killed, scale.pick(1, 0.5)),
+        "hung up on": (faults.postgres_hanging_up, scale.pick(30, 1.5)),
     }
     if scale.is_full:
-        attacks["frozen"] = (frozen, 30)
+        attacks["frozen"] = (faults.postgres_frozen, 30)
     with arena(scale) as ground:
         processes = ground.start(ground.web(), ground.worker(), ground.sink())
         traffic = ground.traffic(processes[0], seed=scale.seed, rate=80).start()
@@ -35,36 +28,8 @@ def attack(scale):
                 time.sleep(seconds)
             yield _recovered(ground, name, time.monotonic())
         tally = ground.settle(traffic)
-        yield from _answers(read_evidence(ground.folder))
+        yield from _answers(ground.seen())
         yield from tally.findings()
-
-
-@contextmanager
-def stopped(ground):
-    ground.postgres.stop()
-    yield
-    ground.postgres.start()
-
-
-@contextmanager
-def killed(ground):
-    ground.kill_postgres()
-    yield
-    ground.postgres.start()
-
-
-@contextmanager
-def frozen(ground):
-    """It neither answers nor hangs up."""
-    with ground.frozen(processes_of_postgres(ground.postgres)):
-        yield
-
-
-@contextmanager
-def hung_up_on(ground):
-    """Five times a second."""
-    with ground.repeating(0.2, lambda: ground.ask(HANG_UP)):
-        yield
 
 
 def _recovered(ground, name, since):
@@ -81,7 +46,7 @@ def _recovered(ground, name, since):
 
 def _share_answered(ground, after, before):
     """Of what advertisers asked in this window, what was answered 200."""
-    seen = read_evidence(ground.folder)
+    seen = ground.seen()
     tried = sum(after <= at < before for at in seen.asked_at)
     answered = sum(
         one.status == 200 for one in seen.answers if after <= one.tried_at < before
