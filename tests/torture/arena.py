@@ -36,6 +36,7 @@ from checker import (
 )
 from market import KEYS, TOKEN, catalog_text
 from parties import Clock
+from proxy import running_proxy
 from stores import fast_place, guarded, temporary_folder
 
 from tracker.embedded import EmbeddedPostgres, EmbeddedValkey
@@ -43,6 +44,7 @@ from tracker.store.clicks import stream_key
 from tracker.store.migrations import migrate
 
 HERE = Path(__file__).parent
+POSTGRES_SOCKET = ".s.PGSQL.5432"
 HURRY_SECONDS = 0.5
 
 COUNT_OWED = """
@@ -251,6 +253,21 @@ class Arena:
 
     def redis(self):
         return redis.Redis.from_url(self.valkey.url)
+
+    @contextmanager
+    def proxied(self):
+        """Whoever is started in this block reaches the stores through a proxy each."""
+        near = self.folder / "near"
+        near.mkdir(mode=0o700)
+        with (
+            running_proxy(
+                near / POSTGRES_SOCKET, self.postgres.folder / POSTGRES_SOCKET
+            ) as postgres,
+            running_proxy(near / "valkey.sock", self.valkey.socket) as redis,
+        ):
+            self.database_url = f"postgresql://postgres@/postgres?host={near}"
+            self.redis_url = f"unix://{near}/valkey.sock?db=0"
+            yield {"postgres": postgres, "redis": redis}
 
     @contextmanager
     def repeating(self, seconds, act):
