@@ -12,11 +12,9 @@ import os
 import signal
 import socket
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -34,6 +32,7 @@ from checker import (
     read_evidence,
     read_hits,
 )
+from launch import Forked, Spawned
 from market import KEYS, TOKEN, catalog_text
 from parties import Clock
 from proxy import running_proxy
@@ -68,24 +67,18 @@ class Process:
     """A process that can be ended, frozen and started again, any number of times."""
 
     name: str
-    command: list[str]
+    arguments: list[str]
     log: Path
-    environ: Mapping[str, str] = field(default_factory=dict)
+    environ: Mapping[str, str]
+    launch: Callable[..., Spawned | Forked]
     port: int = 0
-    keep_open: tuple[int, ...] = ()
-    _running: subprocess.Popen | None = None
+    _running: Spawned | Forked | None = None
 
     def start(self, **environ):
         """Without waiting; `environ` is added for this time."""
-        with self.log.open("ab") as output:
-            self._running = subprocess.Popen(
-                self.command,
-                env={**os.environ, **self.environ, **environ},
-                stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=output,
-                pass_fds=self.keep_open,
-            )
+        self._running = self.launch(
+            self.arguments, {**self.environ, **environ}, self.log
+        )
         return self
 
     @property
@@ -93,23 +86,23 @@ class Process:
         return self._running.pid
 
     def is_alive(self):
-        return self._running is not None and self._running.poll() is None
+        return self._running is not None and self._running.is_alive()
 
     def signal(self, number):
-        self._running.send_signal(number)
+        self._running.signal(number)
 
     def kill(self):
         """As the kernel does when memory is short."""
-        self._running.kill()
-        self._running.communicate()
+        with suppress(ProcessLookupError):
+            self.signal(signal.SIGKILL)
+        self._running.await_end()
 
     def await_end(self, seconds=_START_SECONDS):
         """Its exit code."""
-        try:
-            self._running.communicate(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            raise TortureError(f"{self.name} did not end in {seconds} s") from None
-        return self._running.returncode
+        code = self._running.await_end(seconds)
+        if code is None:
+            raise TortureError(f"{self.name} did not end in {seconds} s")
+        return code
 
     def end(self):
         """At the end of it all; whether it runs, is frozen, or never did."""
@@ -153,7 +146,7 @@ class Arena:
     database_url: str
     redis_url: str
     sink_port: int
-    _ended_with_us: tuple[int, int]
+    _launch: Callable[..., Spawned | Forked]
     _processes: ExitStack
     _clock: Clock
     _numbers: dict[str, int] = field(default_factory=dict)
@@ -171,7 +164,6 @@ class Arena:
             "TRACKER_CATALOG": str(self.folder / "partners.yaml"),
             "TRACKER_DATA_DIR": str(self.data),
             "TRACKER_ALLOW_DESTINATIONS": "127.0.0.0/8",
-            "TRACKER_PARENT_FD": str(self._ended_with_us[0]),
             "ACME_TOKEN": TOKEN,
         }
 
@@ -182,7 +174,7 @@ class Arena:
         port = free_port()
         return self._process(
             "serve",
-            [sys.executable, "-m", "tracker", "serve"],
+            ["-m", "tracker", "serve"],
             port=port,
             TRACKER_PORT=str(port),
             **environ,
@@ -190,22 +182,21 @@ class Arena:
 
     def worker(self, **environ) -> Process:
         """`tracker worker`; not yet started."""
-        command = [sys.executable, "-m", "tracker", "worker"]
-        return self._process("worker", command, **environ)
+        return self._process("worker", ["-m", "tracker", "worker"], **environ)
 
     def sink(self, delay=0.0) -> Process:
         """The server of all partners, which takes so many seconds to answer."""
         notes = self.folder / "hits.jsonl"
-        command = [sys.executable, str(HERE / "partner_sink.py")]
         arguments = [str(self.sink_port), str(notes), str(delay)]
-        return self._process("sink", command + arguments, port=self.sink_port)
+        script = str(HERE / "partner_sink.py")
+        return self._process("sink", [script, *arguments], port=self.sink_port)
 
     def traffic(self, *webs: Process, **plan) -> Process:
         """The load; see `traffic.Plan`. It ends when `finish` asks it to."""
         notes = self.folder / "traffic.jsonl"
         told = {"ports": [web.port for web in webs], "notes": str(notes), **plan}
-        command = [sys.executable, str(HERE / "traffic.py"), json.dumps(told)]
-        return self._process("traffic", command)
+        script = str(HERE / "traffic.py")
+        return self._process("traffic", [script, json.dumps(told)])
 
     @staticmethod
     def start(*processes: Process):
@@ -216,20 +207,19 @@ class Arena:
 
     def finish(self, traffic: Process, seconds=120):
         """No more visitors; every advertiser has had its answer, or given up."""
-        traffic._running.stdin.close()
-        traffic._running.stdin = None
+        traffic.signal(signal.SIGTERM)
         if traffic.await_end(seconds):
             raise TortureError(f"the load failed:\n{traffic.last_words()}")
 
-    def _process(self, name, command, port=0, **environ):
+    def _process(self, name, arguments, port=0, **environ):
         number = self._numbers[name] = self._numbers.get(name, 0) + 1
         process = Process(
             f"{name}-{number}",
-            command,
+            arguments,
             self.folder / f"{name}-{number}.log",
             {**self.environ, **environ},
+            self._launch,
             port,
-            keep_open=(self._ended_with_us[0],),
         )
         self._processes.callback(process.end)
         return process
@@ -383,9 +373,6 @@ def arena(scale) -> Iterator[Arena]:
         postgres.start()
         valkey.start()
         asyncio.run(migrate(postgres.url))
-        ends = os.pipe()
-        for end in ends:
-            stack.callback(os.close, end)
         processes = stack.enter_context(ExitStack())
         made = Arena(
             folder,
@@ -394,7 +381,7 @@ def arena(scale) -> Iterator[Arena]:
             postgres.url,
             valkey.url,
             free_port(),
-            ends,
+            scale.pick(Spawned, Forked),
             processes,
             Clock(postgres.url),
         )

@@ -1,7 +1,7 @@
 """
 A partner's server: it answers once what it heard is on disk.
 
-`python partner_sink.py PORT FILE DELAY`, until its input ends.
+`python partner_sink.py PORT FILE DELAY`, until it is ended.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 import uvloop
 from aiohttp import web
 from journal import Journal
+from launch import tie_to_parent
 
 
 async def main(port, path, delay):
@@ -31,9 +32,9 @@ async def main(port, path, delay):
     runner = web.ServerRunner(web.Server(hear))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
-    await asyncio.to_thread(sys.stdin.read)
-    await runner.cleanup()
+    await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
+    tie_to_parent()
     uvloop.run(main(int(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])))

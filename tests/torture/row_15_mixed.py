@@ -125,7 +125,7 @@ class Sampled:
         self._repeating.__exit__(*error)
 
     def findings(self, scale):
-        """The last third of the time against the second; in brief there is more room."""
+        """The last third of the time against the second; in brief with more room."""
         for name in self._processes:
             yield _flat(
                 f"memory of {name}", self._memory[name], scale.pick(8, 24), "MB"

@@ -1,7 +1,7 @@
 """
 The load: visitors who follow links, and an advertiser who reports what some of them do.
 
-`python traffic.py PLAN`, until its input ends; then no visitor comes any more, and the
+`python traffic.py PLAN`, until SIGTERM; then no visitor comes any more, and the
 advertiser goes on until each of its reports was answered, or patience is over. Every
 attempt is on disk before it is made, every answer once it is there.
 
@@ -14,6 +14,7 @@ import asyncio
 import gc
 import json
 import random
+import signal
 import sys
 import time
 from contextlib import suppress
@@ -25,6 +26,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import aiohttp
 import uvloop
 from journal import Journal
+from launch import tie_to_parent
 from market import OFFER, PARTNERS, TOKEN
 
 VISITOR = {
@@ -72,7 +74,6 @@ class Traffic:
 
     async def run(self):
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._await_end())
             start = time.monotonic() + _AHEAD
             for number in count():
                 due = start + number / self._plan.rate
@@ -81,8 +82,8 @@ class Traffic:
                     return
                 tasks.create_task(self._visit(self._plan.first + number, due))
 
-    async def _await_end(self):
-        await asyncio.to_thread(sys.stdin.read)
+    def end(self):
+        """No visitor from now on, and then only so much patience."""
         self._ends_at = time.monotonic() + self._plan.patience
         self._stop.set()
 
@@ -188,8 +189,11 @@ async def main(plan):
         auto_decompress=False,
         cookie_jar=aiohttp.DummyCookieJar(),
     ) as session:
-        await Traffic(plan, session).run()
+        traffic = Traffic(plan, session)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, traffic.end)
+        await traffic.run()
 
 
 if __name__ == "__main__":
+    tie_to_parent()
     uvloop.run(main(Plan(**json.loads(sys.argv[1]))))
