@@ -37,6 +37,7 @@ from tracker.domain.errors import (
 from tracker.domain.macros import BASE_URL
 from tracker.domain.postback import tokens_of
 from tracker.domain.signature import secrets_of
+from tracker.failpoints import failpoint
 from tracker.logs import hide
 from tracker.runtime import Runtime
 from tracker.store.catalogs import Edit, InForce
@@ -154,6 +155,7 @@ async def _insert_version(
     previous = in_force[0].snapshot if in_force else None
     name = runtime.settings.catalog.name
     draft = await draft_apart(file.content, name, runtime.secrets, previous)
+    failpoint("catalog.drafted")
     edit = Edit(
         content=file.content.decode(),
         content_hash=draft.content_hash,
@@ -162,6 +164,7 @@ async def _insert_version(
         keys=draft.keys,
     )
     version = await runtime.catalogs.insert(edit, partial(_sealed, draft))
+    failpoint("catalog.inserted")
     log.info("catalog.in_force", version=version)
 
 
@@ -175,7 +178,9 @@ async def follow_version(runtime: Runtime) -> None:
         return
     for in_force in await runtime.catalogs.list_in_force():
         await _load(runtime, in_force.snapshot)
+        failpoint("catalog.loaded")
         await _write_copy(runtime, in_force.snapshot)
+        failpoint("catalog.copied")
         log.info("catalog.followed", version=in_force.version)
 
 

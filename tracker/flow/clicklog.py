@@ -10,6 +10,7 @@ from tracker import metrics
 from tracker.coalesce import each_or_error
 from tracker.domain.click_id import ClickId, facts_of
 from tracker.domain.errors import UnknownClickIdError
+from tracker.failpoints import failpoint
 from tracker.runtime import Runtime
 from tracker.store.clicklog import Entry, LoggedClick
 from tracker.store.clicks import decode_click
@@ -43,8 +44,11 @@ async def fold_clicks(runtime: Runtime, shard: int) -> int:
     entries = await runtime.stream.read(shard, wait_ms=WAIT_MS)
     if not entries:
         return 0
+    failpoint("fold.read")
     await fold_entries(runtime, entries)
+    failpoint("fold.inserted")
     await runtime.stream.trim(shard, entries[-1].position)
+    failpoint("fold.trimmed")
     return len(entries)
 
 

@@ -32,6 +32,7 @@ from tracker.domain.delivery import (
     revealed,
 )
 from tracker.domain.errors import NotFoundError, TemplateError
+from tracker.failpoints import failpoint
 from tracker.logs import mask
 from tracker.runtime import Runtime
 from tracker.store.deliveries import (
@@ -89,8 +90,10 @@ async def claim_due(
     Whatever a call brings must have a place to be written to, so the partitions of
     its day are there before it is made.
     """
+    failpoint("claim.due")
     claim = await runtime.deliveries.claim(limit, per_lane=per_lane, cursor=cursor)
     if claim.leases:
+        failpoint("claim.leased")
         await runtime.partitions.make_ahead(claim.leases[0].claimed_at.date())
     return claim
 
@@ -108,7 +111,9 @@ async def attempt_delivery(runtime: Runtime, lease: Lease) -> Ending:
         request = _request(lease, partner, postback, catalog)
     except TemplateError as error:
         return _failed(lease, Failure.BAD_TEMPLATE, str(error), postback)
+    failpoint("send.built")
     answer = await runtime.sender.send(request)
+    failpoint("send.answered")
     return _answered(lease, request, answer, postback)
 
 
@@ -120,6 +125,7 @@ async def finish_deliveries(
     finished = await runtime.partitions.write(
         "delivery_attempts", days, lambda: runtime.deliveries.finish(endings)
     )
+    failpoint("finish.committed")
     for ending in endings:
         if ending.lease.delivery.id in finished.lost:
             _tell_lost(ending)
@@ -145,6 +151,7 @@ async def sweep_deliveries(runtime: Runtime) -> None:
         partial(expire_deliveries, runtime),
     )
     for step in steps:
+        failpoint("sweep.step")
         try:
             await step()
         except Exception:
@@ -161,7 +168,9 @@ async def end_expired_leases(runtime: Runtime) -> None:
     """An attempt whose worker died counts as failed: its call was likely made."""
     leases = await runtime.deliveries.list_expired()
     if leases:
+        failpoint("lease.expired")
         await finish_deliveries(runtime, [_forsaken(lease) for lease in leases])
+        failpoint("lease.ended")
 
 
 async def free_restored(runtime: Runtime) -> None:

@@ -1,13 +1,16 @@
 """What has to be done now and then, so that nothing else ever has to wait for it."""
 
 from tracker import metrics
+from tracker.failpoints import failpoint
 from tracker.runtime import Runtime
 
 
 async def make_partitions(runtime: Runtime) -> None:
     """The days ahead have their partitions."""
     now = await runtime.deliveries.get_now()
+    failpoint("partitions.due")
     await runtime.partitions.make_ahead(now.date())
+    failpoint("partitions.made")
 
 
 async def measure_backlog(runtime: Runtime) -> None:

@@ -29,6 +29,7 @@ from tracker.domain.delivery import (
 )
 from tracker.domain.errors import NotFoundError, RefusedChangeError
 from tracker.domain.identity import DeliveryId
+from tracker.failpoints import failpoint
 from tracker.store.lanes import Judged, judge_lanes, list_watched, pause_lanes
 from tracker.store.postgres import (
     Connection,
@@ -531,6 +532,7 @@ class DeliveryStore:
             await _reschedule(connection, kept)
             await _move_successors(connection, kept)
             judged = await _judge_lanes(connection, kept)
+            failpoint("finish.written")
         return Finished(frozenset(ending.lease.delivery.id for ending in lost), judged)
 
     async def release(self, leases: Iterable[Lease]) -> None:
