@@ -44,7 +44,7 @@ from tracker.store.migrations import migrate
 
 HERE = Path(__file__).parent
 POSTGRES_SOCKET = ".s.PGSQL.5432"
-HURRY_SECONDS = 0.5
+HURRY_SECONDS = 0.3
 
 COUNT_OWED = """
 select count(*)
@@ -103,6 +103,14 @@ class Process:
         if code is None:
             raise TortureError(f"{self.name} did not end in {seconds} s")
         return code
+
+    def ends_within(self, seconds):
+        return self._running.await_end(seconds) is not None
+
+    @property
+    def exit_code(self):
+        """None while it lives."""
+        return self._running.await_end(0)
 
     def end(self):
         """At the end of it all; whether it runs, is frozen, or never did."""
@@ -259,6 +267,14 @@ class Arena:
             self.redis_url = f"unix://{near}/valkey.sock?db=0"
             yield {"postgres": postgres, "redis": redis}
 
+    def elsewhere(self):
+        """What a process needs to know that is on a host of its own, with no proxy."""
+        return {
+            "TRACKER_DATABASE_URL": self.postgres.url,
+            "TRACKER_REDIS_URL": self.valkey.url,
+            "TRACKER_DATA_DIR": str(self.folder / "elsewhere"),
+        }
+
     @contextmanager
     def repeating(self, seconds, act):
         """Does something again and again, so far apart, while the block runs."""
@@ -329,7 +345,7 @@ class Arena:
         """
         Waits until nothing waits: no click, no delivery, no spool; how long that took.
 
-        Who hurries lets half a minute pass, twice a second. What needs details of a
+        Who hurries lets a minute pass, three times a second. What needs details of a
         click that is lost waits for a day, and nobody for it.
         """
         started = moved_at = time.monotonic()
@@ -338,7 +354,7 @@ class Arena:
             if now - started > seconds:
                 raise TortureError(f"after {seconds} s there is left: {left}")
             if hurries and now - moved_at > HURRY_SECONDS:
-                self.pass_time(30)
+                self.pass_time(61)
                 moved_at = now
             time.sleep(_POLL)
         return time.monotonic() - started
@@ -350,7 +366,7 @@ class Arena:
 
     def count_spooled(self):
         """Records on disk that no store has yet."""
-        return sum(map(_count_records, self.data.glob("spool/*.sqlite")))
+        return sum(map(_count_records, self.folder.glob("*/spool/*.sqlite")))
 
     def count_left(self):
         """What still waits to be done, by what it is; nothing if all is done."""
