@@ -24,12 +24,13 @@ def attack(scale):
         traffic = ground.traffic(processes[0], seed=scale.seed, rate=80).start()
         ground.await_hits(1)
         for name, (spoiled, seconds) in attacks.items():
+            started = time.monotonic()
             with spoiled(ground):
                 time.sleep(seconds)
-            yield _recovered(ground, name, time.monotonic())
-        tally = ground.settle(traffic)
-        yield from _answers(ground.seen())
-        yield from tally.findings()
+            ended = time.monotonic()
+            yield _recovered(ground, name, ended)
+            yield _meanwhile(ground.seen(), started, ended)
+        yield from ground.settle(traffic).findings()
 
 
 def _recovered(ground, name, since):
@@ -54,10 +55,12 @@ def _share_answered(ground, after, before):
     return answered / tried if tried else 0.0
 
 
-def _answers(seen):
-    yield told("redirects", f"{len(seen.redirects)}, p99 {seen.latency():.0f} ms")
-    spooled = sum(one.status == 202 for one in seen.answers)
-    yield told("postbacks", f"{len(seen.answers)}, {spooled} of them spooled")
+def _meanwhile(seen, after, before):
+    answers = [one for one in seen.answers if after <= one.tried_at < before]
+    spooled = sum(one.status == 202 for one in answers)
+    p99 = seen.latency(after, before)
+    figure = f"{len(answers)} postbacks, {spooled} spooled; redirects p99 {p99:.0f} ms"
+    return told("meanwhile", figure)
 
 
 ROW = Row(

@@ -130,7 +130,9 @@ class Sampled:
             yield _flat(
                 f"memory of {name}", self._memory[name], scale.pick(8, 24), "MB"
             )
-            yield _flat(f"files of {name}", self._descriptors[name], 16, "")
+            yield _flat(
+                f"files of {name}", self._descriptors[name], scale.pick(16, 100), ""
+            )
 
     def _sample(self):
         for name, process in self._processes.items():
