@@ -1,7 +1,12 @@
+from datetime import UTC, date, datetime
+
+import msgspec
 import pytest
 
 from tracker.domain.click_id import SigningKeys
-from tracker.domain.postback import TokenHasher, conceal
+from tracker.domain.identity import new_postback_id
+from tracker.domain.postback import Postback, TokenHasher, conceal
+from tracker.domain.signature import Nonce, Proof
 from tracker.domain.vocabulary import CANONICAL, GENERIC, Vocabulary
 
 KEYS = SigningKeys(0, {0: b"0" * 32, 1: b"1" * 32})
@@ -62,3 +67,20 @@ def test_a_macro_left_as_text_is_recognised(text):
 @pytest.mark.parametrize("text", ["x", "1.50", "a{b", "50%", "#1", "[", "_x_", "a[1]b"])
 def test_what_only_looks_a_little_like_one_is_not(text):
     assert not Vocabulary(GENERIC).read([("transaction_id", text)]).unfilled()
+
+
+@pytest.mark.parametrize("wire", [msgspec.json, msgspec.msgpack])
+def test_what_was_proven_at_arrival_survives_a_spool(wire):
+    """A postback is judged as of its arrival, whenever that is."""
+    nonce = Nonce("nonce-1234", date(2026, 11, 22), b"\0\xff")
+    proof = Proof("acme", ("hmac",), is_stale=True, nonce=nonce)
+    now = datetime(2026, 11, 22, 12, tzinfo=UTC)
+    postback = Postback(
+        id=new_postback_id(now),
+        received_at=now,
+        method="GET",
+        path="/postback",
+        address="",
+        proof=proof,
+    )
+    assert wire.decode(wire.encode(postback), type=Postback) == postback

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import time
+from dataclasses import replace
 from itertools import count
 
 import httpx
@@ -10,6 +11,7 @@ import pytest
 from cast import TOKEN
 
 from tracker.domain import suspicion
+from tracker.domain.catalog import Reply
 from tracker.domain.outcome import Reason
 from tracker.domain.signature import Message, sign, signature_header
 from tracker.flow.quarantine import Pardon, release_postback
@@ -106,6 +108,18 @@ async def test_a_key_proves_nothing_for_another_advertiser_s_click(visit, signed
     assert said(own_route) == (403, "quarantined", "wrong_advertiser")
     assert said(generic) == (401, "quarantined", "missing_token")
     assert await rows("select count(*) from conversions") == [{"count": 0}]
+
+
+async def test_an_advertiser_that_this_process_has_not_heard_of_yet_is_proven_too(
+    visit, signed, runtime
+):
+    """Another one followed an edit sooner, and sent the visitor."""
+    click_id = await visit("bestdeals/tools")
+    runtime.catalog = replace(runtime.catalog, version=0, advertisers={}, offers={})
+
+    answer = await signed({"click_id": click_id}, path="/postback")
+
+    assert said(answer) == (200, "accepted", "")
 
 
 # ------------------------------------------------------------------------- nonces
@@ -328,3 +342,21 @@ async def test_what_is_kept_of_failures_is_bounded(visit, caller, rows):
     (found,) = await rows("select count(*) from postbacks")
     # A minute may end meanwhile.
     assert suspicion.KEPT <= found["count"] <= 2 * suspicion.KEPT
+
+
+async def test_who_always_wants_200_gets_it_and_reads_that_it_failed(
+    visit, caller, runtime
+):
+    acme = runtime.catalog.advertisers["acme"]
+    patient = replace(acme, reply=Reply(always_200=True))
+    runtime.catalog.advertisers["acme"] = patient
+    wrong = {"click_id": await visit(), "token": "guess"}
+    async with caller("203.0.113.9") as shared:
+        answers = [
+            await shared.get("/postback/acme", params=wrong)
+            for _ in range(3 * suspicion.ANSWERED)
+        ]
+
+    assert {answer.status_code for answer in answers} == {200}
+    told = {answer.json()["status"] for answer in answers}
+    assert told == {"quarantined", "failed"}

@@ -36,6 +36,8 @@ METHODS = ("GET", "POST")
 
 Pairs = list[tuple[str, str]]
 
+_SIGNATURE = HEADER.lower().encode()
+
 MAX_DEPTH = 10
 MAX_NAME = 200
 
@@ -107,12 +109,14 @@ async def _postback(runtime: Runtime, scope: Scope, body: bytes) -> Postback:
 
 
 def _may_be_signed(runtime: Runtime, scope: Scope, route: str | None) -> bool:
-    """Costs next to nothing where no advertiser asks for it."""
-    return runtime.catalog.asks_for_signature(route) or bool(_signature(scope))
+    """
+    Costs next to nothing where no advertiser asks for it.
 
-
-def _signature(scope: Scope) -> str:
-    return header(scope, HEADER.lower().encode())
+    A click may be of an advertiser that this process has not heard of yet.
+    """
+    if runtime.catalog.asks_for_signature(route):
+        return True
+    return route is None and bool(header(scope, _SIGNATURE))
 
 
 def _call(
@@ -124,7 +128,7 @@ def _call(
         path=path.decode("latin-1"),
         query=scope["query_string"].decode("latin-1"),
         body=body,
-        header=_signature(scope),
+        header=header(scope, _SIGNATURE),
         route=route,
         parameters=pairs,
     )
