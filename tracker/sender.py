@@ -21,6 +21,7 @@ from weakref import WeakSet
 import aiohttp
 from aiohttp import hdrs
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
 from tracker.domain.address import (
@@ -52,6 +53,7 @@ _URL = re.compile(r"((?i:https?)://[^/?#@\\]+)((?:[/?][^#]*)?)(?:#.*)?")
 # Whatever else a URL holds was percent-encoded before.
 _VISIBLE = re.compile(r"[!-~]*")
 # 101 is an answer to a question that is not asked here.
+_MAX_INTERIM = 10
 _INTERIM = frozenset(range(100, 200)) - {101}
 _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
@@ -68,6 +70,10 @@ _Sockaddr = tuple[
 
 class _StaleConnectionError(aiohttp.ServerDisconnectedError):
     """A kept connection was found useless before anything was sent on it."""
+
+
+class _EndlessHintsError(aiohttp.ClientError):
+    """It speaks and speaks, and never comes to its answer."""
 
 
 @dataclass(slots=True)
@@ -282,9 +288,7 @@ async def _converse(
     protocol.set_response_params(read_until_eof=True, auto_decompress=False)
     transport.write(message)
     async with asyncio.timeout_at(deadline):
-        head, content = await protocol.read()
-        while head.code in _INTERIM:
-            head, content = await protocol.read()
+        head, content = await _read_head(protocol)
     body, failure, detail = await _read(content, deadline)
     connection.release()
     return Answer(
@@ -294,6 +298,17 @@ async def _converse(
         failure=failure,
         detail=detail,
     )
+
+
+async def _read_head(
+    protocol: ResponseHandler,
+) -> tuple[aiohttp.http.RawResponseMessage, aiohttp.StreamReader]:
+    """That of the answer itself; a server may say a few things on its way to it."""
+    for _ in range(_MAX_INTERIM):
+        head, content = await protocol.read()
+        if head.code not in _INTERIM:
+            return head, content
+    raise _EndlessHintsError
 
 
 async def _read(
@@ -362,7 +377,10 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 def _detail(error: BaseException) -> str:
     """In words without the URL, whose query may hold secrets."""
-    root = tuple(_causes(error))[-1]
+    causes = tuple(_causes(error))
+    # Asyncio's own way to end a wait says nothing of what was waited for.
+    told = [one for one in causes if not isinstance(one, asyncio.CancelledError)]
+    root = (told or causes)[-1]
     said = str(root) if isinstance(root, OSError) else type(root).__name__
     return (said or type(root).__name__)[:_MAX_DETAIL]
 

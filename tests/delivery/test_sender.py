@@ -265,6 +265,21 @@ async def test_what_comes_before_the_answer_is_not_it(sender, listen):
     assert answer.retry_after == "7"
 
 
+async def test_who_never_comes_to_its_answer_is_not_listened_to(sender, listen):
+    """Each hint costs us more than it costs the partner."""
+
+    async def hint_for_ever(reader, writer):
+        await a_request_of(reader)
+        while not writer.is_closing():
+            writer.write(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 100)
+            await writer.drain()
+
+    answer = await sender.send(a_request(await listen(hint_for_ever)))
+
+    assert (answer.status, answer.failure) == (None, Failure.BROKEN_ANSWER)
+    assert answer.duration.total_seconds() < 5
+
+
 async def test_a_status_that_came_counts_though_the_body_takes_too_long(
     sender, listen, monkeypatch
 ):
@@ -278,7 +293,7 @@ async def test_a_status_that_came_counts_though_the_body_takes_too_long(
     answer = await sender.send(a_request(await listen(dawdle)))
 
     assert (answer.status, answer.body) == (200, b"slow")
-    assert answer.failure is Failure.TIMEOUT
+    assert (answer.failure, answer.detail) == (Failure.TIMEOUT, "TimeoutError")
 
 
 @pytest.mark.parametrize("said", [b"SSH-2.0-OpenSSH_9.9\r\n", b"HTTP/1.1 2 \r\n\r\n"])
