@@ -89,10 +89,11 @@ def prepared(catalog):
 def running(ground, command, port=0, **environ):
     """`tracker serve` or `tracker worker`; ended at the end."""
     log = ground.folder / f"{command}.log"
+    at = {"TRACKER_PORT": str(port)} if port else {}
     with log.open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "tracker", command],
-            env={**ground.environ, "TRACKER_PORT": str(port), **environ},
+            env={**ground.environ, **at, **environ},
             stdout=output,
             stderr=output,
         )
