@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import lru_cache
 from ipaddress import IPv4Address, ip_address
-from typing import TYPE_CHECKING, Self
+from typing import Self
 from weakref import WeakSet
 
 import aiohttp
@@ -34,9 +34,6 @@ from tracker.domain.address import (
 )
 from tracker.domain.delivery import MAX_ANSWER, Answer, Failure, Request
 from tracker.domain.errors import ForbiddenAddressError
-
-if TYPE_CHECKING:
-    from aiohttp.client_proto import ResponseHandler
 
 CONNECT_SECONDS = 5
 TOTAL_SECONDS = 15
