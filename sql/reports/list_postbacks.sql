@@ -1,8 +1,8 @@
 -- Ids begin with the time of arrival, so their order is that of the primary key;
 -- the day keeps partitions that are too old out of it.
 select   id, received_at, method, path, parameters, route, host(address) as address,
-         fault, advertiser, click_id, transaction_id, outcome, reason, conversion_id,
-         catalog_version, quarantined_for, waived, released_by, released_at
+         fault, proof, advertiser, click_id, transaction_id, outcome, reason,
+         conversion_id, catalog_version, quarantined_for, waived, released_by, released_at
 from     postbacks
 where    (%(outcome)s::text is null or outcome = %(outcome)s)
 and      (%(reason)s::text is null or reason = %(reason)s)

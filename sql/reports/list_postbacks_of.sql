@@ -1,6 +1,6 @@
 select   id, received_at, method, path, parameters, route, host(address) as address,
-         fault, advertiser, click_id, transaction_id, outcome, reason, conversion_id,
-         catalog_version, quarantined_for, waived, released_by, released_at
+         fault, proof, advertiser, click_id, transaction_id, outcome, reason,
+         conversion_id, catalog_version, quarantined_for, waived, released_by, released_at
 from     postbacks
 where    day >= %(first_day)s
 and      (id = any(%(postback_ids)s)

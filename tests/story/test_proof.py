@@ -10,6 +10,7 @@ import httpx
 import pytest
 from cast import TOKEN
 
+from tracker.cli.story import postback_document, tell_postback
 from tracker.domain import suspicion
 from tracker.domain.catalog import Reply
 from tracker.domain.outcome import Reason
@@ -120,6 +121,24 @@ async def test_an_advertiser_that_this_process_has_not_heard_of_yet_is_proven_to
     answer = await signed({"click_id": click_id}, path="/postback")
 
     assert said(answer) == (200, "accepted", "")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({}, "signed for initech: hmac held"),
+        ({"late": 400}, "signed for initech: hmac held, but not in time"),
+        ({"signature": "0" * 64}, "signed for initech: nothing held"),
+    ],
+)
+async def test_its_story_says_what_was_proven(visit, signed, runtime, wrong, told):
+    answer = await signed({"click_id": await visit("bestdeals/tools")}, **wrong)
+
+    postback = await runtime.reports.get_postback(answer.json()["postback_id"])
+
+    (arrival,) = tell_postback(postback)
+    assert told in arrival.details
+    assert told.endswith("in time") is postback_document(postback)["proof"]["is_stale"]
 
 
 # ------------------------------------------------------------------------- nonces

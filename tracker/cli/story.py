@@ -237,6 +237,7 @@ def _said(postback: ListedPostback) -> list[str]:
         _meaning(reason) if reason else "",
         f"{postback.method} {postback.path}{_source(postback)}",
         " ".join(f"{name}={value}" for name, value in postback.parameters),
+        _proven(postback),
         "" if postback.released_at else _concerns(postback),
     ]
     return [detail for detail in details if detail]
@@ -244,6 +245,16 @@ def _said(postback: ListedPostback) -> list[str]:
 
 def _source(postback: ListedPostback) -> str:
     return f" from {postback.address}" if postback.address else ""
+
+
+def _proven(postback: ListedPostback) -> str:
+    """What its signatures were worth, where any were asked for."""
+    proof = postback.proof
+    if proof is None:
+        return ""
+    held = ", ".join(proof["held"]) or "nothing"
+    stale = ", but not in time" if proof["is_stale"] else ""
+    return f"signed for {proof['advertiser']}: {held} held{stale}"
 
 
 def _concerns(postback: ListedPostback) -> str:

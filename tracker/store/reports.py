@@ -118,7 +118,8 @@ class ListedPostback:
     """
     A postback as it came, and what was decided.
 
-    `parameters` are pairs in the order they came, secrets masked. `quarantined_for`
+    `parameters` are pairs in the order they came, secrets masked; `proof` is what its
+    signatures proved, as `tracker.domain.signature.Proof` has it. `quarantined_for`
     stays when it is released; outcome and reason are then those of the release.
     """
 
@@ -130,6 +131,7 @@ class ListedPostback:
     route: str | None
     address: str | None
     fault: str
+    proof: Mapping[str, Any] | None
     advertiser: str | None
     click_id: str | None
     transaction_id: str | None
