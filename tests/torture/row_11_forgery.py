@@ -48,9 +48,9 @@ IN_FLIGHT = 50
 
 def attack(scale):
     chance = random.Random(scale.seed)
-    yield from _at_the_judgement(chance, scale.pick(1_000_000, 24_000))
+    yield from _at_the_judgement(chance, scale.pick(1_000_000, 16_000))
     with defended(webs=1) as tracker:
-        yield from asyncio.run(_over_http(chance, tracker, scale.pick(20_000, 400)))
+        yield from asyncio.run(_over_http(chance, tracker, scale.pick(20_000, 240)))
         with capture_logs():
             findings = asyncio.run(_recorded(tracker))
         yield from findings
