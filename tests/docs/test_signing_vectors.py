@@ -1,10 +1,14 @@
 """What the README shows of signatures is what the tracker makes of them."""
 
+import json
 import re
+from functools import partial
 from pathlib import Path
 
+import httpx
 import pytest
 
+from tracker import sdk
 from tracker.catalog import check_text
 from tracker.domain.signature import Message, sign
 
@@ -41,3 +45,21 @@ advertisers: {{acme: {{auth: {{signature: {rule}}}}}}}
 
 def test_rules_are_found():
     assert len(RULES) == 3
+
+
+def test_the_program_that_is_shown_runs(monkeypatch, capsys):
+    (program,) = re.findall(r"(?ms)^```python\n(.*?)^```", README)
+    sent = []
+
+    def answer(request):
+        sent.append(json.loads(request.content))
+        said = {"status": "accepted", "conversion_id": "cv_1"}
+        return httpx.Response(200, json=said)
+
+    over_the_wire = partial(httpx.Client, transport=httpx.MockTransport(answer))
+    monkeypatch.setattr(sdk.httpx, "Client", over_the_wire)
+    monkeypatch.setenv("ACME_KEY", "vector-key-0123456789")
+    exec(program, {})
+
+    assert capsys.readouterr().out == "accepted cv_1\n"
+    assert sent[0]["amount"] == "49.90"

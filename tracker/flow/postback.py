@@ -258,12 +258,11 @@ def _recognised(
     hearing: Hearing, users: Mapping[tuple[date, str, str], Use]
 ) -> Hearing:
     """The nonce's first user may propose; who comes later repeats it, or replays."""
-    use = users.get(hearing.nonce.key) if hearing.nonce else None
-    if hearing.nonce is None or use is None:
+    mine = hearing.nonce
+    use = users.get(mine.key) if mine else None
+    if mine is None or use is None or use.postback_id == mine.postback_id:
         return hearing
-    if use.postback_id == hearing.postback.id:
-        return hearing
-    if use.nonce.content == hearing.nonce.nonce.content:
+    if use.nonce.content == mine.nonce.content:
         return hearing.but(proposal=None, outcome=None, first=use.postback_id)
     replayed = _quarantined(hearing.postback, Reason.REPLAYED)
     return hearing.but(proposal=None, outcome=replayed)
