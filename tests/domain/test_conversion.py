@@ -286,3 +286,16 @@ def test_a_limit_holds_for_what_a_conversion_becomes_and_can_be_waived():
     assert decide(ledger, rules, second) == (Verdict.QUARANTINED, "over_limit")
     waived = rules.but(waived=Reason.OVER_LIMIT)
     assert decide(ledger, waived, second) == (Verdict.UPDATED, "")
+
+
+@pytest.mark.parametrize("amount", ["1000", "10"], ids=["quarantined", "believed"])
+def test_what_is_quarantined_teaches_a_conversion_nothing(amount):
+    """Neither its transaction, nor that the transaction is taken."""
+    rules = the_rules(a_goal(on_repeat="add"), Limits(amount=Decimal(100)))
+    ledger, click_id = Ledger({}, []), a_click_id()
+    decide(ledger, rules, a_postback(click_id))
+    decide(ledger, rules, a_postback(click_id, transaction_id="t-1", amount=amount))
+
+    is_believed = amount == "10"
+    assert the_conversion(ledger).transaction_id == ("t-1" if is_believed else None)
+    assert (("acme", "transaction:sale:t-1") in ledger.claimed) is is_believed

@@ -177,12 +177,15 @@ class Ledger:
         if conversion is None:
             return self._create(proposal, rules)
         objection = self._objection(conversion, proposal, rules.catalog)
-        if objection is not Reason.OTHER_TRANSACTION:
-            self._claim(proposal, conversion.id)
-            conversion = self._learn_transaction(conversion, proposal)
-        if objection:
+        if objection is Reason.OTHER_TRANSACTION:
             return _outcome(proposal, Verdict.DUPLICATE, conversion, objection)
-        return self._update(conversion, proposal, rules)
+        # Quarantined before anything is learned: then it may leave no trace here.
+        money = None if objection else _money_after(conversion, proposal, rules)
+        self._claim(proposal, conversion.id)
+        conversion = self._learn_transaction(conversion, proposal)
+        if money is None:
+            return _outcome(proposal, Verdict.DUPLICATE, conversion, objection)
+        return self._update(conversion, proposal, money, rules)
 
     def set_status(
         self, conversion_id: ConversionId, status: Status, cause: Cause
@@ -247,14 +250,11 @@ class Ledger:
         return Reason.NONE
 
     def _update(
-        self, conversion: Conversion, proposal: Proposal, rules: Rules
+        self, conversion: Conversion, proposal: Proposal, money: Money, rules: Rules
     ) -> Outcome:
-        money = _money_after(conversion, proposal, rules.catalog)
         status = proposal.status or conversion.status
         if (status, money) == (conversion.status, conversion.money):
             return _outcome(proposal, Verdict.DUPLICATE, conversion, Reason.REPEATED)
-        if money != conversion.money:
-            _refuse_excess(money, rules.catalog.offers[conversion.offer], rules)
         cause = _cause(proposal, rules)
         self._change(conversion, cause, status=status, money=money)
         return _outcome(proposal, Verdict.UPDATED, conversion)
@@ -412,7 +412,15 @@ def _refuse_excess(money: Money, offer: Offer, rules: Rules) -> None:
         rules.object_to(Reason.OVER_LIMIT)
 
 
-def _money_after(conversion: Conversion, proposal: Proposal, catalog: Catalog) -> Money:
+def _money_after(conversion: Conversion, proposal: Proposal, rules: Rules) -> Money:
+    """What a repeated action is worth, if that is within the offer's limits."""
+    money = _worth_after(conversion, proposal, rules.catalog)
+    if money != conversion.money:
+        _refuse_excess(money, rules.catalog.offers[conversion.offer], rules)
+    return money
+
+
+def _worth_after(conversion: Conversion, proposal: Proposal, catalog: Catalog) -> Money:
     """
     What a repeated action is worth: only `update` and `add` may move the amount.
 
