@@ -28,6 +28,7 @@ from checker import (
     Evidence,
     Tally,
     check,
+    list_events,
     read_books,
     read_evidence,
     read_hits,
@@ -337,6 +338,10 @@ class Arena:
     def books(self) -> Books:
         with self.database() as connection:
             return read_books(connection, self.logs())
+
+    def events(self, name):
+        """Every such event that a process has logged."""
+        return list(list_events(self.logs(), name))
 
     def logs(self):
         return sorted(self.folder.glob("*.log"))

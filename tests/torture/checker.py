@@ -322,7 +322,9 @@ def read_books(connection, logs: Iterable[Path]) -> Books:
     """From the database, and from the logs of all processes."""
     return Books(
         clicks=frozenset(_column(connection, "select id from clicks")),
-        counted_lost=frozenset(_lost_by_their_logs(logs)),
+        counted_lost=frozenset(
+            event["click_id"] for event in list_events(logs, "click.lost")
+        ),
         postbacks=frozenset(_column(connection, "select id from postbacks")),
         conversions=_conversions(connection),
         deliveries=_deliveries(connection),
@@ -374,11 +376,12 @@ def _object(text):
     return read if isinstance(read, dict) else {}
 
 
-def _lost_by_their_logs(logs):
+def list_events(logs, name):
+    """Every such event, from logs that say other things too."""
     for log in logs:
         for line in log.read_bytes().splitlines():
-            if b'"click.lost"' in line:
-                yield _object(line).get("click_id", "")
+            if name.encode() in line and _object(line).get("event") == name:
+                yield _object(line)
 
 
 def _column(connection, query):

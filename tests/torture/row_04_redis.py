@@ -49,14 +49,20 @@ def _interrupted(ground, scale):
 
 
 def _redirected(name, scale, seen, after, before):
-    """In brief there are too few to tell of one in a hundred, so it is one in ten."""
+    """
+    Everybody, and soon.
+
+    In brief there are too few to tell of one in a hundred, so it is one in ten; and
+    whoever runs tests has other work for the machine, so they have thrice the time.
+    """
     some = [one for one in seen.redirects if after <= one.due < before]
     arrived = sum(one.status == 302 for one in some)
     share = scale.pick(0.99, 0.9)
     took = seen.latency(after, before, share)
     figure = f"{arrived} of {len(some)}, p{share * 100:.0f} {took:.0f} ms"
     is_all = arrived == len(some) >= RATE * (before - after) * 0.9
-    return must(f"{name}: redirected in ≤ 75 ms", figure, is_all and took <= LONGEST_MS)
+    is_soon = took <= scale.pick(LONGEST_MS, 3 * LONGEST_MS)
+    return must(f"{name}: redirected in ≤ 75 ms", figure, is_all and is_soon)
 
 
 def _flushed(ground, scale, web, worker):
@@ -82,11 +88,7 @@ def _counted(ground):
     """The rest of the books is as if these clicks had been counted by their ids."""
     seen, books = ground.seen(), ground.books()
     lost = {one.click for one in seen.redirects if one.click} - books.clicks
-    counted = sum(
-        line.count(b'"clicks.missing"')
-        for log in ground.logs()
-        for line in log.read_bytes().splitlines()
-    )
+    counted = sum(told["clicks"] for told in ground.events("clicks.missing"))
     yield must(
         "lost by FLUSHALL, counted",
         f"{len(lost)}, {counted}",
