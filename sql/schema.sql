@@ -60,6 +60,16 @@ COMMENT ON COLUMN catalog_versions.snapshot IS 'The compiled catalog, so that no
 
 COMMENT ON COLUMN catalog_versions.edited_at IS 'When the file was last written; a start with an older file changes nothing.';
 
+CREATE TABLE click_audits (
+    slice text NOT NULL COLLATE pg_catalog."C",
+    kept bigint NOT NULL,
+    found bigint NOT NULL,
+    audited_at timestamp with time zone DEFAULT tracker_now() NOT NULL,
+    CONSTRAINT click_audits_slice_check CHECK ((length(slice) = 5))
+);
+
+COMMENT ON TABLE click_audits IS 'How many of the confirmed clicks of a slice are in the click log, or were set aside.';
+
 CREATE TABLE click_collisions (
     id text NOT NULL,
     shard smallint NOT NULL,
@@ -68,6 +78,17 @@ CREATE TABLE click_collisions (
 );
 
 COMMENT ON TABLE click_collisions IS 'Clicks whose id was taken by another click; there should never be one.';
+
+CREATE TABLE click_counts (
+    process text NOT NULL,
+    slice text NOT NULL COLLATE pg_catalog."C",
+    kept bigint NOT NULL,
+    counted_at timestamp with time zone DEFAULT tracker_now() NOT NULL,
+    CONSTRAINT click_counts_kept_check CHECK ((kept > 0)),
+    CONSTRAINT click_counts_slice_check CHECK ((length(slice) = 5))
+);
+
+COMMENT ON TABLE click_counts IS 'How many clicks each web process has confirmed, by the first five characters of their ids: 33 seconds.';
 
 CREATE TABLE click_labels (
     id text NOT NULL COLLATE pg_catalog."C",
@@ -426,6 +447,12 @@ ALTER TABLE ONLY catalog_numbers
 
 ALTER TABLE ONLY catalog_versions
     ADD CONSTRAINT catalog_versions_pkey PRIMARY KEY (version);
+
+ALTER TABLE ONLY click_audits
+    ADD CONSTRAINT click_audits_pkey PRIMARY KEY (slice);
+
+ALTER TABLE ONLY click_counts
+    ADD CONSTRAINT click_counts_pkey PRIMARY KEY (slice, process);
 
 ALTER TABLE ONLY click_labels
     ADD CONSTRAINT click_labels_pkey PRIMARY KEY (id);

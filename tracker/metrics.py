@@ -118,6 +118,11 @@ CLICKS_UNFOLDED = Gauge(
 PARTITIONS_DROPPED = Counter(
     "tracker_partitions_dropped_total", "Days that retention has dropped.", ["table"]
 )
+CLICKS_MISSING = Gauge(
+    "tracker_clicks_missing",
+    "Clicks of the last days that were confirmed, and that no store has any more.",
+    multiprocess_mode="livemostrecent",
+)
 BATCH_SIZE = Histogram(
     "tracker_batch_size",
     "Requests that shared one store call.",

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
+from uuid import uuid4
 
 from tracker import failpoints
 from tracker.catalog import read_secrets
@@ -39,6 +40,7 @@ from tracker.store.postgres import Pool, is_answering, is_poison, make_pool
 from tracker.store.redis import Client, make_client
 from tracker.store.reports import ReportStore
 from tracker.store.retention import RetentionStore
+from tracker.store.tally import Tally
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -91,6 +93,7 @@ class Runtime:
     partitions: Partitions
     retention: RetentionStore
     erasures: ErasureStore
+    tally: Tally
     label_hasher: LabelHasher
     sender: Sender
     spools: SpoolFolder
@@ -186,6 +189,7 @@ def _build(
     partitions = Partitions(pool)
     clicks = ClickStore(redis, seconds_to_live=_seconds(settings.hot_window))
     label_hasher = LabelHasher(keys)
+    owner = f"{socket.gethostname()}:{os.getpid()}"
     return Runtime(
         settings=settings,
         secrets=_secrets(settings),
@@ -195,7 +199,7 @@ def _build(
         pool=pool,
         redis=redis,
         clicks=clicks,
-        stream=ClickStream(reader, owner=f"{socket.gethostname()}:{os.getpid()}"),
+        stream=ClickStream(reader, owner=owner),
         click_log=ClickLog(
             pool, partitions, settings.retention_addresses, label_hasher
         ),
@@ -208,6 +212,7 @@ def _build(
         partitions=partitions,
         retention=RetentionStore(pool),
         erasures=ErasureStore(pool),
+        tally=Tally(pool, process=f"{owner}:{uuid4().hex[:8]}"),
         label_hasher=label_hasher,
         sender=sender,
         spools=SpoolFolder(settings.data_dir / "spool", _room(settings)),

@@ -13,6 +13,7 @@ import structlog
 
 from tracker.coalesce import Coalescer
 from tracker.domain.errors import StoreUnavailableError
+from tracker.flow.audit import audit_clicks
 from tracker.flow.catalog import follow_catalog
 from tracker.flow.clicklog import fold_clicks, fold_others
 from tracker.flow.delivery import (
@@ -41,6 +42,7 @@ SWEEP_SECONDS = 5.0
 MEASURE_SECONDS = 15.0
 MAINTENANCE_SECONDS = 3600.0
 ERASE_SECONDS = 60.0
+AUDIT_SECONDS = 30.0
 PATIENCE_SECONDS = 15.0
 """How long calls in flight may take when the worker is asked to stop."""
 
@@ -174,6 +176,7 @@ def _loops(runtime: Runtime, dispatcher: Dispatcher) -> list[Awaitable[None]]:
         keep_going("drain", lambda: drain_spools(runtime), DRAIN_SECONDS),
         keep_going("measure", lambda: measure_backlog(runtime), MEASURE_SECONDS),
         keep_going("maintain", lambda: _maintain(runtime), MAINTENANCE_SECONDS),
+        keep_going("audit", lambda: audit_clicks(runtime), AUDIT_SECONDS),
         keep_going("erase", lambda: finish_erasures(runtime), ERASE_SECONDS),
         *(_fold(runtime, shard) for shard in range(runtime.settings.shards)),
         keep_going("fold others", lambda: fold_others(runtime), SWEEP_SECONDS),

@@ -101,6 +101,20 @@ async def test_another_click_under_a_folded_id_is_a_collision(visit, runtime, ro
     assert await rows("select id from click_collisions") == [{"id": click_id}]
 
 
+async def test_another_click_under_an_id_of_the_same_batch_is_a_collision(
+    visit, runtime, rows
+):
+    click_id, other = await visit(sub1="first"), await visit(sub1="second")
+    entries = await runtime.redis.xrange(stream_key(0))
+    record = next(one[other.encode()] for _, one in entries if other.encode() in one)
+    await runtime.redis.xadd(stream_key(0), {click_id: record})
+
+    await fold_clicks(runtime, 0)
+
+    assert await rows("select count(*) from clicks") == [{"count": 2}]
+    assert await rows("select id from click_collisions") == [{"id": click_id}]
+
+
 async def test_a_shard_has_one_reader_at_a_time(visit, runtime):
     await visit()
     assert await runtime.stream.lease(0)

@@ -112,6 +112,7 @@ async def _kept_click(runtime: Runtime, plan: Plan) -> Click:
             metrics.CLICK_ID_COLLISIONS.inc()
             click = _drawn(runtime, plan)
         _counter(plan.click_class).inc()
+        runtime.tally.count(click.id)
     except (OverloadedError, StoreUnavailableError) as error:
         metrics.CLICKS_LOST.inc()
         log.critical("click.lost", click_id=click.id, error=str(error))

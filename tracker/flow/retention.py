@@ -25,6 +25,7 @@ WITH_ADDRESSES = ("clicks", "postbacks")
 """Tables by day that have a column of addresses."""
 
 _A_DAY = timedelta(days=1)
+_COUNTS_FOR = timedelta(days=30)
 
 
 async def apply_retention(runtime: Runtime) -> None:
@@ -63,6 +64,8 @@ def purged_tables(settings: Settings) -> dict[Purged, timedelta]:
     return {
         Purged("click_collisions", "found_at"): set_aside,
         Purged("clicks_rejected", "rejected_at"): set_aside,
+        Purged("click_counts", "counted_at"): _COUNTS_FOR,
+        Purged("click_audits", "audited_at"): _COUNTS_FOR,
     }
 
 

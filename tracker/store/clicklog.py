@@ -1,6 +1,7 @@
 """The click log: entries of the Redis streams, and the table they become."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -142,10 +143,19 @@ class ClickStream:
         beyond = f"{milliseconds}-{int(number) + 1}"
         await self._client.xtrim(stream_key(shard), minid=beyond, approximate=False)
 
-    async def list_all(self, shard: int) -> AsyncIterator[list[Entry]]:
+    async def list_first(self, shard: int) -> list[Entry]:
+        """The entry that has waited longest, if there is one."""
+        async with aclosing(self.list_all(shard, at_once=1)) as all_of_them:
+            async for entries in all_of_them:
+                return entries
+        return []
+
+    async def list_all(
+        self, shard: int, at_once: int = MAX_ENTRIES
+    ) -> AsyncGenerator[list[Entry]]:
         """Everything that waits, the oldest first, some of it at a time."""
         after = "-"
-        while found := await self._list_after(shard, after):
+        while found := await self._list_after(shard, after, at_once):
             yield [
                 Entry(shard, position.decode(), click_id, record)
                 for position, fields in found
@@ -153,9 +163,8 @@ class ClickStream:
             ]
             after = f"({found[-1][0].decode()}"
 
-    async def _list_after(self, shard: int, after: str) -> Any:
-        key = stream_key(shard)
-        return await self._client.xrange(key, after, count=MAX_ENTRIES)
+    async def _list_after(self, shard: int, after: str, at_once: int) -> Any:
+        return await self._client.xrange(stream_key(shard), after, count=at_once)
 
     async def put_in_place(self, entry: Entry, record: bytes) -> None:
         """Another record for a click that waits; nobody sees it with neither."""
@@ -209,7 +218,7 @@ class ClickLog:
             clicks = await self._without_erased(connection, clicks)
             cursor = await connection.execute(_INSERT, {"rows": _rows(clicks)})
             inserted = {row[0] for row in await cursor.fetchall()}
-            again = [one for one in clicks if one.facts.id not in inserted]
+            again = _after_the_first(clicks, inserted)
             known = await self._known(connection, [one.facts for one in again])
             collided = [one for one in again if known.get(one.facts.id) != one.click]
             if collided:
@@ -315,6 +324,19 @@ def _click(row: Mapping[str, Any]) -> Click:
         destination=row["destination"] or "",
         reason=row["reason"] or "",
     )
+
+
+def _after_the_first(
+    clicks: Sequence[LoggedClick], inserted: set[str]
+) -> list[LoggedClick]:
+    """Those that were not inserted: of two with one id, only the first can be."""
+    again = []
+    for one in clicks:
+        if one.facts.id in inserted:
+            inserted.remove(one.facts.id)
+        else:
+            again.append(one)
+    return again
 
 
 def _late(one: LoggedClick, first_full: date) -> LoggedClick:

@@ -21,6 +21,7 @@ from tracker.domain.errors import (
     StoreUnavailableError,
     UnknownLinkError,
 )
+from tracker.flow.audit import SAVE_SECONDS, save_counts
 from tracker.flow.catalog import follow_catalog
 from tracker.flow.drain import DRAIN_SECONDS, drain_spools
 from tracker.flow.start import start
@@ -110,6 +111,7 @@ class TrackerApp:
             pages.state.runtime = self._runtime = runtime
             async with running(_loops(runtime)):
                 yield
+            await save_counts(runtime)
 
 
 def create_app(settings: Settings) -> TrackerApp:
@@ -136,6 +138,7 @@ def status_routes() -> list[Route]:
 def _loops(runtime: Runtime) -> list[Awaitable[None]]:
     return [
         follow_catalog(runtime, applies_edits=False),
+        keep_going("count", lambda: save_counts(runtime), SAVE_SECONDS),
         keep_going("drain", lambda: drain_spools(runtime), DRAIN_SECONDS),
     ]
 
