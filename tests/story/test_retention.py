@@ -4,10 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
+from structlog.testing import capture_logs
 
 from tracker.domain.click import Click
 from tracker.domain.click_id import ClickClass, facts_of
 from tracker.flow.clicklog import fold_clicks
+from tracker.flow.erasure import erase_click
 from tracker.flow.maintenance import make_partitions
 from tracker.flow.retention import apply_retention, terms
 from tracker.store.partitions import TABLES
@@ -178,6 +180,36 @@ async def test_a_conversion_keeps_the_labels_of_its_click(
 
     assert await rows("select id from clicks") == []
     assert [one["cid"] for one in partner.told] == ["blog", "blog"]
+
+
+async def test_an_erased_click_leaves_no_labels(
+    runtime, witnesses, come_late, advertiser, partner, run_worker_once, rows
+):
+    """Nor is its partner told of a later change with empty ones."""
+    click_id = await come_late(20)
+    await advertiser.report(click_id, goal="install")
+    await run_worker_once()
+    await erase_click(runtime, click_id, "root")
+    await retire_clicks(runtime, days=10)
+
+    await advertiser.report(click_id, goal="install", status="approved")
+    await run_worker_once()
+
+    assert [one["cid"] for one in partner.told] == ["blog"]
+    assert await rows("select held_reason from deliveries") == [
+        {"held_reason": "click_details"}
+    ]
+
+
+async def test_an_offer_whose_window_is_longer_than_clicks_are_kept_is_named(
+    runtime, witnesses
+):
+    with capture_logs() as logged:
+        await retire_clicks(runtime, days=30)
+        await retire_clicks(runtime, days=31)
+
+    named = [one["offer"] for one in logged if one["event"] == "retention.short"]
+    assert len(named) == 1
 
 
 async def test_labels_of_clicks_without_a_conversion_are_not_kept(

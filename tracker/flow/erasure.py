@@ -15,11 +15,12 @@ from msgspec import DecodeError, ValidationError
 from tracker.domain.click import SUBS, Click
 from tracker.domain.click_id import ClickFacts, ClickId, facts_of
 from tracker.domain.erasure import erased
-from tracker.domain.errors import UnknownClickIdError
+from tracker.domain.errors import StoreUnavailableError, UnknownClickIdError
 from tracker.runtime import Runtime
 from tracker.store.clicklog import Entry
 from tracker.store.clicks import decode_click, encode_click
 from tracker.store.erasures import Label
+from tracker.store.redis import UNAVAILABLE
 
 log = structlog.get_logger()
 
@@ -91,18 +92,28 @@ async def _erase(
     runtime: Runtime, clicks: Sequence[ClickFacts], *, is_rehearsal: bool
 ) -> Counts:
     """Redis first: what reads there afterwards finds what Postgres still has."""
+    try:
+        counts = await _erase_hot(runtime, clicks, is_rehearsal=is_rehearsal)
+    except UNAVAILABLE as error:
+        raise StoreUnavailableError(f"Redis: {error!r}") from error
+    return counts + Counts(
+        await runtime.erasures.scrub(clicks, is_rehearsal=is_rehearsal)
+    )
+
+
+async def _erase_hot(
+    runtime: Runtime, clicks: Sequence[ClickFacts], *, is_rehearsal: bool
+) -> Counts:
     ids = {one.id for one in clicks}
     waiting = await _list_waiting(runtime, lambda click: click.id in ids)
     counts = Counts({"waiting in Redis": len(waiting)})
     if is_rehearsal:
         counts["Redis"] = len(await runtime.clicks.list_known(clicks))
-    else:
-        for entry, click in waiting:
-            await runtime.stream.put_in_place(entry, encode_click(erased(click)))
-        counts["Redis"] = await runtime.clicks.forget(clicks)
-    return counts + Counts(
-        await runtime.erasures.scrub(clicks, is_rehearsal=is_rehearsal)
-    )
+        return counts
+    for entry, click in waiting:
+        await runtime.stream.put_in_place(entry, encode_click(erased(click)))
+    counts["Redis"] = await runtime.clicks.forget(clicks)
+    return counts
 
 
 async def _find(runtime: Runtime, label: Label) -> list[ClickFacts]:

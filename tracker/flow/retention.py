@@ -115,7 +115,7 @@ async def _step(step: Callable[[], Awaitable[None]]) -> None:
 
 def _warn_of_short_retention(runtime: Runtime) -> None:
     """A conversion of a click whose day is gone has no labels to tell its partner."""
-    keep = runtime.settings.retention_clicks
-    for offer in runtime.catalog.offers.values():
-        if not offer.is_retired and offer.window + _A_DAY > keep:
-            log.warning("retention.short", offer=offer.key, window=str(offer.window))
+    offers = [one for one in runtime.catalog.offers.values() if not one.is_retired]
+    longest = max(offers, key=lambda offer: offer.window, default=None)
+    if longest and longest.window + _A_DAY > runtime.settings.retention_clicks:
+        log.warning("retention.short", offer=longest.key, window=str(longest.window))

@@ -32,6 +32,7 @@ select found.*
            from clicks
           where clicks.day = %(day)s
             and clicks.id  = conversions.click_id
+            and clicks.reason is distinct from 'erased'
           limit 1
        ) as found
  where conversions.click_id >= %(first)s
