@@ -4,13 +4,19 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from pydantic import SecretStr
 
 from tracker.domain.click import Click
 from tracker.domain.click_id import ClickClass
-from tracker.domain.errors import ForgedClickIdError, NotFoundError
+from tracker.domain.errors import (
+    ForgedClickIdError,
+    NotFoundError,
+    StoreUnavailableError,
+)
 from tracker.flow.clicklog import fold_clicks
 from tracker.flow.delivery import attempt_delivery, finish_deliveries
 from tracker.flow.erasure import erase_click, erase_label, finish_erasures
+from tracker.runtime import open_runtime
 from tracker.store.clicks import stream_key
 
 SECRETS = ("jane@example.org", "jane-referrer", "jane-param", "203.0.113.77", "jane-ua")
@@ -263,6 +269,23 @@ async def test_what_was_set_aside_goes_too(jane, runtime, label, everything):
     await runtime.redis.flushall()
 
     await erase_label(runtime, await label(), "root")
+
+    assert left_in(await everything()) == []
+
+
+async def test_with_redis_away_a_worker_finishes_it_later(
+    jane, runtime, everything, settings
+):
+    click_id = await jane()
+    away = settings.model_copy(update={"redis_url": SecretStr("redis://127.0.0.1:1")})
+    async with open_runtime(away) as other:
+        with pytest.raises(StoreUnavailableError):
+            await erase_click(other, click_id, "root")
+    await rows_of(
+        runtime, "update erasures set erased_at = erased_at - interval '3 minutes'"
+    )
+
+    await finish_erasures(runtime)
 
     assert left_in(await everything()) == []
 

@@ -80,6 +80,10 @@ def tell(trace: Trace) -> list[Event]:
     released = {one.id: one.released_at for one in trace.postbacks if one.conversion_id}
     events += [_changed(one, released) for one in trace.changes]
     events += tell_deliveries(trace)
+    events += [
+        Event(one.erased_at, "erasure", f"all it told was erased by {one.erased_by}")
+        for one in trace.erasures
+    ]
     now = [_now(one) for one in trace.conversions]
     return sorted(events, key=lambda event: event.place) + now
 
@@ -127,6 +131,7 @@ def trace_document(trace: Trace) -> dict[str, Any]:
         "conversions": [asdict(one) for one in trace.conversions],
         "changes": [asdict(one) for one in trace.changes],
         "deliveries": [delivery_document(one, trace) for one in trace.deliveries],
+        "erasures": [asdict(one) for one in trace.erasures],
     }
 
 

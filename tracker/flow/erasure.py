@@ -7,7 +7,8 @@ in a stream or in a spool, arrives erased. Each step may be done again.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import structlog
 from msgspec import DecodeError, ValidationError
@@ -92,10 +93,7 @@ async def _erase(
     runtime: Runtime, clicks: Sequence[ClickFacts], *, is_rehearsal: bool
 ) -> Counts:
     """Redis first: what reads there afterwards finds what Postgres still has."""
-    try:
-        counts = await _erase_hot(runtime, clicks, is_rehearsal=is_rehearsal)
-    except UNAVAILABLE as error:
-        raise StoreUnavailableError(f"Redis: {error!r}") from error
+    counts = await _erase_hot(runtime, clicks, is_rehearsal=is_rehearsal)
     return counts + Counts(
         await runtime.erasures.scrub(clicks, is_rehearsal=is_rehearsal)
     )
@@ -106,14 +104,22 @@ async def _erase_hot(
 ) -> Counts:
     ids = {one.id for one in clicks}
     waiting = await _list_waiting(runtime, lambda click: click.id in ids)
-    counts = Counts({"waiting in Redis": len(waiting)})
-    if is_rehearsal:
-        counts["Redis"] = len(await runtime.clicks.list_known(clicks))
-        return counts
-    for entry, click in waiting:
-        await runtime.stream.put_in_place(entry, encode_click(erased(click)))
-    counts["Redis"] = await runtime.clicks.forget(clicks)
-    return counts
+    with _redis():
+        if is_rehearsal:
+            kept = len(await runtime.clicks.list_known(clicks))
+        else:
+            for entry, click in waiting:
+                await runtime.stream.put_in_place(entry, encode_click(erased(click)))
+            kept = await runtime.clicks.forget(clicks)
+    return Counts({"waiting in Redis": len(waiting), "Redis": kept})
+
+
+@contextmanager
+def _redis() -> Iterator[None]:
+    try:
+        yield
+    except UNAVAILABLE as error:
+        raise StoreUnavailableError(f"Redis: {error!r}") from error
 
 
 async def _find(runtime: Runtime, label: Label) -> list[ClickFacts]:
@@ -136,13 +142,22 @@ async def _list_waiting(
 ) -> list[tuple[Entry, Click]]:
     """What has not been folded yet; what is erased already is not wanted."""
     found: list[tuple[Entry, Click]] = []
-    for shard in await runtime.stream.list_waiting():
-        async for entries in runtime.stream.list_all(shard):
-            for entry in entries:
-                click = _read(entry.click_id.decode(errors="replace"), entry.record)
-                if click and not click.is_erased and is_wanted(click):
-                    found.append((entry, click))
+    with _redis():
+        for shard in await runtime.stream.list_waiting():
+            async for entries in runtime.stream.list_all(shard):
+                read = [
+                    (entry, _read(_id_in(entry), entry.record)) for entry in entries
+                ]
+                found += [
+                    (entry, click)
+                    for entry, click in read
+                    if click and not click.is_erased and is_wanted(click)
+                ]
     return found
+
+
+def _id_in(entry: Entry) -> str:
+    return entry.click_id.decode(errors="replace")
 
 
 async def _list_set_aside(runtime: Runtime, label: Label) -> list[ClickId]:

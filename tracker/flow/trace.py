@@ -23,6 +23,7 @@ from tracker.store.reports import (
     ListedChange,
     ListedConversion,
     ListedDelivery,
+    ListedErasure,
     ListedPostback,
     PastAttempt,
 )
@@ -74,6 +75,8 @@ class Trace:
         default_factory=dict
     )
     """By delivery and round."""
+
+    erasures: Sequence[ListedErasure] = ()
 
 
 async def trace(runtime: Runtime, asked: str) -> Trace:
@@ -174,6 +177,7 @@ async def _tell(runtime: Runtime, asked: str, click: TracedClick) -> Trace:
                 (delivery.id for delivery in deliveries), first_day=first_day
             )
         ),
+        erasures=await reports.list_erasures_of(click.id),
     )
 
 

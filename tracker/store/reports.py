@@ -48,7 +48,7 @@ _CURRENCIES = {
 """The column with the currency of each sum."""
 
 Row = TypeVar("Row", "ListedConversion", "ListedPostback", "ListedChange",
-              "ListedDelivery", "PastAttempt")  # fmt: skip
+              "ListedDelivery", "ListedErasure", "PastAttempt")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +164,14 @@ class ListedChange:
     note: str | None
     catalog_version: int
     changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ListedErasure:
+    """Who had all erased that a click told, and when."""
+
+    erased_by: str
+    erased_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,6 +304,11 @@ class ReportStore:
             _report("list_changes_of"), conversion_ids=list(conversion_ids)
         )
         return _read_all(ListedChange, rows)
+
+    async def list_erasures_of(self, click_id: str) -> list[ListedErasure]:
+        """Every time that this click was erased."""
+        rows = await self._fetch(_report("list_erasures_of"), click_id=click_id)
+        return _read_all(ListedErasure, rows)
 
     async def list_deliveries_of(
         self, conversion_ids: Collection[str], *, first_day: date = FIRST_DAY
