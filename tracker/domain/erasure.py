@@ -5,7 +5,6 @@ A click that is erased keeps its id, and so its partner, offer, class and time:
 money is owed by these. Everything that the visitor or the partner told is gone.
 """
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from hashlib import blake2b
 
@@ -42,9 +41,10 @@ class LabelHasher:
     def __init__(self, keys: SigningKeys) -> None:
         self._keys = keys.derive(b"erased-label")
 
-    def digest(self, facts: tuple[int, str], value: str) -> bytes:
-        """Under the key that signs now; `facts` are partner number and label."""
-        return _digest(facts, value, self._keys.secrets[self._keys.signing])
+    def digest(self, partner_number: int, label: str, value: str) -> bytes:
+        """Under the key that signs now."""
+        said = _said(partner_number, label, value)
+        return _digest(said, self._keys.secrets[self._keys.signing])
 
     def concerns(self, erasures: Erasures, facts: ClickFacts, click: Click) -> bool:
         """Whether the click is one of those that were erased."""
@@ -58,11 +58,9 @@ class LabelHasher:
             return False
         if facts.clicked_at > erased.erased_at + SKEW:
             return False
-        label = (erased.partner_number, erased.label)
-        return erased.digest in self._digests(label, value)
-
-    def _digests(self, facts: tuple[int, str], value: str) -> Iterable[bytes]:
-        return [_digest(facts, value, key) for key in self._keys.secrets.values()]
+        said = _said(erased.partner_number, erased.label, value)
+        keys = self._keys.secrets.values()
+        return erased.digest in [_digest(said, key) for key in keys]
 
 
 def erased(click: Click) -> Click:
@@ -70,6 +68,9 @@ def erased(click: Click) -> Click:
     return Click(click.id, click.catalog_version, reason=ClickReason.ERASED)
 
 
-def _digest(facts: tuple[int, str], value: str, key: bytes) -> bytes:
-    said = f"{facts[0]}\n{facts[1]}\n{value}".encode(errors="replace")
+def _said(partner_number: int, label: str, value: str) -> bytes:
+    return f"{partner_number}\n{label}\n{value}".encode(errors="replace")
+
+
+def _digest(said: bytes, key: bytes) -> bytes:
     return blake2b(said, key=key, digest_size=16).digest()

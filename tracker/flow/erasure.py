@@ -56,8 +56,9 @@ async def erase_label(
 ) -> Counts:
     """Erases all clicks until now in which a partner's label has this value."""
     if not is_rehearsal:
-        number = (label.partner_number, label.label)
-        digest = runtime.label_hasher.digest(number, label.value)
+        digest = runtime.label_hasher.digest(
+            label.partner_number, label.label, label.value
+        )
         await runtime.erasures.insert_label(label, digest, by)
     clicks = await _find(runtime, label)
     if clicks and not is_rehearsal:
