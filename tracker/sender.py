@@ -116,7 +116,14 @@ class GuardedResolver(AbstractResolver):
     ) -> list[ResolveResult]:
         """Every address of the name, each of them judged."""
         loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(self._threads, _look_up, host, port, family)
+        look_up = self._look_up
+        return await loop.run_in_executor(self._threads, look_up, host, port, family)
+
+    def _look_up(
+        self, host: str, port: int, family: socket.AddressFamily
+    ) -> list[ResolveResult]:
+        """A name may have thousands of addresses: all are judged off the loop."""
+        found = _look_up(host, port, family)
         for result in found:
             self._guard.check(result["host"])
         return found
