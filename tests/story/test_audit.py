@@ -7,6 +7,7 @@ import pytest
 from tracker.domain.tally import SLICE, slice_at, start_of
 from tracker.flow.audit import audit_clicks, save_counts
 from tracker.flow.clicklog import fold_clicks
+from tracker.flow.drain import drain_spools
 from tracker.metrics import CLICKS_MISSING
 from tracker.store.clicks import stream_key
 
@@ -48,6 +49,21 @@ async def test_what_only_waits_is_not_missing(visit, runtime, audit, rows):
 
     assert await audit() == 0
     assert await rows("select * from click_audits") == []
+
+
+async def test_what_waits_on_disk_is_told_of_once_it_is_drained(
+    visit, runtime, audit, rows
+):
+    runtime.redis_outage.is_on = True
+    await visit()
+    assert await audit() == 0
+    assert await rows("select * from click_counts") == []
+
+    await drain_spools(runtime)
+    assert await audit() == 0
+    assert await rows("select kept, found from click_audits") == [
+        {"kept": 1, "found": 1}
+    ]
 
 
 async def test_what_has_just_come_is_not_judged(visit, runtime, audit, rows):

@@ -21,7 +21,13 @@ LOOKED_BACK = timedelta(days=7)
 
 
 async def save_counts(runtime: Runtime) -> None:
-    """What was counted is kept in memory until Postgres has it."""
+    """
+    What was counted is kept in memory until Postgres has it.
+
+    While some of it waits on disk it is not told: it would seem to be missing.
+    """
+    if runtime.spools.waiting:
+        return
     try:
         await runtime.tally.save(datetime.now(UTC))
     except StoreUnavailableError:

@@ -1,8 +1,11 @@
 """What has to be done now and then, so that nothing else ever has to wait for it."""
 
+from contextlib import suppress
+
 from tracker import metrics
 from tracker.failpoints import failpoint
 from tracker.runtime import Runtime
+from tracker.store.redis import UNAVAILABLE
 
 
 async def make_partitions(runtime: Runtime) -> None:
@@ -23,5 +26,6 @@ async def measure_backlog(runtime: Runtime) -> None:
     for state, number in (await runtime.lanes.count_stopped()).items():
         metrics.LANES_STOPPED.labels(state).set(number)
     shards = range(runtime.settings.shards)
-    unfolded = [await runtime.stream.count(shard) for shard in shards]
-    metrics.CLICKS_UNFOLDED.set(sum(unfolded))
+    with suppress(*UNAVAILABLE):
+        unfolded = [await runtime.stream.count(shard) for shard in shards]
+        metrics.CLICKS_UNFOLDED.set(sum(unfolded))
