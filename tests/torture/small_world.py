@@ -34,6 +34,7 @@ from tracker.flow.clicklog import fold_clicks
 from tracker.flow.delivery import (
     attempt_delivery,
     claim_due,
+    end_expired_leases,
     finish_deliveries,
     sweep_deliveries,
 )
@@ -409,6 +410,7 @@ class World:
 
     async def sweep(self):
         await make_partitions(self.runtime)
+        await end_expired_leases(self.runtime)
         await sweep_deliveries(self.runtime)
 
     async def forget_old_days(self):
