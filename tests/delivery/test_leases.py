@@ -209,6 +209,18 @@ async def test_at_most_sixteen_are_in_flight_on_one_lane(deliveries, owe):
     assert len((await deliveries.claim(100)).leases) == 3
 
 
+async def test_the_calls_of_a_dead_worker_block_a_lane_no_longer_than_they_take(
+    deliveries, owe, clock
+):
+    await owe(*(for_host("busy", f"cv_{n}") for n in range(PER_LANE + 1)))
+    await deliveries.claim(100)
+    clock.advance(seconds=19)
+    assert (await deliveries.claim(100)).leases == ()
+
+    clock.advance(seconds=2)
+    assert len((await deliveries.claim(100)).leases) == 1
+
+
 async def test_lanes_take_turns_when_places_are_few(deliveries, owe):
     hosts = ("a", "b", "c")
     await owe(*(for_host(host, f"cv_{host}{n}") for host in hosts for n in range(4)))

@@ -44,6 +44,9 @@ from tracker.store.signals import Bell, hear
 LEASE = timedelta(seconds=60)
 """Far longer than a call may take, so only a worker that died or slept loses it."""
 
+CALL = timedelta(seconds=20)
+"""A call is surely over: who holds a lease for longer takes nobody's place."""
+
 PER_LANE = 16
 """Calls in flight at once to one partner postback and host."""
 
@@ -226,10 +229,9 @@ chosen as (
                        offset 0)
             order  by due_at
             limit  greatest(0, least(%(per_lane)s, mine.places) - (
-                       select count(*)
-                       from   deliveries as busy
-                       where  busy.lane = scan.lane
-                       and    busy.lease_token is not null))
+                       select count(*) from deliveries
+                       where  lane = scan.lane and lease_token is not null
+                       and    lease_until > (select now from clock) + %(rest)s))
         ) as first
     ) as due
     where  scan.place > 0
@@ -505,6 +507,7 @@ class DeliveryStore:
             per_lane=per_lane,
             lanes=lanes,
             lease=LEASE,
+            rest=LEASE - CALL,
         )
         leases = tuple(_lease(row) for row in rows if row["id"] is not None)
         seen = rows[0]
