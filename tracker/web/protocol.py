@@ -56,7 +56,7 @@ class _Flow(FlowControl):
 
     def resume_reading(self) -> None:
         """A sender that asks faster than it is answered is slowed down."""
-        if not self._waiting:
+        if self.read_paused and not self._waiting:
             super().resume_reading()
 
 
@@ -77,9 +77,8 @@ class ForgivingProtocol(HttpToolsProtocol):
 
     since = 0.0
     _unsent = 0
-    _is_receiving = False
-    _has_head = False
     _unfinished = 0
+    _complete: Any = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Somebody calls."""
@@ -97,7 +96,7 @@ class ForgivingProtocol(HttpToolsProtocol):
 
     def eof_received(self) -> bool:  # type: ignore[override]  # asyncio reads it
         """Who has said all that it wants to say is answered, and then hung up on."""
-        if self._is_receiving or not self._is_answering():
+        if self._is_receiving() or not self._is_answering():
             return False
         self.cycle.keep_alive = False
         return True
@@ -114,43 +113,35 @@ class ForgivingProtocol(HttpToolsProtocol):
         would be the first of the next request.
         """
         before = self.scope
-        is_sound = self._is_receiving or _SOUND_LINE.match(data)
+        is_sound = before is not self._complete or _SOUND_LINE.match(data)
         super().data_received(data if is_sound else _mended(data))
-        if self._is_receiving and self.scope is before:
+        if self.scope is not before:
+            self.since, self._unfinished = self.loop.time(), 0
+        elif before is not self._complete:
             self._bound(len(data))
-        else:
-            self._unfinished = 0
-
-    def on_message_begin(self) -> None:
-        """A request has begun."""
-        super().on_message_begin()
-        self.since = self.loop.time()
-        self._is_receiving, self._has_head = True, False
 
     def on_url(self, url: bytes) -> None:
         """A piece of the URL; it may come in several."""
         self.url += url[: MAX_URL - len(self.url)]
         self._unfinished -= len(url)
 
-    def on_headers_complete(self) -> None:
-        """The request is answered from now on; what it says later is no header."""
-        super().on_headers_complete()
-        self._has_head = True
+    def on_chunk_header(self) -> None:
+        """Nothing that is said behind a chunk is a header of the request."""
         self.headers = _UNHEARD  # type: ignore[assignment]  # it forgets at once
 
     def on_message_complete(self) -> None:
         """The request is here to its last byte."""
         super().on_message_complete()
-        self._is_receiving = False
+        self._complete = self.scope
 
     def is_its_turn(self) -> bool:
         """Whether the caller is to say something, and not we."""
-        return self._is_receiving or not self._is_answering()
+        return self._is_receiving() or not self._is_answering()
 
     def hang_up(self, reason: str) -> None:
         """A request that has begun is told so; its sender may send it again."""
         metrics.CONNECTIONS_ENDED.labels(reason).inc()
-        if self._is_receiving:
+        if self._is_receiving():
             self._refuse(408, "The request took too long.")
         else:
             self.transport.close()
@@ -174,9 +165,9 @@ class ForgivingProtocol(HttpToolsProtocol):
         self._unsent = unsent
 
     def _is_late(self) -> bool:
-        if not self._is_receiving and self.timeout_keep_alive_task is not None:
+        if not self._is_receiving() and self.timeout_keep_alive_task is not None:
             return False  # between requests, uvicorn looks after it
-        patience = self.request_seconds if self._has_head else self.head_seconds
+        patience = self.request_seconds if self._has_head() else self.head_seconds
         return self.loop.time() - self.since > patience
 
     def _make_room(self) -> None:
@@ -186,20 +177,28 @@ class ForgivingProtocol(HttpToolsProtocol):
         for one in nsmallest(1 + self.places // 16, idle, key=attrgetter("since")):
             one.hang_up("crowded")
 
+    def _is_receiving(self) -> bool:
+        """Each request has a scope of its own, from its first byte on."""
+        return self.scope is not self._complete
+
+    def _has_head(self) -> bool:
+        """A request that has begun to come is known by its path once it can be read."""
+        return self._is_receiving() and "path" in self.scope
+
     def _is_answering(self) -> bool:
         """Whether the newest request that is to be answered is not yet."""
         return self.cycle is not None and not self.cycle.response_complete
 
     def _bound(self, received: int) -> None:
         self._unfinished += received
-        if self._has_head and self._unfinished > MAX_REQUEST:
+        if self._has_head() and self._unfinished > MAX_REQUEST:
             self._refuse(413, "There is more than anybody needs.")
-        elif not self._has_head and self._unfinished > MAX_HEAD:
+        elif not self._has_head() and self._unfinished > MAX_HEAD:
             self._refuse(400, "There are more headers than anybody needs.")
 
     def _refuse(self, status: int, sentence: str) -> None:
         """The last that is said on this connection."""
-        is_begun = self._is_receiving and self._has_head
+        is_begun = self._has_head()
         if self._is_answering() and not is_begun:
             self.cycle.keep_alive = False
         elif is_begun and self.pipeline:
