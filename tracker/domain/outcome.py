@@ -107,7 +107,7 @@ REASONS: dict[Reason, tuple[int, str]] = {
 """For every reason: the HTTP status of its answer, and what it means."""
 
 
-_ACCEPTED = 202
+SPOOLED = 202
 """On disk, and to be judged (RFC 9110, 15.3.3)."""
 
 
@@ -122,4 +122,4 @@ class Outcome(Value, frozen=True):
     @property
     def http_status(self) -> int:
         """What the sender's server is told."""
-        return _ACCEPTED if self.verdict is Verdict.SPOOLED else REASONS[self.reason][0]
+        return SPOOLED if self.verdict is Verdict.SPOOLED else REASONS[self.reason][0]

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from tracker import __version__
 from tracker.domain.click import AD_IDS, SUBS
 from tracker.domain.deeplink import PARAMETER, SIGNATURE
-from tracker.domain.outcome import REASONS, Reason, Verdict
+from tracker.domain.outcome import REASONS, SPOOLED, Reason, Verdict
 from tracker.domain.vocabulary import CANONICAL, GENERIC, Names
 
 Json = dict[str, Any]
@@ -23,6 +23,7 @@ Json = dict[str, Any]
 FAILED = {
     400: "The request was cut off, or is not HTTP.",
     408: "The request was not here in time.",
+    429: "Too many failures to prove anything from this address.",
     503: "Nothing could be stored; send it again later.",
 }
 """What is answered where nothing was decided; whatever else goes wrong is a 500."""
@@ -100,6 +101,7 @@ def _judged(more: Json) -> Json:
     `more` are other bodies, of an advertiser that may also be told 200 always.
     """
     reasons: dict[int, list[Reason]] = {200: list(REASONS)} if more else {}
+    reasons[SPOOLED] = [Reason.NONE]
     for reason, (status, _) in REASONS.items():
         if not more or status != HTTPStatus.OK:
             reasons.setdefault(status, []).append(reason)
