@@ -138,9 +138,9 @@ class Ground:
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute("notify tracker_deliveries")
 
-    async def until(self, query, **parameters):
+    async def until(self, query, *, seconds=PATIENCE_SECONDS, **parameters):
         """Asked again and again, until the answer is true."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + seconds
         while not self.ask(query, **parameters)[0]:
             if time.monotonic() > deadline:
                 raise SystemExit(f"it never came to this: {query}")

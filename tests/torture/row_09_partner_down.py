@@ -12,6 +12,8 @@ from row import Row, must, told
 
 HALF_AN_HOUR = 1800
 OTHERS = 3
+TO_TELL_ALL_SECONDS = 600
+"""Sixteen at once, as on every lane."""
 
 _OPENED_AT = "select opened_at from lanes where partner = 'fallen'"
 _IS_OPEN = """
@@ -121,7 +123,7 @@ class _Story:
         wait = float(self.ground.ask(_WAIT)[0])
         self.clock.advance(seconds=max(wait, 0) + 0.1)
         self.ground.wake()
-        await self.ground.until(_NONE_OWED)
+        await self.ground.until(_NONE_OWED, seconds=TO_TELL_ALL_SECONDS)
 
     async def _tell_others(self):
         """So that nobody takes it for our own network."""
