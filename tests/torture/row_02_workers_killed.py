@@ -12,7 +12,7 @@ PARTNER_SECONDS = 0.01
 
 
 def attack(scale):
-    calm, storm, every = scale.pick((20, 60, 5.0), (2.0, 5.2, 2.6))
+    calm, storm, every = scale.pick((20, 60, 5.0), (1.5, 4.0, 2.0))
     with arena(scale) as ground:
         web, *workers, _ = ground.start(
             ground.web(),
@@ -42,7 +42,7 @@ def _kill_in_turn(workers, seconds, every):
 def _await_flow(ground):
     """The load, the workers and the partner are all at work."""
     ground.await_hits(1)
-    time.sleep(1)
+    time.sleep(0.5)
 
 
 def _rate(ground, meanwhile):

@@ -7,7 +7,7 @@ from arena import arena
 from row import Row, must, told
 
 RECOVERY_SECONDS = 10
-WINDOW_SECONDS = 1.0
+WINDOW_SECONDS = 0.6
 WANTED = 0.98
 
 
@@ -15,7 +15,7 @@ def attack(scale):
     attacks = {
         "stopped": (faults.postgres_stopped, scale.pick(30, 3)),
         "SIGKILLed": (faults.postgres_killed, scale.pick(1, 0.5)),
-        "hung up on": (faults.postgres_hanging_up, scale.pick(30, 1.5)),
+        "hung up on": (faults.postgres_hanging_up, scale.pick(30, 1)),
     }
     if scale.is_full:
         attacks["frozen"] = (faults.postgres_frozen, 30)
