@@ -15,6 +15,9 @@ from aiohttp import web
 from journal import Journal
 from launch import tie_to_parent
 
+IDLE_SECONDS = 0.5
+"""So that how many connections there are says how many are in use."""
+
 
 async def main(port, path, delay):
     journal = Journal(path)
@@ -29,7 +32,7 @@ async def main(port, path, delay):
         await asyncio.sleep(delay)
         return web.Response(text="OK")
 
-    runner = web.ServerRunner(web.Server(hear))
+    runner = web.ServerRunner(web.Server(hear, keepalive_timeout=IDLE_SECONDS))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
     await asyncio.Event().wait()

@@ -35,6 +35,7 @@ VISITOR = {
 }
 VISITOR_SECONDS = 30.0
 ADVERTISER_SECONDS = 8.0
+IDLE_SECONDS = 0.5
 
 _AHEAD = 0.25
 """Seconds before its time that an attempt is written down."""
@@ -183,7 +184,7 @@ async def _sleep_until(moment):
 async def main(plan):
     # A long pause of ours would be counted as the tracker's.
     gc.freeze()
-    connections = aiohttp.TCPConnector(limit=0)
+    connections = aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_SECONDS)
     async with aiohttp.ClientSession(
         connector=connections,
         auto_decompress=False,
