@@ -47,6 +47,9 @@ HERE = Path(__file__).parent
 POSTGRES_SOCKET = ".s.PGSQL.5432"
 HURRY_SECONDS = 0.3
 
+BRISK = {"longest_thought": 0.2, "first_pause": 0.1, "longest_pause": 0.5}
+"""An advertiser whose answers are there soon, so that nobody waits for the last one."""
+
 COUNT_OWED = """
 select count(*)
 from   deliveries
@@ -156,6 +159,7 @@ class Arena:
     redis_url: str
     sink_port: int
     _launch: Callable[..., Spawned | Forked]
+    _pace: Mapping[str, float]
     _processes: ExitStack
     _clock: Clock
     _numbers: dict[str, int] = field(default_factory=dict)
@@ -203,7 +207,8 @@ class Arena:
     def traffic(self, *webs: Process, **plan) -> Process:
         """The load; see `traffic.Plan`. It ends when `finish` asks it to."""
         notes = self.folder / "traffic.jsonl"
-        told = {"ports": [web.port for web in webs], "notes": str(notes), **plan}
+        ports = [web.port for web in webs]
+        told = {"ports": ports, "notes": str(notes), **self._pace, **plan}
         script = str(HERE / "traffic.py")
         return self._process("traffic", [script, json.dumps(told)])
 
@@ -300,13 +305,11 @@ class Arena:
     @contextmanager
     def frozen(self, pids):
         """They neither answer nor hang up, while the block runs."""
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
+        _signal(pids, signal.SIGSTOP)
         try:
             yield
         finally:
-            for pid in pids:
-                os.kill(pid, signal.SIGCONT)
+            _signal(pids, signal.SIGCONT)
 
     def valkey_pid(self):
         return int((self.valkey.folder / "valkey.pid").read_text())
@@ -403,6 +406,7 @@ def arena(scale) -> Iterator[Arena]:
             valkey.url,
             free_port(),
             scale.pick(Spawned, Forked),
+            scale.pick({}, BRISK),
             processes,
             Clock(postgres.url),
         )
@@ -455,6 +459,13 @@ def free_port():
 def is_open(port):
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _signal(pids, number):
+    """One may have ended by itself, and be buried by another that goes on."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def _count_records(spool):

@@ -57,8 +57,8 @@ def attack(scale):
 
 def _storm(ground, proxies, victim, chance, scale):
     """Faults that were drawn, one after the other, with pauses in between."""
-    shortest, longest = scale.pick((1.0, 20.0), (0.3, 1.2))
-    ends_at = time.monotonic() + scale.pick(15 * 60, 6)
+    shortest, longest = scale.pick((1.0, 20.0), (0.3, 0.9))
+    ends_at = time.monotonic() + scale.pick(15 * 60, 4)
     while time.monotonic() < ends_at:
         with ExitStack() as stack:
             yield from (
