@@ -1,4 +1,5 @@
 import asyncio
+import errno
 import subprocess
 import sys
 
@@ -154,6 +155,24 @@ async def test_a_folder_that_cannot_be_made_is_told(tmp_path):
         await folder.insert(Kind.CLICK, [b"one"], SECONDS)
 
     assert "spool" in folder.fault
+
+
+async def test_a_folder_that_cannot_be_synced_is_told_and_leaves_no_lock(
+    folder, process, monkeypatch
+):
+    def refuse(_):
+        raise OSError(errno.EINVAL, "no sync here")
+
+    owner = process()
+    monkeypatch.setattr("tracker.spool.folder.sync_folder", refuse)
+    for _ in range(3):
+        with pytest.raises(SpoolError, match="no sync"):
+            await owner.insert(Kind.CLICK, [b"one"], SECONDS)
+
+    assert len(list(folder.glob("*.lock"))) == 1
+    monkeypatch.undo()
+    await owner.insert(Kind.CLICK, [b"two"], SECONDS)
+    assert await kept(owner) == [b"two"]
 
 
 async def test_a_disk_that_hangs_is_not_waited_for(process, monkeypatch):

@@ -140,7 +140,7 @@ def test_what_is_no_spool_at_all_is_set_aside(path):
     file.insert(Kind.CLICK, bodies(1))
 
     assert kept(file) == bodies(1)
-    assert path.with_name("owner.sqlite.damaged").exists()
+    assert path.with_name("owner.sqlite.damaged-1").exists()
 
 
 def test_a_full_spool_takes_no_more_and_loses_nothing(path):
@@ -195,6 +195,58 @@ def test_a_write_error_leaves_what_was_there(file):
 
     file.insert(Kind.CLICK, [b"after"])
     assert kept(file) == [b"before", b"after"]
+
+
+def test_a_commit_that_failed_may_have_written_and_costs_no_later_one(file):
+    """Its records are found when the file is opened anew, and their numbers kept."""
+    arm("spool.committed:error")
+    try:
+        with pytest.raises(SpoolError, match="failpoint"):
+            file.insert(Kind.CLICK, [b"unanswered"])
+    finally:
+        arm("")
+
+    file.insert(Kind.CLICK, [b"after"])
+
+    assert kept(file) == [b"unanswered", b"after"]
+    assert file.waiting == 2
+
+
+def test_nothing_to_forget_is_nothing_done(file):
+    file.insert(Kind.CLICK, [b"kept"])
+    file.delete([])
+    assert kept(file) == [b"kept"]
+
+
+def test_who_is_killed_while_recovering_leaves_everything_to_the_next(path):
+    file = SpoolFile(path, ROOM)
+    file.insert(Kind.CLICK, bodies(200, size=1000))
+    file.close()
+    _damage(path, 20_000, flipped=False)
+    program = (
+        "import os, signal\n"
+        "from pathlib import Path\n"
+        "from tracker.spool.file import Room, SpoolFile\n"
+        "path = Path(%r)\n"
+        "file = SpoolFile(path, Room(1 << 30, 0))\n"
+        "file._replace = lambda: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "file.open()\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program % str(path)], check=False)
+    assert ended.returncode == -signal.SIGKILL
+
+    found = kept(reopened(path))
+
+    assert len(found) >= 200 - 45
+    assert path.with_name("owner.sqlite.damaged-1").exists()
+
+
+def test_a_second_damage_is_kept_beside_the_first(path):
+    for _ in range(2):
+        path.write_bytes(b"not a database, and not empty" * 100)
+        reopened(path).close()
+
+    assert path.with_name("owner.sqlite.damaged-2").exists()
 
 
 def test_a_file_that_was_removed_is_made_again(file, path):

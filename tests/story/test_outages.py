@@ -1,6 +1,7 @@
 """Stores that are away: cut off at the wire, so that what fails is the real thing."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
@@ -8,6 +9,7 @@ import psycopg
 import pytest
 import redis as blocking_redis
 
+from tracker.flow import drain
 from tracker.flow.delivery import deliver_due, sweep_deliveries
 from tracker.flow.drain import drain_spools
 from tracker.flow.spool import Arrival
@@ -287,6 +289,40 @@ async def test_what_is_no_postback_is_set_aside_and_the_rest_goes_on(
     assert await rows("select outcome from postbacks") == [{"outcome": "accepted"}]
     (spool,) = runtime.spools.spools
     assert not await spool.is_empty()
+
+
+async def test_what_nothing_but_rubbish_is_left_of_is_set_aside(runtime):
+    """And what comes after it is drained all the same."""
+    await runtime.spools.insert(Kind.POSTBACK, [b"rubbish"], 10)
+
+    await drain_spools(runtime)
+    await drain_spools(runtime)
+
+    assert runtime.spools.waiting == 0
+
+
+async def test_a_conversion_younger_than_the_catalog_of_arrival_is_judged_by_ours(
+    visit, advertiser, runtime, postgres_cord, back, rows, monkeypatch
+):
+    """It was kept on disk by a process that had not heard of the offer yet."""
+    click_id = await visit()
+    await advertiser.report(click_id, goal="sale", amount="10", transaction_id="T")
+    postgres_cord.cut()
+    await advertiser.report(
+        route="/acme", goal="sale", amount="10", transaction_id="T", status="rejected"
+    )
+    postgres_cord.mend()
+    shoes = replace(runtime.catalog.offers["shoes"], key="boots", number=99)
+    older = replace(runtime.catalog, offers={"boots": shoes})
+    older_rules = runtime.rules().but(catalog=older)
+
+    async def of_then(*_):
+        return older_rules
+
+    monkeypatch.setattr(drain, "_rules_of", of_then)
+    await back(runtime.postgres_outage)
+
+    assert await rows("select status from conversions") == [{"status": "rejected"}]
 
 
 async def test_rubbish_in_place_of_a_click_is_set_aside(runtime, rows):

@@ -66,11 +66,11 @@ def write_on_a_full_disk(path, seed, number):
 
 
 def write_with_errors(path, seed, number):
-    """Every fifth write meets an error, before or after it was written."""
+    """Every fifth write meets an error: before it, in it, or once it is there."""
     file = SpoolFile(Path(path), ROOM)
-    places = ("spool.write", "spool.written")
+    places = ("spool.write", "spool.written", "spool.committed")
     for place, body in enumerate(bodies(int(seed), int(number))):
-        arm(f"{places[place % 2]}:error" if place % 5 == 0 else "")
+        arm(f"{places[place // 5 % 3]}:error" if place % 5 == 0 else "")
         _write(file, place, body)
 
 

@@ -444,7 +444,7 @@ def _priced(
     before: Money | None = None,
 ) -> Money:
     """The money of a conversion, on top of what it was `before`; rounded once."""
-    offer, goal = catalog.offers[conversion.offer], _goal(conversion, catalog)
+    offer, goal = _offer(conversion, catalog), _goal(conversion, catalog)
     payout, revenue = catalog.terms(catalog.partner(conversion.partner), offer, goal)
     # Its own, though the offer may have another one by now.
     own = conversion.money.currency
@@ -499,5 +499,16 @@ def _rounded(amount: Decimal) -> Decimal:
     return amount.quantize(_SIX_DECIMALS, rounding=ROUND_HALF_UP)
 
 
+def _offer(conversion: Conversion, catalog: Catalog) -> Offer:
+    """Raises NotFoundError where the catalog is older than the conversion."""
+    try:
+        return catalog.offers[conversion.offer]
+    except KeyError:
+        raise NotFoundError(f"no offer {conversion.offer}") from None
+
+
 def _goal(conversion: Conversion, catalog: Catalog) -> Goal:
-    return catalog.offers[conversion.offer].goals[conversion.goal]
+    try:
+        return _offer(conversion, catalog).goals[conversion.goal]
+    except KeyError:
+        raise NotFoundError(f"no goal {conversion.goal}") from None

@@ -13,6 +13,7 @@ from tracker.domain.catalog import Catalog
 from tracker.domain.errors import (
     BusyError,
     CatalogError,
+    MigrationError,
     NotFoundError,
     SpoolError,
     StoreUnavailableError,
@@ -24,7 +25,7 @@ from tracker.flow.postback import accept_spooled, hear
 from tracker.flow.spool import Arrival, read_arrival, read_click
 from tracker.runtime import Runtime
 from tracker.spool import Kind, Record, Spool
-from tracker.store.postgres import is_poison
+from tracker.store.postgres import is_passing
 
 log = structlog.get_logger()
 
@@ -55,6 +56,9 @@ async def drain_spools(runtime: Runtime) -> None:
             log.error("spool.failed", error=str(error))  # noqa: TRY400 - it says enough
         except StoreUnavailableError as error:
             runtime.postgres_outage.begin(error)
+        except Exception:
+            # The others must not wait behind it.
+            log.exception("spool.failed", spool=spool.name)
 
 
 async def _drain(runtime: Runtime, spool: Spool) -> None:
@@ -62,10 +66,10 @@ async def _drain(runtime: Runtime, spool: Spool) -> None:
     while spool.waiting and (records := await spool.list_waiting(AT_ONCE)):
         refused = await _settle(runtime, spool, records)
         failpoint("drain.settled")
-        await spool.delete([r.number for r in records if r.number not in refused])
-        failpoint("drain.deleted")
         for record, error in refused.items():
             await spool.refuse(record, error)
+        await spool.delete([r.number for r in records if r.number not in refused])
+        failpoint("drain.deleted")
         number += len(records)
     if number:
         log.warning("spool.drained", spool=spool.name, records=number)
@@ -104,19 +108,20 @@ async def _accept_by(
     refused: Refused = {}
     hearings = [hear(one.postback, rules) for one in arrivals.values()]
     results = await each_or_error(
-        hearings, lambda some: accept_spooled(runtime, some), is_poison
+        hearings, lambda some: accept_spooled(runtime, some), _is_final
     )
     for number, result in zip(arrivals, results, strict=True):
         if isinstance(result, Exception):
-            _refuse(refused, number, _final(result))
+            if not _is_final(result):
+                raise result
+            _refuse(refused, number, result)
     return refused
 
 
-def _final(error: Exception) -> Exception:
-    """The error, if another try would meet it again; raises it otherwise."""
-    if isinstance(error, BusyError) or not is_poison(error):
-        raise error
-    return error
+def _is_final(error: BaseException) -> bool:
+    """Whether another try would meet it again: then it is the record's own."""
+    of_the_store = StoreUnavailableError | BusyError | MigrationError
+    return not (isinstance(error, of_the_store) or is_passing(error))
 
 
 def _refuse(refused: Refused, number: int, error: Exception) -> None:

@@ -15,6 +15,7 @@ from tracker.domain.click_id import ClickFacts
 from tracker.domain.conversion import Ledger
 from tracker.domain.errors import (
     CatalogError,
+    NotFoundError,
     QuarantinedError,
     StoreUnavailableError,
     TooManyFailuresError,
@@ -201,6 +202,12 @@ async def _accepted(
             break
         except TimeoutError:
             raise StoreUnavailableError("Postgres did not answer in time") from None
+        except NotFoundError:
+            # One of these conversions is younger than the catalog it was heard by.
+            if attempt == ATTEMPTS:
+                raise
+            await _catch_up(runtime)
+            attune = _by_one_catalog
         except Exception as error:
             if attempt == ATTEMPTS or not _is_worth_another_try(error):
                 raise

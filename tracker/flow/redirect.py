@@ -21,8 +21,6 @@ from tracker.domain.click import (
 from tracker.domain.click_id import ClickClass, shard_of
 from tracker.domain.errors import (
     ClosedLinkError,
-    OverloadedError,
-    StoreUnavailableError,
     UnknownLinkError,
 )
 from tracker.failpoints import failpoint
@@ -113,7 +111,7 @@ async def _kept_click(runtime: Runtime, plan: Plan) -> Click:
             click = _drawn(runtime, plan)
         _counter(plan.click_class).inc()
         runtime.tally.count(click.id)
-    except (OverloadedError, StoreUnavailableError) as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, the visitor arrives
         metrics.CLICKS_LOST.inc()
         log.critical("click.lost", click_id=click.id, error=str(error))
     return click

@@ -16,7 +16,7 @@ from tracker.store.clicks import encode_click
 CLICK_SECONDS = 0.25
 """A visitor waits no longer for a disk that hangs."""
 
-POSTBACK_SECONDS = 5.0
+POSTBACK_SECONDS = 3.0
 
 _ID_BYTES = 32
 _NO_SHARD = 0

@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 
 import structlog
@@ -41,8 +42,17 @@ insert into drained select 0 where not exists (select 1 from drained);
 
 _INSERT = "insert into records (number, frame) values (?, ?)"
 
+# In place of what has its number: that may be damaged, and this is not.
+_RESTORE = "replace into records (number, frame) values (?, ?)"
+
 _LIST = """
 select number, frame from records where refused is null order by number limit ?
+"""
+
+_COUNT = """
+select count(*) filter (where refused is null),
+       max(coalesce(max(number), 0), (select max(number) from drained))
+from records
 """
 
 _FROM_EITHER_END = (
@@ -87,9 +97,10 @@ class SpoolFile:
         """All of them are on disk, or none; SpoolError where there is no room."""
         with self._told():
             self._check_room(sum(map(len, bodies)))
-            first = self._numbered()
+            self._opened()
+            # Never used twice: a batch that failed may yet be found on the disk.
+            first, self._last = self._last + 1, self._last + len(bodies)
             self._write(Record(first + n, kind, body) for n, body in enumerate(bodies))
-            self._last += len(bodies)
             self.waiting += len(bodies)
 
     def list_waiting(self, limit: int) -> list[Record]:
@@ -101,6 +112,8 @@ class SpoolFile:
 
     def delete(self, numbers: Sequence[int]) -> None:
         """Forgets what another store has now."""
+        if not numbers:
+            return
         with self._told(), self._opened() as connection:
             connection.executemany(
                 "delete from records where number = ?", [(one,) for one in numbers]
@@ -122,7 +135,8 @@ class SpoolFile:
     def is_empty(self) -> bool:
         """Whether nothing is kept at all, refused ones included."""
         with self._told():
-            return not self._opened().execute("select 1 from records").fetchall()
+            found = self._opened().execute("select 1 from records limit 1")
+            return found.fetchone() is None
 
     def close(self) -> None:
         """Lets go of the file."""
@@ -150,21 +164,16 @@ class SpoolFile:
         if self._connection is None:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             is_known = self._is_sound and self.path.exists()
-            self._connection = self._connect() if is_known else self._recovered()
-            self._is_sound = True
+            connection = self._connect() if is_known else self._recovered()
+            self.waiting, last = connection.execute(_COUNT).fetchone()
+            self._last = max(self._last, last)
+            self._connection, self._is_sound = connection, True
         return self._connection
-
-    def _numbered(self) -> int:
-        """The number of the next record, known once the file is open."""
-        self._opened()
-        return self._last + 1
 
     def _write(self, records: Iterable[Record]) -> None:
         failpoint("spool.write")
         with self._opened() as connection:
-            connection.executemany(
-                _INSERT, [(one.number, make_frame(one)) for one in records]
-            )
+            connection.executemany(_INSERT, _rows(records))
             failpoint("spool.written")
         failpoint("spool.committed")
 
@@ -183,9 +192,12 @@ class SpoolFile:
 
     def _shrink(self) -> None:
         """An outage may have made it large; once it is empty that is given back."""
-        if self.waiting <= 0 and self.path.stat().st_size > _WASTE_BYTES:
-            with self._told():
+        with self._told():
+            if self.waiting <= 0 and self.path.stat().st_size > _WASTE_BYTES:
                 self._opened().execute("vacuum")
+
+    def _connect(self) -> sqlite3.Connection:
+        return _connected(self.path, self._room.most)
 
     def _recovered(self) -> sqlite3.Connection:
         """
@@ -194,6 +206,9 @@ class SpoolFile:
         The log beside it is looked through in any case: SQLite drops all that
         follows the first damage in it, and with it what is whole.
         """
+        if _recovered_of(self.path).exists():
+            # Who made it did not live to put it in place.
+            self._replace()
         found = list(_frames_in(_log_of(self.path)))
         try:
             connection = self._connect()
@@ -201,52 +216,69 @@ class SpoolFile:
         except sqlite3.DatabaseError as error:
             if not _is(error, *_DAMAGES):
                 raise
-            found += self._set_aside()
+            self._rebuild(found)
             connection = self._connect()
-        self._restore(connection, found)
-        return connection
-
-    def _connect(self) -> sqlite3.Connection:
-        self.path.touch(mode=0o600)
-        connection = sqlite3.connect(self.path, check_same_thread=False)
-        try:
-            connection.executescript(_SETUP)
-            pages = max(1, self._room.most // PAGE_BYTES)
-            connection.execute(f"pragma max_page_count = {pages}")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def _set_aside(self) -> list[Record]:
-        """Moves the damaged files out of the way, and says what was whole in them."""
-        found = list(_frames_in(self.path))
-        found += _readable(self.path)
-        for path in _files(self.path):
-            if path.exists():
-                path.rename(path.with_name(f"{path.name}.damaged"))
-        log.critical("spool.damaged", spool=self.path.name, recovered=len(found))
-        return found
-
-    def _restore(self, connection: sqlite3.Connection, found: Iterable[Record]) -> None:
+        else:
+            _restore(connection, found)
         with connection:
-            (drained,) = connection.execute("select number from drained").fetchone()
-            # In place of what has its number: that may be damaged, and this is not.
-            connection.executemany(
-                "replace into records (number, frame) values (?, ?)",
-                [(r.number, make_frame(r)) for r in found if r.number > drained],
-            )
             # What was refused once may be taken by the version that opens it now.
-            connection.execute("update records set refused = null")
-        self.waiting, last = connection.execute(
-            "select count(*), coalesce(max(number), 0) from records"
-        ).fetchone()
-        self._last = max(last, drained)
+            connection.execute(
+                "update records set refused = null where refused is not null"
+            )
+        return connection
+
+    def _rebuild(self, found: Iterable[Record]) -> None:
+        """
+        Writes all that is whole into a new file, and puts that in place.
+
+        Until it is in place the damaged one stays as it is: whoever is killed here
+        leaves everything to the next.
+        """
+        unfinished = self.path.with_name(f"{self.path.name}.recovering")
+        for path in _files(unfinished):
+            path.unlink(missing_ok=True)
+        frames = chain(found, _frames_in(self.path), _readable(self.path))
+        with closing(_connected(unfinished, self._room.most)) as connection:
+            with connection:
+                connection.executemany(_RESTORE, _rows(frames))
+            (number,) = connection.execute("select count(*) from records").fetchone()
+        unfinished.replace(_recovered_of(self.path))
+        sync_folder(self.path.parent)
+        log.critical("spool.damaged", spool=self.path.name, recovered=number)
+        self._replace()
+
+    def _replace(self) -> None:
+        """The damaged file is kept under another name; its log must go before it."""
+        aside = _free_name(self.path)
+        if self.path.exists():
+            os.link(self.path, aside)
+        with suppress(FileNotFoundError):
+            _log_of(self.path).rename(_log_of(aside))
+        self.path.with_name(f"{self.path.name}-shm").unlink(missing_ok=True)
+        _recovered_of(self.path).replace(self.path)
+        sync_folder(self.path.parent)
+
+
+def _connected(path: Path, most_bytes: int) -> sqlite3.Connection:
+    path.touch(mode=0o600)
+    connection = sqlite3.connect(path, check_same_thread=False)
+    try:
+        connection.executescript(_SETUP)
+        pages = max(1, most_bytes // PAGE_BYTES)
+        connection.execute(f"pragma max_page_count = {pages}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def _check(connection: sqlite3.Connection) -> None:
-    """Raises for a file that SQLite finds damaged."""
-    (verdict,) = connection.execute("pragma quick_check(1)").fetchone()
+    """Raises for a file that SQLite finds damaged, and lets go of it."""
+    try:
+        (verdict,) = connection.execute("pragma quick_check(1)").fetchone()
+    except sqlite3.Error:
+        connection.close()
+        raise
     if verdict != "ok":
         connection.close()
         error = sqlite3.DatabaseError(verdict)
@@ -254,17 +286,32 @@ def _check(connection: sqlite3.Connection) -> None:
         raise error
 
 
-def _readable(path: Path) -> list[Record]:
+def _restore(connection: sqlite3.Connection, found: Iterable[Record]) -> None:
+    """Writes what was found and is not there; mostly that is nothing."""
+    (drained,) = connection.execute("select number from drained").fetchone()
+    known = "select 1 from records where number = ? and frame = ?"
+    missing = [
+        row
+        for row in _rows(one for one in found if one.number > drained)
+        if connection.execute(known, row).fetchone() is None
+    ]
+    with connection:
+        connection.executemany(_RESTORE, missing)
+
+
+def _rows(records: Iterable[Record]) -> Iterator[tuple[int, bytes]]:
+    return ((one.number, make_frame(one)) for one in records)
+
+
+def _readable(path: Path) -> Iterator[Record]:
     """What SQLite still reads of a damaged file: records of more than a page, too."""
-    found: list[Record] = []
     for query in _FROM_EITHER_END:
         with (
             suppress(sqlite3.Error),
             closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection,
         ):
             for (frame,) in connection.execute(query):
-                found += find_frames(frame)
-    return found
+                yield from find_frames(frame)
 
 
 def _frames_in(path: Path) -> Iterator[Record]:
@@ -279,6 +326,16 @@ def _frames_in(path: Path) -> Iterator[Record]:
 
 def _log_of(path: Path) -> Path:
     return path.with_name(f"{path.name}-wal")
+
+
+def _recovered_of(path: Path) -> Path:
+    """What was whole in a damaged file: complete, once it has this name."""
+    return path.with_name(f"{path.name}.recovered")
+
+
+def _free_name(path: Path) -> Path:
+    names = (path.with_name(f"{path.name}.damaged-{n}") for n in count(1))
+    return next(name for name in names if not name.exists())
 
 
 def _files(path: Path) -> list[Path]:

@@ -1,8 +1,10 @@
 """The spools of this host: our own, and those whose owners are gone."""
 
 import asyncio
+import math
 import os
 import secrets
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -18,23 +20,32 @@ from tracker.spool.spool import Spool
 
 log = structlog.get_logger()
 
+FAULT_SECONDS = 60.0
+
 
 class SpoolFolder:
     """
     Where this process spools to, and what it found there of others.
 
-    Our own file is made when it is first needed, or by `open_own`. `fault` is why the
-    last insert failed, if it did.
+    Our own file is made when it is first needed.
     """
 
     def __init__(self, path: Path, room: Room) -> None:
         self._path = path
         self._room = room
         self._own: Spool | None = None
+        self._own_path = path / f"{os.getpid()}-{secrets.token_hex(4)}.sqlite"
         self._adopted: dict[Path, Spool] = {}
         self._opening = asyncio.Lock()
         self._complained: set[Path] = set()
-        self.fault = ""
+        self._fault = ""
+        self._failed_at = -math.inf
+
+    @property
+    def fault(self) -> str:
+        """Why an insert failed in the last minute, if one did."""
+        has_failed = time.monotonic() - self._failed_at < FAULT_SECONDS
+        return self._fault if has_failed else ""
 
     @property
     def waiting(self) -> int:
@@ -52,16 +63,14 @@ class SpoolFolder:
             own = self._own or await self.open_own()
             await own.insert(kind, bodies, seconds)
         except SpoolError as error:
-            self.fault = str(error)
+            self._fault, self._failed_at = str(error), time.monotonic()
             raise
-        self.fault = ""
 
     async def open_own(self) -> Spool:
         """Our own spool, ready to be written to; SpoolError if it cannot be."""
         async with self._opening:
             if self._own is None:
-                name = f"{os.getpid()}-{secrets.token_hex(4)}"
-                self._own = await self._open(self._path / f"{name}.sqlite")
+                self._own = await self._open(self._own_path)
             return self._own
 
     async def adopt(self) -> None:
@@ -98,22 +107,22 @@ class SpoolFolder:
         failpoint("spool.adopted")
 
     def _list_others(self) -> list[Path]:
-        own = self._own.name if self._own else None
-        return [
-            path
-            for path in sorted(self._path.glob("*.sqlite"), key=_age)
-            if path not in self._adopted and path.stem != own
-        ]
+        ours = {*self._adopted, self._own_path}
+        found = sorted(self._path.glob("*.sqlite"), key=_age)
+        return [path for path in found if path not in ours]
 
     async def _open(self, path: Path, *, must_exist: bool = False) -> Spool:
         lock = await asyncio.to_thread(self._take_lock, path, must_exist=must_exist)
         spool = Spool(SpoolFile(path, self._room), lock)
         try:
             await spool.open()
+            await asyncio.to_thread(sync_folder, self._path)
+        except OSError as error:
+            lock.release()
+            raise SpoolError(f"the spool {path.name}: {error}") from error
         except BaseException:
             lock.release()
             raise
-        await asyncio.to_thread(sync_folder, self._path)
         return spool
 
     def _take_lock(self, path: Path, *, must_exist: bool) -> FileLock:

@@ -26,7 +26,7 @@ SESSION = {
     # A plan made while a table was small is kept: it must not read the whole of it
     # when fifty thousand rows have come since.
     "options": "-c timezone=UTC -c statement_timeout=30s -c lock_timeout=3s"
-    " -c idle_in_transaction_session_timeout=30s -c enable_seqscan=off",
+    " -c idle_in_transaction_session_timeout=30s -c enable_seqscan=off -c jit=off",
 }
 """How every connection of ours is set up: none waits for a peer that is gone."""
 
@@ -145,7 +145,7 @@ async def is_answering(pool: Pool) -> bool:
     """Whether Postgres answers a trivial question now, and may be written to."""
     try:
         async with asyncio.timeout(ANSWERS_WITHIN), connected(pool) as connection:
-            cursor = await connection.execute("select pg_is_in_recovery()")
-            return await cursor.fetchone() == (False,)
+            cursor = await connection.execute("show transaction_read_only")
+            return await cursor.fetchone() == ("off",)
     except (StoreUnavailableError, BusyError, TimeoutError):
         return False
