@@ -167,6 +167,18 @@ def test_its_own_hmac_may_cover_the_whole_url():
     assert proven(other, Auth(signature=rule)).held == ()
 
 
+@pytest.mark.parametrize("body", [b"amount=999999&status=approved", b"{}"])
+def test_a_body_is_not_covered_by_the_url(body):
+    """A genuine GET, sent as a POST, would say whatever its body says."""
+    rule = Signature("sig", "sha256", "{url}", key="${SALT}")
+    url = b"https://track.example/postback/acme?cid=c1&order=o-1&total=49.90&st=1"
+    made = hmac.new(b"pepper", url, "sha256").hexdigest()
+
+    genuine = own_call(made)
+    assert proven(genuine, Auth(signature=rule)).held == ("signature",)
+    assert proven(genuine.but(body=body), Auth(signature=rule)).held == ()
+
+
 @pytest.mark.parametrize(
     "more",
     [

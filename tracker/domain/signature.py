@@ -221,11 +221,15 @@ def _values(
     What the macros of its text stand for: parameters by the names they were sent by.
 
     None if one of them was sent twice with different values, or if another name for
-    the same says something else: what was signed must be what counts.
+    the same says something else: what was signed must be what counts. So a call that
+    is signed by its URL has no body, which the URL would not cover.
     """
+    macros = parse_template(rule.text).macros
+    if WHOLE_URL in macros and call.body:
+        return None
     values = {WHOLE_URL: _url_without(call, rule.param)}
     statement = vocabulary.read(call.parameters)
-    for macro in parse_template(rule.text).macros - {WHOLE_URL}:
+    for macro in macros - {WHOLE_URL}:
         sent = _sent(call, macro.lower()) or {""}
         values[macro] = sent.pop()
         counts = {statement.get(one) or "" for one in vocabulary.meanings(macro)}
