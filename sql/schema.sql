@@ -356,22 +356,21 @@ COMMENT ON COLUMN lanes.places IS 'How many calls may be in flight once open_unt
 COMMENT ON COLUMN lanes.failed_in_row IS 'Until a call succeeds every call on the lane is counted, and for a minute after a first failure.';
 
 CREATE TABLE nonces (
-    day date NOT NULL,
     advertiser text NOT NULL COLLATE pg_catalog."C",
     nonce text NOT NULL COLLATE pg_catalog."C",
     content bytea NOT NULL,
     postback_id text NOT NULL COLLATE pg_catalog."C",
+    used_at timestamp with time zone DEFAULT tracker_now() NOT NULL,
     CONSTRAINT nonces_nonce_check CHECK ((length(nonce) <= 100))
-)
-PARTITION BY RANGE (day);
+);
 
 COMMENT ON TABLE nonces IS 'Nonces of signed postbacks, so that none is used twice; written with the postback.';
-
-COMMENT ON COLUMN nonces.day IS 'The UTC day of the timestamp that was signed with it.';
 
 COMMENT ON COLUMN nonces.content IS 'A hash of what was signed: the same again gets the first answer, other is replayed.';
 
 COMMENT ON COLUMN nonces.postback_id IS 'The postback that used it first.';
+
+COMMENT ON COLUMN nonces.used_at IS 'When that was written; retention goes by it.';
 
 CREATE TABLE postbacks (
     day date NOT NULL,
@@ -491,7 +490,7 @@ ALTER TABLE ONLY lanes
     ADD CONSTRAINT lanes_pkey PRIMARY KEY (lane);
 
 ALTER TABLE ONLY nonces
-    ADD CONSTRAINT nonces_pkey PRIMARY KEY (day, advertiser, nonce);
+    ADD CONSTRAINT nonces_pkey PRIMARY KEY (advertiser, nonce);
 
 ALTER TABLE ONLY postbacks
     ADD CONSTRAINT postbacks_pkey PRIMARY KEY (day, id);
@@ -541,6 +540,8 @@ CREATE INDEX erasures_by_click ON erasures USING btree (click_id) WHERE (click_i
 CREATE INDEX erasures_by_time ON erasures USING btree (erased_at);
 
 CREATE INDEX erasures_unfinished ON erasures USING btree (erased_at) WHERE (finished_at IS NULL);
+
+CREATE INDEX nonces_by_time ON nonces USING btree (used_at);
 
 CREATE INDEX postbacks_by_click ON ONLY postbacks USING btree (click_id) WHERE (click_id IS NOT NULL);
 

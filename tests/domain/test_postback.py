@@ -1,4 +1,4 @@
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
 import msgspec
 import pytest
@@ -72,7 +72,7 @@ def test_what_only_looks_a_little_like_one_is_not(text):
 @pytest.mark.parametrize("wire", [msgspec.json, msgspec.msgpack])
 def test_what_was_proven_at_arrival_survives_a_spool(wire):
     """A postback is judged as of its arrival, whenever that is."""
-    nonce = Nonce("nonce-1234", date(2026, 11, 22), b"\0\xff")
+    nonce = Nonce("nonce-1234", b"\0\xff")
     proof = Proof("acme", ("hmac",), is_stale=True, nonce=nonce)
     now = datetime(2026, 11, 22, 12, tzinfo=UTC)
     postback = Postback(

@@ -131,10 +131,12 @@ def test_a_signature_lives_for_five_minutes_either_way(late, is_stale):
     assert (proof.nonce is None) is is_stale
 
 
-def test_signed_anew_it_is_the_same_content():
-    later = GET.but(timestamp=str(SIGNED_AT + 5))
+@pytest.mark.parametrize("seconds", [5, 86_400])
+def test_signed_anew_it_is_the_same_content(seconds):
+    """Also a day later."""
+    later = GET.but(timestamp=str(SIGNED_AT + seconds))
     header = signature_header(later, sign(KEY, later))
-    again = proven(a_call(header=header), OURS, late=5)
+    again = proven(a_call(header=header), OURS, late=seconds)
     assert again.nonce == proven(a_call(), OURS).nonce
 
 

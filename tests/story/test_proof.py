@@ -4,6 +4,7 @@ import hashlib
 import json
 import time
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from itertools import count
 
 import httpx
@@ -13,14 +14,20 @@ from cast import TOKEN
 from tracker.cli.story import postback_document, tell_postback
 from tracker.domain import suspicion
 from tracker.domain.catalog import Reply
+from tracker.domain.identity import new_postback_id
+from tracker.domain.judgement import witness
 from tracker.domain.outcome import Reason
-from tracker.domain.signature import Message, sign, signature_header
+from tracker.domain.postback import Postback
+from tracker.domain.signature import Call, Message, sign, signature_header
+from tracker.flow.postback import accept_postback
 from tracker.flow.quarantine import Pardon, release_postback
 from tracker.web.app import TrackerApp
+from tracker.web.query import read_pairs
 
 KEY = "the-key-of-initech"
 NEXT_KEY = "the-next-key-of-initech"
 PATH = "/postback/initech"
+SECOND = timedelta(seconds=1)
 
 
 def said(answer):
@@ -164,6 +171,38 @@ async def test_a_retry_with_its_nonce_gets_the_first_answer(
         ("duplicate", "repeated"),
         ("accepted", ""),
     ]
+
+
+async def test_across_midnight_a_nonce_is_the_same(visit, runtime, rows):
+    """Its sender came back after a restart, and signed it anew."""
+    query = f"click_id={await visit('bestdeals/tools')}&goal=refill"
+    tomorrow = datetime.now(UTC).date() + timedelta(days=1)
+    midnight = datetime.combine(tomorrow, datetime.min.time(), UTC)
+
+    first = await accept_postback(runtime, signed_at(runtime, midnight - SECOND, query))
+    again = await accept_postback(runtime, signed_at(runtime, midnight + SECOND, query))
+
+    assert first == again
+    assert first.verdict == "accepted"
+    assert await rows("select count(*) from conversions") == [{"count": 1}]
+
+
+def signed_at(runtime, at, query):
+    """Initech's refill with its own nonce, as it arrives at that time."""
+    message = Message(str(int(at.timestamp())), "refill-1842", PATH, query, b"")
+    header = signature_header(message, sign(KEY, message))
+    parameters = read_pairs(query)
+    postback = Postback(
+        id=new_postback_id(at),
+        received_at=at,
+        method="GET",
+        path=PATH,
+        address="",
+        route="initech",
+        parameters=tuple(parameters),
+    )
+    call = Call("", PATH, query, header=header, route="initech", parameters=parameters)
+    return witness(postback, call, runtime.rules())
 
 
 async def test_a_nonce_serves_for_one_content(visit, signed, rows):

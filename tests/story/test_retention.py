@@ -310,6 +310,19 @@ async def test_what_was_set_aside_goes_with_the_addresses(runtime, witnesses, ro
     assert await rows("select entry from clicks_rejected") == []
 
 
+async def test_a_nonce_is_remembered_for_a_week(runtime, witnesses, rows):
+    await rows_of(
+        runtime,
+        "insert into nonces (advertiser, nonce, content, postback_id, used_at) "
+        "select 'acme', days || ' days', '', '', now() - days * interval '1 day' "
+        "  from unnest(array[6, 8]) as days",
+    )
+
+    await apply_retention(runtime)
+
+    assert await rows("select nonce from nonces") == [{"nonce": "6 days"}]
+
+
 async def retire_clicks(runtime, *, days):
     """As if clicks were kept for so many days."""
     settings = runtime.settings

@@ -20,7 +20,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime, timedelta
 from hashlib import blake2b
 
 from tracker.domain.catalog import Advertiser, Catalog, Signature
@@ -68,11 +68,10 @@ class Nonce(Value, frozen=True):
     """
     What a signed call is known by when it comes again.
 
-    `day` is that of its timestamp, and `content` a hash of what was signed with it.
+    `content` is a hash of what was signed with it.
     """
 
     text: str
-    day: date
     content: bytes
 
 
@@ -195,8 +194,7 @@ def _is_fresh(message: Message, now: datetime) -> bool:
 def _nonce(message: Message) -> Nonce:
     """The time is no part of the content: who signs a retry anew repeats itself."""
     content = message.but(timestamp="", nonce="").text()
-    day = datetime.fromtimestamp(int(message.timestamp), UTC).date()
-    return Nonce(message.nonce, day, blake2b(content, digest_size=16).digest())
+    return Nonce(message.nonce, blake2b(content, digest_size=16).digest())
 
 
 def _is_its_own(call: Call, advertiser: Advertiser, catalog: Catalog) -> bool:

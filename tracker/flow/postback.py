@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from datetime import date
 from functools import cache
 
 import structlog
@@ -261,9 +260,7 @@ async def recognise(
     return recognised, await opened.list_outcomes(earlier)
 
 
-def _recognised(
-    hearing: Hearing, users: Mapping[tuple[date, str, str], Use]
-) -> Hearing:
+def _recognised(hearing: Hearing, users: Mapping[tuple[str, str], Use]) -> Hearing:
     """The nonce's first user may propose; who comes later repeats it, or replays."""
     mine = hearing.nonce
     use = users.get(mine.key) if mine else None

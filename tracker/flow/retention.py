@@ -19,7 +19,7 @@ DROP_TRIES = 5
 TRY_AGAIN_SECONDS = 1.0
 
 NONCES_ARE_KEPT = timedelta(days=7)
-"""A call is stale after minutes; one that waited in a spool is judged later."""
+"""A call is stale after minutes; who signs anew with the same nonce has a week."""
 
 WITH_ADDRESSES = ("clicks", "postbacks")
 """Tables by day that have a column of addresses."""
@@ -54,7 +54,6 @@ def terms(settings: Settings) -> dict[str, timedelta]:
         "postbacks": settings.retention_postbacks,
         "delivery_attempts": settings.retention_attempts,
         "delivery_archive": settings.retention_deliveries,
-        "nonces": NONCES_ARE_KEPT,
     }
 
 
@@ -62,6 +61,7 @@ def purged_tables(settings: Settings) -> dict[Purged, timedelta]:
     """What is not kept by day; records set aside hold an address that stays full."""
     set_aside = min(settings.retention_clicks, settings.retention_addresses)
     return {
+        Purged("nonces", "used_at"): NONCES_ARE_KEPT,
         Purged("click_collisions", "found_at"): set_aside,
         Purged("clicks_rejected", "rejected_at"): set_aside,
         Purged("click_counts", "counted_at"): _COUNTS_FOR,

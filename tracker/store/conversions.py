@@ -8,7 +8,7 @@ what holds them, and, once it is decided, write everything.
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -140,23 +140,21 @@ select *
 # A nonce that is new is ours at once, one that is there shows who used it first;
 # sorted, and always before the keys, for the same reason as those.
 _CLAIM_NONCES = """
-insert into nonces (day, advertiser, nonce, content, postback_id)
+insert into nonces (advertiser, nonce, content, postback_id)
 select *
   from json_to_recordset(%(rows)s::json) as claimed (
-         day date, advertiser text, nonce text, content bytea, postback_id text
+         advertiser text, nonce text, content bytea, postback_id text
        )
- order by 1, 2, 3
-    on conflict (day, advertiser, nonce) do update set nonce = excluded.nonce
-returning day, advertiser, nonce, content, postback_id
+ order by 1, 2
+    on conflict (advertiser, nonce) do update set nonce = excluded.nonce
+returning advertiser, nonce, content, postback_id
 """
 
 _LIST_NONCES = """
-select day, advertiser, nonce, content, postback_id
+select advertiser, nonce, content, postback_id
   from nonces
-  join json_to_recordset(%(rows)s::json) as wanted (
-         day date, advertiser text, nonce text
-       )
- using (day, advertiser, nonce)
+  join json_to_recordset(%(rows)s::json) as wanted (advertiser text, nonce text)
+ using (advertiser, nonce)
 """
 
 _INSERT_POSTBACKS = """
@@ -215,9 +213,9 @@ class Use(Value, frozen=True):
     postback_id: PostbackId
 
     @property
-    def key(self) -> tuple[date, str, str]:
+    def key(self) -> tuple[str, str]:
         """What may be used once."""
-        return self.nonce.day, self.advertiser, self.nonce.text
+        return self.advertiser, self.nonce.text
 
 
 class Judged(Value, frozen=True):
@@ -264,12 +262,9 @@ class ConversionStore:
             raise
 
     async def make_room(self, postbacks: Sequence[Postback]) -> None:
-        """The days of these postbacks, and of their nonces, have their partitions."""
+        """The days of these postbacks have their partitions."""
         days = {postback_day(postback.id) for postback in postbacks}
         await self._partitions.ensure("postbacks", days)
-        proofs = [one.proof for one in postbacks if one.proof]
-        days = {proof.nonce.day for proof in proofs if proof.nonce}
-        await self._partitions.ensure("nonces", days)
 
     async def list_outcomes(
         self, postbacks: Sequence[Postback]
@@ -287,11 +282,7 @@ class LedgerTransaction:
         self._new_keys: dict[tuple[str, str], str] = {}
 
     async def claim_nonces(self, uses: Sequence[Use]) -> list[Use]:
-        """
-        Who has used each of these nonces first, and for which content.
-
-        Raises psycopg's CheckViolation for a day that has no partition.
-        """
+        """Who has used each of these nonces first, and for which content."""
         return await self._uses(_CLAIM_NONCES, uses)
 
     async def list_uses(self, uses: Sequence[Use]) -> list[Use]:
@@ -306,8 +297,8 @@ class LedgerTransaction:
             statement, {"rows": as_rows([*rows.values()])}
         )
         return [
-            Use(advertiser, Nonce(text, day, content), postback_id)
-            for day, advertiser, text, content, postback_id in await cursor.fetchall()
+            Use(advertiser, Nonce(text, content), postback_id)
+            for advertiser, text, content, postback_id in await cursor.fetchall()
         ]
 
     async def list_outcomes(
@@ -428,7 +419,6 @@ async def _outcomes(
 
 def _use_row(use: Use) -> dict[str, Any]:
     return {
-        "day": use.nonce.day,
         "advertiser": use.advertiser,
         "nonce": use.nonce.text,
         "content": as_bytea(use.nonce.content),

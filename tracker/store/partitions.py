@@ -9,7 +9,7 @@ from psycopg import sql
 from tracker.domain.errors import BusyError
 from tracker.store.postgres import Pool, connected, is_without_partition, transaction
 
-TABLES = ("clicks", "postbacks", "delivery_attempts", "delivery_archive", "nonces")
+TABLES = ("clicks", "postbacks", "delivery_attempts", "delivery_archive")
 
 DAYS_AHEAD = 3
 """So long can the worker be away before a request has to make a day on its way."""
