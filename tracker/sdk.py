@@ -242,9 +242,10 @@ def _text(value: str | int | Decimal) -> str:
 def _read(response: httpx.Response) -> Answer:
     """Raises RefusedError, and UnreachableError for what a later try may mend."""
     answer = _answer(response)
-    if response.status_code >= _SERVER_ERROR:
-        raise UnreachableError(f"{response.status_code} {answer.reason}".strip())
-    if response.status_code >= _REDIRECT or answer.status not in _GOOD:
+    status = response.status_code
+    if status >= _SERVER_ERROR or status == httpx.codes.REQUEST_TIMEOUT:
+        raise UnreachableError(f"{status} {answer.reason}".strip())
+    if status >= _REDIRECT or answer.status not in _GOOD:
         raise RefusedError(answer)
     return answer
 

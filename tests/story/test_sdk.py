@@ -105,6 +105,17 @@ def a_reporter(http, **proof):
     return Reporter(url, "acme", http=http, patience=AT_ONCE, **proof)
 
 
+@pytest.mark.parametrize("status", [408, 500, 502, 503])
+def test_what_a_later_try_may_mend_is_tried_again(status):
+    """408 is what a crowded connection, or a slow one, is told."""
+    http, sent = a_tracker(
+        httpx.Response(status, json={"status": "failed", "reason": "send it again"}),
+        httpx.Response(200, json={"status": "accepted"}),
+    )
+    assert a_reporter(http, key=KEY).report(click_id="c").status == "accepted"
+    assert len(sent) == 2
+
+
 def test_a_report_without_waiting_is_the_same():
     away = httpx.Response(503, json={"status": "failed", "reason": "later"})
     http, sent = a_tracker(away, httpx.Response(202, json={"status": "spooled"}))
