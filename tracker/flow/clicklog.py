@@ -27,7 +27,8 @@ AT_ONCE = 1000
 WITHOUT_PAUSE = 50
 """Clicks that are read before others may go on, in about 1 ms."""
 
-_UNREADABLE = (DecodeError, ValidationError, UnicodeDecodeError, UnknownClickIdError)
+UNREADABLE = (DecodeError, ValidationError, UnicodeDecodeError, UnknownClickIdError)
+"""What reading an entry raises that holds no click."""
 
 
 async def fold_clicks(runtime: Runtime, shard: int) -> int:
@@ -94,7 +95,7 @@ async def _read(
             await asyncio.sleep(0)
         try:
             clicks.append(_logged(entry))
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             unreadable[entry] = repr(error)
     return clicks, unreadable
 

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import structlog
-from msgspec import DecodeError, ValidationError
 
 from tracker.domain.click import SUBS, Click
 from tracker.domain.click_id import ClickFacts, ClickId, facts_of
 from tracker.domain.erasure import erased
-from tracker.domain.errors import StoreUnavailableError, UnknownClickIdError
+from tracker.domain.errors import StoreUnavailableError
+from tracker.flow.clicklog import UNREADABLE
 from tracker.runtime import Runtime
 from tracker.store.clicklog import Entry
 from tracker.store.clicks import decode_click, encode_click
@@ -27,8 +27,6 @@ log = structlog.get_logger()
 
 AT_ONCE = 100
 """Clicks that are erased in one transaction."""
-
-_UNREADABLE = (DecodeError, ValidationError, UnicodeDecodeError, UnknownClickIdError)
 
 Counts = Counter[str]
 """How many records had something to erase, by where that was."""
@@ -171,7 +169,7 @@ def _read(text: str, record: bytes) -> Click | None:
     """The click of a record, if it is one."""
     try:
         return decode_click(facts_of(ClickId(text)).id, record)
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
 
 
