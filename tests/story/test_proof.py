@@ -13,7 +13,7 @@ from cast import TOKEN
 
 from tracker.cli.story import postback_document, tell_postback
 from tracker.domain import suspicion
-from tracker.domain.catalog import Reply
+from tracker.domain.catalog import Auth, Reply
 from tracker.domain.identity import new_postback_id
 from tracker.domain.judgement import witness
 from tracker.domain.outcome import Reason
@@ -128,6 +128,39 @@ async def test_an_advertiser_that_this_process_has_not_heard_of_yet_is_proven_to
     answer = await signed({"click_id": click_id}, path="/postback")
 
     assert said(answer) == (200, "accepted", "")
+
+
+@pytest.mark.parametrize("path", ["/postback", PATH])
+async def test_a_signature_that_an_edit_asks_for_meanwhile_counts(
+    visit, signed, runtime, path
+):
+    """Heard by the catalog of before, and judged by that of now."""
+    click_id = await visit("bestdeals/tools")
+    fall_behind(runtime, "initech")
+
+    answer = await signed({"click_id": click_id}, path=path)
+
+    assert said(answer) == (200, "accepted", "")
+
+
+async def test_so_does_one_of_an_advertiser_s_own_making(visit, client, runtime):
+    click_id = await visit("bestdeals/masks")
+    made = hashlib.md5(f"{click_id}10a-pinch-of-salt".encode()).hexdigest()
+    fall_behind(runtime, "umbrella")
+
+    query = {"cid": click_id, "total": 10, "check": made, "token": TOKEN}
+    answer = await client.get("/postback/umbrella", params=query)
+
+    assert said(answer) == (200, "accepted", "")
+
+
+def fall_behind(runtime, advertiser):
+    """To where nobody had to sign, and the offers were not there."""
+    own = replace(runtime.catalog.advertisers[advertiser], auth=Auth(none=True))
+    advertisers = {advertiser: own}
+    runtime.catalog = replace(
+        runtime.catalog, version=0, advertisers=advertisers, offers={}
+    )
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,8 @@ class Hearing(Value, frozen=True):
     A postback with what it proposes by these rules, or with its outcome already.
 
     `is_proven` says whether it comes from whom it says it does; only such a one uses up
-    a `nonce`. One that repeats another, nonce and all, names that one as `first`.
+    a `nonce`. One that repeats another, nonce and all, names that one as `first`. The
+    `call` stays until it is decided: it may be heard anew.
     """
 
     postback: Postback
@@ -70,6 +71,7 @@ class Hearing(Value, frozen=True):
     nonce: Use | None = None
     first: PostbackId | None = None
     is_proven: bool = False
+    call: Call | None = None
 
     @property
     def has_failed(self) -> bool:
@@ -81,15 +83,18 @@ Attune = Callable[[Runtime, Sequence[Hearing]], Awaitable[tuple[Rules, list[Hear
 """How hearings come to be by one set of rules."""
 
 
-async def accept_postback(runtime: Runtime, postback: Postback) -> Outcome:
+async def accept_postback(
+    runtime: Runtime, postback: Postback, call: Call | None = None
+) -> Outcome:
     """
     What became of the postback, once that is on disk.
 
+    Without the `call` that brought it, it is proven by what was noted at its arrival.
     Raises StoreUnavailableError if nothing could be stored, OverloadedError if too
     many wait already, and TooManyFailuresError in place of an outcome that says what
     was not proven.
     """
-    hearing = hear(postback, runtime.rules())
+    hearing = hear(postback, runtime.rules(), call)
     if hearing.has_failed:
         return await _doubt(runtime, hearing)
     return await _accept(runtime, hearing)
@@ -119,19 +124,6 @@ async def _doubt(runtime: Runtime, hearing: Hearing) -> Outcome:
         return outcome
     metrics.POSTBACKS_LIMITED.labels("yes" if standing.is_kept else "no").inc()
     raise TooManyFailuresError(standing.seconds_left)
-
-
-async def witness_call(runtime: Runtime, postback: Postback, call: Call) -> Postback:
-    """
-    The postback with what the signatures of its call prove, now that it arrives.
-
-    Its advertiser may be one that this process has not heard of yet.
-    """
-    rules = runtime.rules()
-    if is_ahead(postback, rules):
-        await _catch_up(runtime)
-        rules = runtime.rules()
-    return witness(postback, call, rules)
 
 
 async def _stored(runtime: Runtime, hearing: Hearing) -> Outcome:
@@ -285,7 +277,7 @@ async def _by_one_catalog(
         await _catch_up(runtime)
     rules = runtime.rules()
     return rules, [
-        one if one.rules.catalog is rules.catalog else hear(one.postback, rules)
+        one if one.rules.catalog is rules.catalog else _anew(one, rules)
         for one in hearings
     ]
 
@@ -311,19 +303,30 @@ def _is_ahead(hearing: Hearing) -> bool:
     return is_unknown and is_ahead(hearing.postback, hearing.rules)
 
 
-def hear(postback: Postback, rules: Rules) -> Hearing:
-    """What can be said of a postback before any store is asked."""
+def _anew(hearing: Hearing, rules: Rules) -> Hearing:
+    """The edit may ask for a signature that nobody looked at before."""
+    return hear(hearing.postback, rules, hearing.call)
+
+
+def hear(postback: Postback, rules: Rules, call: Call | None = None) -> Hearing:
+    """
+    What can be said of a postback before any store is asked.
+
+    With its `call`, what that proves by these very rules is noted first.
+    """
+    if call and rules.catalog.asks_for_signature(postback.route):
+        postback = witness(postback, call, rules)
     try:
         admitted = admit(postback, rules)
     except QuarantinedError as error:
         outcome = _quarantined(postback, error.reason)
-        return Hearing(postback, rules, outcome=outcome)
-    return _read(admitted, rules)
+        return Hearing(postback, rules, outcome=outcome, call=call)
+    return _read(admitted, rules, call)
 
 
-def _read(admitted: Admitted, rules: Rules) -> Hearing:
-    postback = admitted.postback
-    heard = Hearing(postback, rules, nonce=_use(admitted), is_proven=True)
+def _read(admitted: Admitted, rules: Rules, call: Call | None) -> Hearing:
+    postback, nonce = admitted.postback, _use(admitted)
+    heard = Hearing(postback, rules, nonce=nonce, is_proven=True, call=call)
     try:
         proposal = propose(admitted, rules)
     except QuarantinedError as error:

@@ -24,7 +24,7 @@ from tracker.domain.postback import (
     conceal,
 )
 from tracker.domain.signature import HEADER, Call
-from tracker.flow.postback import accept_postback, witness_call
+from tracker.flow.postback import accept_postback
 from tracker.logs import mask
 from tracker.runtime import Runtime
 from tracker.web.answer import answer, answer_json
@@ -50,11 +50,11 @@ async def receive_postback(
 ) -> None:
     """Answers a postback: truly, at once, and with a stable reason."""
     body = await _body(scope, receive)
-    postback = await _postback(runtime, scope, body)
+    postback, call = await _postback(runtime, scope, body)
     advertiser = runtime.catalog.advertisers.get(postback.route or "")
     reply = advertiser.reply if advertiser else Reply()
     try:
-        outcome = await accept_postback(runtime, postback)
+        outcome = await accept_postback(runtime, postback, call)
     except TooManyFailuresError as error:
         await _refuse(send, error, reply)
     else:
@@ -83,7 +83,10 @@ def _has_body(scope: Scope) -> bool:
     return b"content-length" in names or b"transfer-encoding" in names
 
 
-async def _postback(runtime: Runtime, scope: Scope, body: bytes) -> Postback:
+async def _postback(
+    runtime: Runtime, scope: Scope, body: bytes
+) -> tuple[Postback, Call]:
+    """What is kept of the request, and what it was on the wire, which is not."""
     route = _route(scope["path"])
     pairs, fault = await _parameters(scope, body)
     parameters, digest = conceal(
@@ -101,22 +104,7 @@ async def _postback(runtime: Runtime, scope: Scope, body: bytes) -> Postback:
         token_digest=digest,
         fault=fault,
     )
-    if not _may_be_signed(runtime, scope, route):
-        return postback
-    return await witness_call(
-        runtime, postback, _call(runtime, scope, body, route, pairs)
-    )
-
-
-def _may_be_signed(runtime: Runtime, scope: Scope, route: str | None) -> bool:
-    """
-    Costs next to nothing where no advertiser asks for it.
-
-    A click may be of an advertiser that this process has not heard of yet.
-    """
-    if runtime.catalog.asks_for_signature(route):
-        return True
-    return route is None and bool(header(scope, _SIGNATURE))
+    return postback, _call(runtime, scope, body, route, pairs)
 
 
 def _call(
