@@ -8,9 +8,12 @@ from structlog.testing import capture_logs
 
 from tracker.domain.click import Click
 from tracker.domain.click_id import ClickClass, facts_of
+from tracker.domain.identity import new_postback_id
+from tracker.domain.postback import Postback
 from tracker.flow.clicklog import fold_clicks
 from tracker.flow.erasure import erase_click
 from tracker.flow.maintenance import make_partitions
+from tracker.flow.postback import accept_spooled, hear
 from tracker.flow.retention import apply_retention, terms
 from tracker.store.partitions import TABLES
 
@@ -290,6 +293,25 @@ async def test_senders_of_postbacks_are_truncated_too(
         await runtime.partitions.ensure("postbacks", [day])
 
     await apply_retention(runtime)
+
+    found = await rows("select address::text from postbacks")
+    assert found == [{"address": "203.0.113.0/24"}]
+
+
+async def test_a_postback_that_waited_on_disk_for_too_long_has_no_full_address(
+    runtime, rows
+):
+    """Its day was truncated before it came, and is not truncated again."""
+    at = datetime.now(UTC) - timedelta(days=40)
+    late = Postback(
+        id=new_postback_id(at),
+        received_at=at,
+        method="GET",
+        path="/postback",
+        address="203.0.113.77",
+    )
+
+    await accept_spooled(runtime, [hear(late, runtime.rules())])
 
     found = await rows("select address::text from postbacks")
     assert found == [{"address": "203.0.113.0/24"}]

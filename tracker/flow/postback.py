@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime
 from functools import cache
 
 import structlog
@@ -19,7 +20,7 @@ from tracker.domain.errors import (
     StoreUnavailableError,
     TooManyFailuresError,
 )
-from tracker.domain.identity import PostbackId
+from tracker.domain.identity import PostbackId, postback_day
 from tracker.domain.judgement import (
     UNPROVEN,
     Admitted,
@@ -34,6 +35,7 @@ from tracker.domain.judgement import (
 )
 from tracker.domain.outcome import Outcome, Reason, Verdict
 from tracker.domain.postback import Postback
+from tracker.domain.retention import truncated
 from tracker.domain.signature import Call
 from tracker.domain.value import Value
 from tracker.failpoints import failpoint
@@ -163,10 +165,20 @@ async def accept_spooled(
 
     Some may have been decided before they went there, or before a crash.
     """
+    first_full = datetime.now(UTC) - runtime.settings.retention_addresses
+    hearings = [_late(one, first_full.date()) for one in hearings]
     postbacks = [one.postback for one in hearings]
     await runtime.conversions.make_room(postbacks)
     known = await runtime.conversions.list_outcomes(postbacks)
     return await _accepted(runtime, hearings, known, _as_heard)
+
+
+def _late(hearing: Hearing, first_full: date) -> Hearing:
+    """One that comes after the addresses of its day were truncated."""
+    postback = hearing.postback
+    if postback_day(postback.id) >= first_full:
+        return hearing
+    return hearing.but(postback=postback.but(address=truncated(postback.address)))
 
 
 async def _accepted(
