@@ -82,17 +82,26 @@ class Patience:
     """
     How long a report may take, in seconds.
 
-    Each try has the `timeout`; between tries are the `pauses`, give or take a fifth.
-    All of it must stay below the 300 s for which a signature lives.
+    The `timeout` is httpx's, for each step of a try: to connect, to send, to read a
+    piece of the answer. Between tries are the `pauses`, give or take a fifth. No try
+    begins later than `within` after the first, which must stay below the 300 s for
+    which a signature lives.
     """
 
     timeout: float = 10.0
     pauses: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0, 8.0)
+    within: float = 75.0
 
     def waits(self) -> Iterator[float]:
-        """Between one try and the next."""
+        """Between one try and the next, as long as there is time; it begins now."""
+        return self._until(time.monotonic() + self.within)
+
+    def _until(self, deadline: float) -> Iterator[float]:
         for pause in self.pauses:
-            yield pause * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
+            wait = pause * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
+            if time.monotonic() + wait >= deadline:
+                return
+            yield wait
 
 
 class _Account:

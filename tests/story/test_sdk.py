@@ -89,6 +89,22 @@ async def test_patience_ends(visit, reporter, wire):
     assert len(wire.sent) == 3
 
 
+def test_no_try_begins_when_the_time_for_it_is_over():
+    """However slow each of the others was; a signature would be stale in the end."""
+    http, sent = a_tracker(httpx.Response(503), httpx.Response(200))
+    hasty = Patience(pauses=(0, 0), within=0)
+
+    with pytest.raises(UnreachableError, match="503"):
+        a_reporter(http, patience=hasty).report(click_id="c")
+    assert len(sent) == 1
+
+
+def test_there_is_time_for_six_tries_that_nobody_answers():
+    patience = Patience()
+    longest = sum(patience.timeout + 1.2 * pause for pause in patience.pauses)
+    assert (len(patience.pauses), longest < patience.within) == (5, True)
+
+
 def a_tracker(*answers):
     """Answers in turn, and keeps what it was sent."""
     sent, left = [], list(answers)
@@ -100,9 +116,9 @@ def a_tracker(*answers):
     return httpx.Client(transport=httpx.MockTransport(answer)), sent
 
 
-def a_reporter(http, **proof):
+def a_reporter(http, patience=AT_ONCE, **proof):
     url = "https://track.example/in"
-    return Reporter(url, "acme", http=http, patience=AT_ONCE, **proof)
+    return Reporter(url, "acme", http=http, patience=patience, **proof)
 
 
 @pytest.mark.parametrize("status", [408, 500, 502, 503])
