@@ -1,8 +1,8 @@
 """
-What forgers and repeaters meet: web processes on real stores, and four advertisers.
+What forgers and repeaters meet: web processes on real stores, and five advertisers.
 
 Each of them proves itself in another way: by a token, by a signature of our kind, by
-one of its own making, and by a token at an address.
+one of its own making, by one over its URL, and by a token at an address.
 """
 
 import asyncio
@@ -29,7 +29,16 @@ KEY = "the-key-that-initech-signs-with"
 SALT = "a-pinch-of-salt-for-umbrella"
 SECRETS = {"TOKEN": TOKEN, "KEY": KEY, "SALT": SALT, "FAR": "the-token-of-far-away"}
 
-OWNERS = {"shoes": "acme", "tools": "initech", "masks": "umbrella", "trips": "far-away"}
+ORIGIN = "https://track.example"
+"""What the URLs that are signed begin with, wherever the tracker is reached."""
+
+OWNERS = {
+    "shoes": "acme",
+    "tools": "initech",
+    "masks": "umbrella",
+    "maps": "globex",
+    "trips": "far-away",
+}
 """Every offer, and whose it is."""
 
 _OFFER = """\
@@ -53,6 +62,7 @@ advertisers:
   umbrella:
     auth:
       signature: {{param: sig, hash: md5, text: "{{click_id}}{{amount}}${{SALT}}"}}
+  globex: {{auth: {{signature: {{param: sig, text: "{{url}}", key: "${{SALT}}"}}}}}}
   far-away: {{auth: {{token: "${{FAR}}", allow_ips: [192.0.2.0/24]}}}}
 offers:
 {_OFFERS}
@@ -107,6 +117,7 @@ def _settings(stores: Stores, folder: Path, database_url: str) -> Settings:
     return Settings(
         database_url=database_url,
         redis_url=stores.redis_url,
+        base_url=ORIGIN,
         data_dir=folder,
         catalog=folder / "partners.yaml",
         secrets_file=folder / "secrets",
