@@ -7,17 +7,20 @@ server. Whatever is started here ends with the attack, or with whoever ran it.
 """
 
 import asyncio
+import atexit
 import json
 import os
 import signal
 import socket
 import sqlite3
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import psycopg
@@ -389,7 +392,7 @@ class Arena:
 @contextmanager
 def arena(scale) -> Iterator[Arena]:
     """In full on a disk, in brief in memory where there is room."""
-    place = scale.pick("/tmp", fast_place())
+    place = _common_place(scale.pick("/tmp", fast_place()))
     with temporary_folder(place) as folder, guarded(folder), ExitStack() as stack:
         (folder / "data").mkdir()
         postgres, valkey = EmbeddedPostgres(folder), EmbeddedValkey(folder)
@@ -412,6 +415,20 @@ def arena(scale) -> Iterator[Arena]:
         )
         write_catalog(made)
         yield made
+
+
+@cache
+def _common_place(place):
+    """
+    All arenas of this process are in one folder, which goes when the process does.
+
+    The wheel of Postgres keeps its lock where it was first started, and makes that
+    folder anew for every other one.
+    """
+    common = tempfile.TemporaryDirectory(prefix="tracker-torture-", dir=place)
+    atexit.register(common.cleanup)
+    Path(common.name).chmod(0o755)
+    return common.name
 
 
 def write_catalog(made, remark=""):
