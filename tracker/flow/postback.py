@@ -167,9 +167,7 @@ async def accept_spooled(
     """
     first_full = datetime.now(UTC) - runtime.settings.retention_addresses
     hearings = [_late(one, first_full.date()) for one in hearings]
-    postbacks = [one.postback for one in hearings]
-    await runtime.conversions.make_room(postbacks)
-    known = await runtime.conversions.list_outcomes(postbacks)
+    known = await runtime.conversions.list_outcomes([one.postback for one in hearings])
     return await _accepted(runtime, hearings, known, _as_heard)
 
 
