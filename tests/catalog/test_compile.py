@@ -6,9 +6,11 @@ from decimal import Decimal
 import pytest
 
 from tracker.catalog import compile_catalog
-from tracker.domain.catalog import Auth, GoalTerms, Status
+from tracker.domain.advertiser import Auth
 from tracker.domain.errors import CatalogError
 from tracker.domain.money import Rate
+from tracker.domain.offer import Status
+from tracker.domain.partner import GoalTerms
 
 NUMBERS = {
     ("partner", "best"): 1,

@@ -3,7 +3,7 @@
 import pytest
 
 from tracker.catalog import check_text, compile_catalog, load_snapshot, take_snapshot
-from tracker.domain.catalog import Auth, Signature
+from tracker.domain.advertiser import Auth, Signature
 from tracker.domain.errors import CatalogError
 
 SECRETS = {"KEY": "a-key-of-sixteen-characters", "NEXT": "another-key-of-that-length"}

@@ -21,7 +21,6 @@ from parties import (
 )
 
 from tracker.domain import macros
-from tracker.domain.catalog import Status, When
 from tracker.domain.click import AD_IDS
 from tracker.domain.conversion import Money
 from tracker.domain.delivery import (
@@ -45,6 +44,8 @@ from tracker.domain.delivery import (
     sign,
 )
 from tracker.domain.errors import TemplateError
+from tracker.domain.offer import Status
+from tracker.domain.partner import When
 
 PENDING, APPROVED, REJECTED = Status
 

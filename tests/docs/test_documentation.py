@@ -12,8 +12,8 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from tracker import metrics
 from tracker.catalog import check_text
-from tracker.catalog.compile import DEFAULT_WINDOW
 from tracker.catalog.document import Document
+from tracker.catalog.offers import DEFAULT_WINDOW
 from tracker.catalog.scalars import parse_duration
 from tracker.catalog.sections import Section
 from tracker.cli import REFUSED, STORE_AWAY, app

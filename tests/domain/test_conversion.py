@@ -6,23 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracker.domain.catalog import (
-    Advertiser,
-    Auth,
-    Catalog,
-    Goal,
-    Limits,
-    Offer,
-    Partner,
-    Status,
-)
+from tracker.domain.advertiser import Advertiser, Auth
+from tracker.domain.catalog import Catalog
 from tracker.domain.click_id import ClickClass, ClickIdMint, SigningKeys
 from tracker.domain.conversion import Ledger
 from tracker.domain.errors import QuarantinedError
 from tracker.domain.identity import new_postback_id
 from tracker.domain.judgement import Rules, judge
 from tracker.domain.money import Rate
+from tracker.domain.offer import Goal, Limits, Offer, Status
 from tracker.domain.outcome import Reason, Verdict
+from tracker.domain.partner import Partner
 from tracker.domain.postback import Postback, TokenHasher
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tracker.domain.catalog import Advertiser, Auth, Catalog, Signature
+from tracker.domain.advertiser import Advertiser, Auth, Signature
+from tracker.domain.catalog import Catalog
 from tracker.domain.signature import (
     Call,
     Message,

@@ -2,8 +2,8 @@ from decimal import Decimal
 
 import pytest
 
-from tracker.domain.catalog import Status
 from tracker.domain.errors import NotFoundError, RefusedChangeError
+from tracker.domain.offer import Status
 from tracker.flow.conversion import (
     Operator,
     set_conversion_amount,

@@ -13,7 +13,7 @@ from cast import TOKEN
 
 from tracker.cli.story import postback_document, tell_postback
 from tracker.domain import suspicion
-from tracker.domain.catalog import Auth, Reply
+from tracker.domain.advertiser import Auth, Reply
 from tracker.domain.identity import new_postback_id
 from tracker.domain.judgement import witness
 from tracker.domain.outcome import Reason

@@ -20,8 +20,8 @@ from ledger_model import WAIVABLE, Click, Report
 from small_world import AWAY, SERVERS, World
 from trade import BASE, EDITS
 
-from tracker.domain.catalog import Status
 from tracker.domain.errors import RefusedChangeError
+from tracker.domain.offer import Status
 from tracker.domain.outcome import Reason
 from tracker.flow.conversion import (
     Operator,

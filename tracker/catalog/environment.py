@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from tracker.domain.catalog import Advertiser, Catalog, Offer, Partner
+from tracker.domain.advertiser import Advertiser
+from tracker.domain.catalog import Catalog
 from tracker.domain.errors import CatalogError
 from tracker.domain.macros import parse_template
+from tracker.domain.offer import Offer
+from tracker.domain.partner import Partner
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,15 +26,11 @@ import msgspec
 from tracker.catalog.check import CheckedCatalog
 from tracker.catalog.compile import compile_unnumbered, keys_to_number
 from tracker.catalog.environment import SecretNames, choose_secrets, secret_names
-from tracker.domain.catalog import (
-    Advertiser,
-    Catalog,
-    Kind,
-    Numbers,
-    Offer,
-    Partner,
-)
+from tracker.domain.advertiser import Advertiser
+from tracker.domain.catalog import Catalog, Kind, Numbers
 from tracker.domain.errors import CatalogError
+from tracker.domain.offer import Offer
+from tracker.domain.partner import Partner
 
 FORMAT = 2
 """What is written: who knows less must not think that less is to be proven."""

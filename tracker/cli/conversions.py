@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tracker.cli.options import AsJson, By, Limit, PartnerKey, Since, operator_name
-from tracker.domain.catalog import Status
 from tracker.domain.identity import ConversionId
 from tracker.domain.money import parse_amount
+from tracker.domain.offer import Status
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tracker.catalog import CheckedCatalog, Fault
-    from tracker.domain.catalog import Catalog, Offer
+    from tracker.domain.catalog import Catalog
+    from tracker.domain.offer import Offer
     from tracker.settings import Settings
 
 SECTIONS = ("advertisers", "offers", "partners")

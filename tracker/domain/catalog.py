@@ -7,224 +7,23 @@ they are used, secrets are references (`${NAME}`) that `Catalog.secrets` answers
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from decimal import Decimal
-from enum import StrEnum
 from functools import cached_property
 from typing import Literal
 
+from tracker.domain.advertiser import Advertiser
 from tracker.domain.errors import NotFoundError, UnknownLinkError
 from tracker.domain.money import Rate
+from tracker.domain.offer import Goal, Offer
+from tracker.domain.partner import GoalTerms, Partner
 from tracker.domain.vocabulary import CANONICAL, GENERIC, Names, Vocabulary
 
-
-class Status(StrEnum):
-    """Where a conversion stands."""
-
-    PENDING = "pending"
-    APPROVED = "approved"
-    REJECTED = "rejected"
-
-
-IGNORED = "ignored"
-"""What an advertiser may map a status word to, besides the three of `Status`."""
-
-OncePer = Literal["click", "transaction", "postback"]
-OnRepeat = Literal["status", "update", "add"]
-Scope = Literal["advertiser", "click"]
-Hash = Literal["md5", "sha1", "sha256"]
 Kind = Literal["partner", "offer"]
 Numbers = Mapping[tuple[Kind, str], int]
 """The number of each partner and offer that ever was: what click ids name them by."""
 
-
-@dataclass(frozen=True, slots=True)
-class Signature:
-    """
-    A signature of an advertiser's own making, in hex, in its parameter `param`.
-
-    `text` is a template over what was sent, by the names it was sent by. With a `key`
-    it is an HMAC, else a plain hash.
-    """
-
-    param: str
-    hash: Hash
-    text: str
-    key: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Auth:
-    """
-    What an advertiser must prove; several proofs must all hold.
-
-    `tokens` are templates of which one must match; `networks` are CIDR blocks; `hmac`
-    are the live keys of our own kind of signature. `none` is the operator's explicit
-    word that nothing is asked for.
-    """
-
-    tokens: tuple[str, ...] = ()
-    networks: tuple[str, ...] = ()
-    none: bool = False
-    hmac: tuple[str, ...] = ()
-    signature: Signature | None = None
-
-    @property
-    def is_signed(self) -> bool:
-        """Whether a signature of either kind is asked for."""
-        return bool(self.hmac) or self.signature is not None
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What an advertiser's server wants to hear when a postback went well."""
-
-    body: str | None = None
-    content_type: str = "text/plain"
-    always_200: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Advertiser:
-    """
-    Owns offers and reports conversions in words of its own.
-
-    `names` lists its parameter names for each meaning, lower-cased, in order of
-    preference; `goals` and `statuses` translate its words, lower-cased, to ours.
-    """
-
-    key: str
-    name: str
-    auth: Auth
-    names: Names = field(default_factory=dict)
-    goals: Mapping[str, str] = field(default_factory=dict)
-    statuses: Mapping[str, str] = field(default_factory=dict)
-    reply: Reply = field(default_factory=Reply)
-    reopen: bool = False
-    is_retired: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Goal:
-    """
-    The named action that counts, and what it earns.
-
-    A retired one was removed: it counts nothing new, but settles what it counted.
-    """
-
-    key: str
-    payout: Rate
-    revenue: Rate
-    once_per: OncePer = "click"
-    scope: Scope = "advertiser"
-    status: Status = Status.APPROVED
-    on_repeat: OnRepeat = "status"
-    is_retired: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Beyond these a postback is quarantined; None means no limit."""
-
-    amount: Decimal | None = None
-    payout: Decimal | None = None
-    min_click_age: timedelta = timedelta()
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """
-    What is promoted.
-
-    `url` and `fallback_url` are templates. `default_goal` is None where several
-    goals exist and none is marked. `deeplinks` are lower-cased host names.
-    """
-
-    key: str
-    number: int
-    name: str
-    advertiser: str
-    url: str
-    window: timedelta
-    currency: str
-    timezone: str
-    goals: Mapping[str, Goal]
-    default_goal: str | None = None
-    deeplinks: frozenset[str] = frozenset()
-    fallback_url: str | None = None
-    limits: Limits = field(default_factory=Limits)
-    is_paused: bool = False
-    is_retired: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class When:
-    """On what a partner's postback fires; an empty set means any."""
-
-    goals: frozenset[str] = frozenset()
-    statuses: frozenset[Status] = frozenset()
-    changes: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class PartnerPostback:
-    """
-    A call that a partner wants when a conversion changes.
-
-    `url`, and the values of `form`, `json` and `headers`, are templates.
-    `success` is a regular expression that the answer's body must contain, besides
-    a 2xx status. `secret` signs each call (Standard Webhooks).
-    """
-
-    id: str
-    url: str
-    method: Literal["GET", "POST"] = "GET"
-    form: Mapping[str, str] | None = None
-    json: Mapping[str, str] | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    when: When = field(default_factory=When)
-    success: str | None = None
-    secret: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class GoalTerms:
-    """A partner's own terms for a goal; None leaves the offer's."""
-
-    payout: Rate | None = None
-    revenue: Rate | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Partner:
-    """
-    Sends traffic, earns payouts.
-
-    `offers` holds the offers it may promote, each with its own terms by goal;
-    with `all_offers` it may promote the others too. `reveal` names the macros it
-    is allowed to see besides the ordinary ones (`revenue`).
-    """
-
-    key: str
-    number: int
-    name: str
-    offers: Mapping[str, Mapping[str, GoalTerms]] = field(default_factory=dict)
-    all_offers: bool = False
-    postbacks: tuple[PartnerPostback, ...] = ()
-    reveal: frozenset[str] = frozenset()
-    is_paused: bool = False
-    is_retired: bool = False
-
-    def may_promote(self, offer: str) -> bool:
-        """Whether the offer is on its list."""
-        return self.all_offers or offer in self.offers
-
-    def postback(self, postback_id: str) -> PartnerPostback:
-        """The postback of that id; raises NotFoundError."""
-        for postback in self.postbacks:
-            if postback.id == postback_id:
-                return postback
-        raise NotFoundError(f"partner {self.key} has no postback {postback_id}")
+UNNUMBERED = 0
+"""Stands for a number that is not given yet; none that is given is 0."""
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,11 @@ from enum import StrEnum
 from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
 from tracker.domain import deeplink
-from tracker.domain.catalog import Catalog, Offer, Partner
+from tracker.domain.catalog import Catalog
 from tracker.domain.click_id import ClickClass, ClickId
 from tracker.domain.macros import BASE_URL, Template, expand_url, parse_template
+from tracker.domain.offer import Offer
+from tracker.domain.partner import Partner
 from tracker.domain.value import Value
 
 SUBS = tuple(f"sub{number}" for number in range(1, 11))

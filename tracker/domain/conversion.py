@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Literal
 
-from tracker.domain.catalog import Catalog, Goal, Offer, OnRepeat, Status
+from tracker.domain.catalog import Catalog
 from tracker.domain.click_id import ClickClass, ClickFacts, ClickId
 from tracker.domain.errors import NotFoundError, QuarantinedError, RefusedChangeError
 from tracker.domain.identity import (
@@ -18,6 +18,7 @@ from tracker.domain.identity import (
 )
 from tracker.domain.judgement import Proposal, Rules
 from tracker.domain.money import to_minor_unit
+from tracker.domain.offer import Goal, Offer, OnRepeat, Status
 from tracker.domain.outcome import Outcome, Reason, Verdict
 from tracker.domain.value import Value
 

@@ -22,13 +22,14 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from tracker import __version__
 from tracker.domain import macros
-from tracker.domain.catalog import Catalog, Partner, PartnerPostback, When
+from tracker.domain.catalog import Catalog
 from tracker.domain.click import Click
 from tracker.domain.conversion import Change, Conversion
 from tracker.domain.errors import NotFoundError, TemplateError
 from tracker.domain.identity import ChangeId, ConversionId, DeliveryId, delivery_id
 from tracker.domain.macros import Template, expand_text, expand_url, parse_template
 from tracker.domain.money import to_minor_unit
+from tracker.domain.partner import Partner, PartnerPostback, When
 from tracker.domain.value import Value
 
 RETRY_DELAYS = (

@@ -13,15 +13,8 @@ from hashlib import blake2b
 from ipaddress import ip_address, ip_network
 
 from tracker.domain import base32
-from tracker.domain.catalog import (
-    IGNORED,
-    Advertiser,
-    Catalog,
-    Goal,
-    Offer,
-    Partner,
-    Status,
-)
+from tracker.domain.advertiser import IGNORED, Advertiser
+from tracker.domain.catalog import Catalog
 from tracker.domain.click_id import ClickFacts, ClickIdMint
 from tracker.domain.errors import (
     ForgedClickIdError,
@@ -30,7 +23,9 @@ from tracker.domain.errors import (
     UnknownClickIdError,
 )
 from tracker.domain.money import parse_amount
+from tracker.domain.offer import Goal, Offer, Status
 from tracker.domain.outcome import Reason
+from tracker.domain.partner import Partner
 from tracker.domain.postback import Postback, TokenHasher, tokens_of
 from tracker.domain.signature import Call, Nonce, kinds_asked, prove
 from tracker.domain.value import Value

@@ -6,7 +6,8 @@ from datetime import datetime
 from hashlib import blake2b
 from itertools import chain
 
-from tracker.domain.catalog import Advertiser, Catalog
+from tracker.domain.advertiser import Advertiser
+from tracker.domain.catalog import Catalog
 from tracker.domain.click_id import SigningKeys
 from tracker.domain.identity import PostbackId
 from tracker.domain.macros import expand_text, parse_template

@@ -23,7 +23,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from hashlib import blake2b
 
-from tracker.domain.catalog import Advertiser, Catalog, Signature
+from tracker.domain.advertiser import Advertiser, Signature
+from tracker.domain.catalog import Catalog
 from tracker.domain.macros import expand_text, parse_template
 from tracker.domain.value import Value
 from tracker.domain.vocabulary import Vocabulary

@@ -6,9 +6,10 @@ from decimal import Decimal
 
 import structlog
 
-from tracker.domain.catalog import Catalog, Status
+from tracker.domain.catalog import Catalog
 from tracker.domain.conversion import Cause, Change, Conversion
 from tracker.domain.identity import ConversionId
+from tracker.domain.offer import Status
 from tracker.flow.ledger import Decided, write_changes
 from tracker.runtime import Runtime
 

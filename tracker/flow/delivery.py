@@ -10,7 +10,7 @@ import structlog
 
 from tracker import metrics
 from tracker.domain.breaker import read_sign
-from tracker.domain.catalog import Catalog, Partner, PartnerPostback
+from tracker.domain.catalog import Catalog
 from tracker.domain.delivery import (
     Answer,
     Dead,
@@ -32,6 +32,7 @@ from tracker.domain.delivery import (
     revealed,
 )
 from tracker.domain.errors import NotFoundError, TemplateError
+from tracker.domain.partner import Partner, PartnerPostback
 from tracker.failpoints import failpoint
 from tracker.logs import mask
 from tracker.runtime import Runtime

@@ -14,7 +14,6 @@ from typing import Any
 import msgspec
 from psycopg.rows import dict_row
 
-from tracker.domain.catalog import Status
 from tracker.domain.click_id import ClickClass, ClickId
 from tracker.domain.conversion import Change, Conversion, Ledger, Money
 from tracker.domain.errors import NotFoundError
@@ -25,6 +24,7 @@ from tracker.domain.identity import (
     postback_day,
 )
 from tracker.domain.judgement import Proposal
+from tracker.domain.offer import Status
 from tracker.domain.outcome import Outcome, Reason, Verdict
 from tracker.domain.postback import Postback
 from tracker.domain.signature import Nonce, Proof

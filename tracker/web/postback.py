@@ -11,7 +11,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from tracker.domain.catalog import Reply
+from tracker.domain.advertiser import Reply
 from tracker.domain.errors import TooManyFailuresError
 from tracker.domain.identity import new_postback_id
 from tracker.domain.outcome import Outcome, Reason

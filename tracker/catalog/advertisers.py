@@ -1,0 +1,164 @@
+"""Advertisers in partners.yaml: how they are written, and the values they become."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from tracker.catalog.scalars import (
+    ContentType,
+    Flag,
+    HashText,
+    HmacKey,
+    Key,
+    Name,
+    Network,
+    Proof,
+    Word,
+)
+from tracker.catalog.sections import Many, Section
+from tracker.domain.advertiser import Advertiser, Auth, Hash, Reply, Signature
+from tracker.domain.macros import parse_template
+from tracker.domain.vocabulary import CANONICAL, Meaning
+
+Answer = Literal["approved", "pending", "rejected", "ignored"]
+
+
+class SignatureSection(Section):
+    """A signature of an advertiser's own making, in hex."""
+
+    param: Word = Field("signature", description="the parameter that carries it")
+    hash: Hash = Field("sha256", description="md5, sha1 or sha256")
+    text: HashText = Field(
+        description="what is hashed: parameters as they are sent, as in"
+        " {cid}{total}${SECRET}, or {url} for the whole URL without the signature"
+    )
+    key: Proof | None = Field(
+        None, description="makes it an HMAC; best as ${NAME}, a plain hash unless set"
+    )
+
+    @model_validator(mode="after")
+    def _has_a_secret(self) -> Self:
+        if self.key is None and not parse_template(self.text).secrets:
+            raise ValueError(
+                "needs a key, or a ${SECRET} in its text: anybody could make it"
+            )
+        return self
+
+
+class AuthSection(Section):
+    """What an advertiser's server must prove; several proofs must all hold."""
+
+    token: Many[Proof] = Field(
+        (), description="a secret it sends, best as ${NAME}; any one of a list will do"
+    )
+    allow_ips: Many[Network] = Field(
+        (), description="addresses and networks it may call from"
+    )
+    hmac: Annotated[Many[HmacKey], Field(max_length=2)] = Field(
+        (),
+        description="keys that sign its calls, best as ${NAME}; one, or two for a"
+        " change of keys",
+    )
+    signature: SignatureSection | None = Field(
+        None, description="a signature of its own making"
+    )
+    none: Flag = Field(default=False, description="true: anybody may report to us")
+
+    @model_validator(mode="after")
+    def _is_explicit(self) -> Self:
+        signed = self.hmac or self.signature
+        is_proven = bool(self.token or self.allow_ips or signed)
+        if self.none and is_proven:
+            raise ValueError("'none: true' contradicts the proofs beside it: keep one")
+        if not self.none and not is_proven:
+            raise ValueError(
+                "say what must be proven: token, hmac, signature, allow_ips,"
+                " or 'none: true' for nothing"
+            )
+        return self
+
+
+class ReplySection(Section):
+    """What an advertiser's server wants to hear."""
+
+    body: Annotated[str, Field(max_length=1000)] | None = Field(
+        None, description="the text of a 2xx answer, in place of our JSON"
+    )
+    content_type: ContentType = "text/plain"
+    always_200: Flag = Field(
+        default=False, description="true: answer 200 to everything but 503"
+    )
+
+
+class AdvertiserPostbackSection(Section):
+    """How an advertiser's server spells what it reports."""
+
+    params: dict[Meaning, Many[Word]] = Field(
+        {}, description="its names for our parameters, in order of preference"
+    )
+    goals: dict[Word, Key] = Field({}, description="its word for each of our goals")
+    statuses: dict[Answer, Many[Word]] = Field(
+        {}, description="its words for each of our statuses"
+    )
+    reply: ReplySection = ReplySection()
+
+
+class AdvertiserSection(Section):
+    """Owns offers, owes revenue."""
+
+    name: Name | None = None
+    auth: AuthSection = Field(
+        description="say what its postbacks must prove: token, hmac, signature,"
+        " allow_ips, or 'none: true' for nothing"
+    )
+    postback: AdvertiserPostbackSection = AdvertiserPostbackSection()
+    reopen: Flag = Field(
+        default=False, description="true: it may approve what it rejected before"
+    )
+
+    @model_validator(mode="after")
+    def _has_a_name_for_each(self) -> Self:
+        signature = self.auth.signature
+        names = {**CANONICAL, **self.postback.params}
+        taken = {name: meaning for meaning, own in names.items() for name in own}
+        if signature and signature.param in taken:
+            raise ValueError(
+                f"auth.signature.param is also its name for {taken[signature.param]}"
+            )
+        return self
+
+
+def compile_advertiser(key: str, section: AdvertiserSection) -> Advertiser:
+    """The advertiser that a section stands for."""
+    postback = section.postback
+    words = postback.statuses.items()
+    return Advertiser(
+        key=key,
+        name=section.name or key,
+        auth=_auth(section.auth),
+        names=dict(postback.params),
+        goals=dict(postback.goals),
+        statuses={word: status for status, listed in words for word in listed},
+        reply=_reply(postback.reply),
+        reopen=section.reopen,
+    )
+
+
+def _auth(section: AuthSection) -> Auth:
+    return Auth(
+        tokens=section.token,
+        networks=section.allow_ips,
+        none=section.none,
+        hmac=section.hmac,
+        signature=_signature(section.signature),
+    )
+
+
+def _signature(section: SignatureSection | None) -> Signature | None:
+    if section is None:
+        return None
+    return Signature(section.param, section.hash, section.text, section.key)
+
+
+def _reply(section: ReplySection) -> Reply:
+    return Reply(section.body, section.content_type, section.always_200)

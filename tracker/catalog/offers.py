@@ -1,0 +1,116 @@
+"""Offers in partners.yaml: how they are written, and the values they become."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from pydantic import Field
+
+from tracker.catalog.scalars import (
+    Amount,
+    ClickUrl,
+    Currency,
+    Duration,
+    Earning,
+    Flag,
+    Host,
+    Key,
+    Name,
+    OfferUrl,
+    Timezone,
+    Window,
+)
+from tracker.catalog.sections import Many, Section
+from tracker.domain.catalog import UNNUMBERED
+from tracker.domain.offer import Goal, Limits, Offer, OncePer, OnRepeat, Scope, Status
+
+DEFAULT_WINDOW = timedelta(days=30)
+
+
+class GoalSection(Section):
+    """An action that counts, and what it earns."""
+
+    payout: Earning = Field(description="what the partner earns: 2.50 or 8%")
+    revenue: Earning = Field(description="what the advertiser owes us: 4.00 or 12%")
+    once_per: OncePer = Field("click", description="what may happen only once")
+    scope: Scope = Field("advertiser", description="how far a transaction_id is unique")
+    status: Status = Field(
+        Status.APPROVED, description="where a conversion starts if nothing is said"
+    )
+    on_repeat: OnRepeat = Field(
+        "status", description="what another postback for the same may change"
+    )
+    default: Flag = Field(
+        default=False, description="true: what a postback without a goal means"
+    )
+
+
+class LimitsSection(Section):
+    """Beyond these a postback is quarantined."""
+
+    amount: Amount | None = None
+    payout: Amount | None = None
+    min_click_age: Duration | None = None
+
+
+class OfferSection(Section):
+    """What is promoted."""
+
+    advertiser: Key = Field(description="the key of the advertiser that owns it")
+    name: Name | None = None
+    url: OfferUrl = Field(description="where visitors go; it must contain {click_id}")
+    window: Window | None = Field(
+        None, description="how long after a click a conversion counts; 30d unless set"
+    )
+    currency: Currency | None = None
+    timezone: Timezone | None = None
+    goals: dict[Key, GoalSection] = Field(
+        min_length=1, max_length=200, description="the actions that count"
+    )
+    deeplinks: Many[Host] = Field((), description="hosts that deep links may lead to")
+    fallback_url: ClickUrl | None = None
+    paused: Flag = False
+    limits: LimitsSection = LimitsSection()
+
+
+def compile_offer(
+    key: str, section: OfferSection, *, currency: str, timezone: str
+) -> Offer:
+    """The offer of a section; currency and time zone are used where it has none."""
+    return Offer(
+        key=key,
+        number=UNNUMBERED,
+        name=section.name or key,
+        advertiser=section.advertiser,
+        url=section.url,
+        window=section.window or DEFAULT_WINDOW,
+        currency=section.currency or currency,
+        timezone=section.timezone or timezone,
+        goals={name: _goal(name, goal) for name, goal in section.goals.items()},
+        default_goal=_default_goal(section.goals),
+        deeplinks=frozenset(section.deeplinks),
+        fallback_url=section.fallback_url,
+        limits=_limits(section.limits),
+        is_paused=section.paused,
+    )
+
+
+def _goal(key: str, section: GoalSection) -> Goal:
+    return Goal(
+        key=key,
+        payout=section.payout,
+        revenue=section.revenue,
+        once_per=section.once_per,
+        scope=section.scope,
+        status=section.status,
+        on_repeat=section.on_repeat,
+    )
+
+
+def _default_goal(goals: Mapping[str, GoalSection]) -> str | None:
+    if len(goals) == 1:
+        return next(iter(goals))
+    return next((key for key, goal in goals.items() if goal.default), None)
+
+
+def _limits(section: LimitsSection) -> Limits:
+    return Limits(section.amount, section.payout, section.min_click_age or timedelta())

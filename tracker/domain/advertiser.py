@@ -1,0 +1,78 @@
+"""An advertiser: who owns offers, what it must prove, and what it calls things."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tracker.domain.vocabulary import Names
+
+IGNORED = "ignored"
+"""What an advertiser may map a status word to, besides the three of `Status`."""
+
+Hash = Literal["md5", "sha1", "sha256"]
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """
+    A signature of an advertiser's own making, in hex, in its parameter `param`.
+
+    `text` is a template over what was sent, by the names it was sent by. With a `key`
+    it is an HMAC, else a plain hash.
+    """
+
+    param: str
+    hash: Hash
+    text: str
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Auth:
+    """
+    What an advertiser must prove; several proofs must all hold.
+
+    `tokens` are templates of which one must match; `networks` are CIDR blocks; `hmac`
+    are the live keys of our own kind of signature. `none` is the operator's explicit
+    word that nothing is asked for.
+    """
+
+    tokens: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+    none: bool = False
+    hmac: tuple[str, ...] = ()
+    signature: Signature | None = None
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether a signature of either kind is asked for."""
+        return bool(self.hmac) or self.signature is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What an advertiser's server wants to hear when a postback went well."""
+
+    body: str | None = None
+    content_type: str = "text/plain"
+    always_200: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Advertiser:
+    """
+    Owns offers and reports conversions in words of its own.
+
+    `names` lists its parameter names for each meaning, lower-cased, in order of
+    preference; `goals` and `statuses` translate its words, lower-cased, to ours.
+    """
+
+    key: str
+    name: str
+    auth: Auth
+    names: Names = field(default_factory=dict)
+    goals: Mapping[str, str] = field(default_factory=dict)
+    statuses: Mapping[str, str] = field(default_factory=dict)
+    reply: Reply = field(default_factory=Reply)
+    reopen: bool = False
+    is_retired: bool = False
