@@ -144,8 +144,8 @@ ONE_FAULT = {
         f"{AUTH}\n    postback: {{params: {{clickid: cid}}}}",
         (
             "6:25: advertisers.acme.postback.params.clickid: must be click_id,"
-            " transaction_id, goal, status, amount, currency, revenue, offer or token;"
-            " did you mean 'click_id'?"
+            " transaction_id, goal, status, amount, currency, revenue, payout,"
+            " offer or token; did you mean 'click_id'?"
         ),
     ),
     "a status word listed twice": (
@@ -402,6 +402,74 @@ ONE_FAULT = {
         AUTH,
         "auth: [x]",
         "5:11: advertisers.acme.auth: must be a mapping ('key: value'), not a list",
+    ),
+    "a segment that is no number": (
+        AUTH,
+        f'{AUTH}\n    postback: {{params: {{click_id: "path:x"}}}}',
+        (
+            "6:35: advertisers.acme.postback.params.click_id:"
+            " after path: stands which segment, 1 to 20"
+        ),
+    ),
+    "a pattern that may take for ever": (
+        AUTH,
+        f"{AUTH}\n    postback: {{extract: {{click_id: (a+)+}}}}",
+        (
+            "6:36: advertisers.acme.postback.extract.click_id:"
+            " repeats what repeats or chooses itself, as (a+)+ and (a|b)* do:"
+            " it may take for ever; write [ab]* for (a|b)*"
+        ),
+    ),
+    "a default that is no goal": (
+        AUTH,
+        f"{AUTH}\n    postback: {{defaults: {{goal: sail}}}}",
+        (
+            "6:33: advertisers.acme.postback.defaults.goal:"
+            " no goal 'sail'; did you mean 'sale'?"
+        ),
+    ),
+    "a presence that is no status": (
+        AUTH,
+        f"{AUTH}\n    postback: {{present: {{cb: {{status: reject}}}}}}",
+        (
+            "6:39: advertisers.acme.postback.present.cb.status: no status 'reject';"
+            " did you mean 'rejected'?"
+        ),
+    ),
+    "items in no place": (
+        AUTH,
+        f"{AUTH}\n    postback: {{items: {{quantity: q}}}}",
+        (
+            "6:23: advertisers.acme.postback.items: say where items stand:"
+            " either 'amount' or 'list'"
+        ),
+    ),
+    "a reply with a macro that is none": (
+        AUTH,
+        f'{AUTH}\n    postback: {{reply: {{body: "OK {{conversionid}}"}}}}',
+        (
+            "6:30: advertisers.acme.postback.reply.body: unknown macro {conversionid};"
+            " did you mean 'conversion_id'?"
+        ),
+    ),
+    "a header that nothing signs": (
+        AUTH,
+        (
+            "auth: {hmac: a-key-of-16-letters}\n"
+            "    postback: {params: {amount: 'header:x-sum'}}"
+        ),
+        (
+            "5:5: advertisers.acme: no signature covers a header,"
+            " so 'header:x-sum' could be anybody's"
+        ),
+    ),
+    "a payout of what nobody knows": (
+        "payout: 8%",
+        "payout: 8% of profit",
+        (
+            "11:22: offers.shoes.goals.sale.payout: must be such as 2.50, 8%,"
+            " 80% of revenue, or sent"
+        ),
     ),
     "a merge of what is no mapping": (
         AUTH,

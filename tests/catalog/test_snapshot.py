@@ -80,8 +80,8 @@ def test_a_draft_is_sealed_with_all_its_numbers_or_not_at_all(checked):
 
 
 async def test_a_snapshot_of_another_format_is_refused(snapshot):
-    with pytest.raises(CatalogError, match="not a snapshot of format 2"):
-        await load_snapshot(snapshot.replace(b" 2\n", b" 3\n", 1), SECRETS)
+    with pytest.raises(CatalogError, match="not a snapshot of format 3"):
+        await load_snapshot(snapshot.replace(b" 3\n", b" 4\n", 1), SECRETS)
 
 
 @given(st.data())

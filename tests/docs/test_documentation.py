@@ -435,7 +435,8 @@ def _row(text: str, name: str) -> list[str]:
     """The cells of the table row that begins with the name."""
     found = re.search(rf"(?m)^\| `{re.escape(name)}` \|.*\|$", text)
     assert found, f"no table has a row for {name}"
-    return [cell.strip() for cell in found[0].strip("|").split("|")]
+    cells = re.split(r"(?<!\\)\|", found[0].strip("|"))
+    return [cell.strip().replace(r"\|", "|") for cell in cells]
 
 
 def _names(text: str) -> set[str]:

@@ -5,22 +5,35 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from tracker.catalog.scalars import (
+    Between,
     ContentType,
+    Extract,
     Flag,
     HashText,
     HmacKey,
+    ItemName,
     Key,
     Name,
     Network,
+    Parameter,
+    Position,
     Proof,
+    ReplyText,
     Word,
 )
 from tracker.catalog.sections import Many, Section
 from tracker.domain.advertiser import Advertiser, Auth, Hash, Reply, Signature
+from tracker.domain.items import COUNTED, Items
 from tracker.domain.macros import parse_template
-from tracker.domain.vocabulary import CANONICAL, Meaning
+from tracker.domain.money import Mark, Numerals
+from tracker.domain.vocabulary import CANONICAL, HEADER, Meaning
 
-Answer = Literal["approved", "pending", "rejected", "ignored"]
+Answer = Literal["approved", "pending", "rejected", "refunded", "ignored"]
+
+Statable = Literal[
+    "goal", "status", "amount", "currency", "revenue", "payout", "offer"
+]  # fmt: skip
+"""What can be said without being sent; who and which action is not among it."""
 
 
 class SignatureSection(Section):
@@ -81,8 +94,11 @@ class AuthSection(Section):
 class ReplySection(Section):
     """What an advertiser's server wants to hear."""
 
-    body: Annotated[str, Field(max_length=1000)] | None = Field(
+    body: ReplyText | None = Field(
         None, description="the text of a 2xx answer, in place of our JSON"
+    )
+    failure: ReplyText | None = Field(
+        None, description="likewise, of every answer that is no 2xx"
     )
     content_type: ContentType = "text/plain"
     always_200: Flag = Field(
@@ -90,11 +106,68 @@ class ReplySection(Section):
     )
 
 
+class AmountsSection(Section):
+    """How an advertiser writes amounts."""
+
+    decimal: Mark | None = Field(
+        None, description="what stands before the fraction: point or comma"
+    )
+    minor: Flag = Field(default=False, description="true: in cents, 1250 for 12.50")
+
+
+class ItemsSection(Section):
+    """Where several items stand in one call; their sum is the amount."""
+
+    amount: ItemName | None = Field(
+        None, description="the parameter of an item's amount; # counts, as in AMT#"
+    )
+    quantity: ItemName | None = Field(
+        None, description="the parameter of its quantity; 1 unless it is sent"
+    )
+    list: Parameter | None = Field(
+        None, description="the one parameter that lists all items"
+    )
+    between: Between = Field("|", description="what stands between two items")
+    within: Between = Field(":", description="what stands between fields of an item")
+    amount_at: Position | None = Field(
+        None, description="which field is the amount; the last one unless set"
+    )
+    quantity_at: Position | None = Field(
+        None, description="which field is the quantity; 1 unless set"
+    )
+
+    @model_validator(mode="after")
+    def _is_of_one_kind(self) -> Self:
+        if (self.amount is None) == (self.list is None):
+            raise ValueError("say where items stand: either 'amount' or 'list'")
+        if self.list and self.quantity:
+            raise ValueError("'quantity' goes with 'amount'; with 'list' quantity_at")
+        counted = [COUNTED in one for one in (self.amount, self.quantity) if one]
+        if len({*counted}) > 1:
+            raise ValueError("'amount' and 'quantity' must both have a #, or neither")
+        if self.between == self.within:
+            raise ValueError("'between' and 'within' must differ")
+        return self
+
+
 class AdvertiserPostbackSection(Section):
     """How an advertiser's server spells what it reports."""
 
-    params: dict[Meaning, Many[Word]] = Field(
+    params: dict[Meaning, Many[Parameter]] = Field(
         {}, description="its names for our parameters, in order of preference"
+    )
+    extract: dict[Meaning, Extract] = Field(
+        {}, description="a regular expression whose first group is the value"
+    )
+    defaults: dict[Statable, Word] = Field(
+        {}, description="what counts where nothing is sent, in its words or ours"
+    )
+    present: dict[Parameter, dict[Statable, Word]] = Field(
+        {}, description="what follows from a parameter that is there with a value"
+    )
+    amounts: AmountsSection = AmountsSection()
+    items: ItemsSection | None = Field(
+        None, description="several items in one call; their sum is the amount"
     )
     goals: dict[Word, Key] = Field({}, description="its word for each of our goals")
     statuses: dict[Answer, Many[Word]] = Field(
@@ -127,6 +200,18 @@ class AdvertiserSection(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _signs_what_counts(self) -> Self:
+        signed = self.auth.hmac or self.auth.signature
+        params = self.postback.params.items()
+        told = [name for what, own in params if what != "token" for name in own]
+        headers = [n for n in (*told, *self.postback.present) if n.startswith(HEADER)]
+        if signed and headers:
+            raise ValueError(
+                f"no signature covers a header, so {headers[0]!r} could be anybody's"
+            )
+        return self
+
 
 def compile_advertiser(key: str, section: AdvertiserSection) -> Advertiser:
     """The advertiser that a section stands for."""
@@ -139,6 +224,11 @@ def compile_advertiser(key: str, section: AdvertiserSection) -> Advertiser:
         names=dict(postback.params),
         goals=dict(postback.goals),
         statuses={word: status for status, listed in words for word in listed},
+        extract=dict(postback.extract),
+        defaults=dict(postback.defaults.items()),
+        present={n: dict(meant.items()) for n, meant in postback.present.items()},
+        numerals=Numerals(postback.amounts.decimal, postback.amounts.minor),
+        items=_items(postback.items),
         reply=_reply(postback.reply),
         reopen=section.reopen,
     )
@@ -161,4 +251,20 @@ def _signature(section: SignatureSection | None) -> Signature | None:
 
 
 def _reply(section: ReplySection) -> Reply:
-    return Reply(section.body, section.content_type, section.always_200)
+    return Reply(
+        section.body, section.content_type, section.always_200, section.failure
+    )
+
+
+def _items(section: ItemsSection | None) -> Items | None:
+    if section is None:
+        return None
+    return Items(
+        amount=section.amount,
+        quantity=section.quantity,
+        listed=section.list,
+        between=section.between,
+        within=section.within,
+        amount_at=section.amount_at,
+        quantity_at=section.quantity_at,
+    )

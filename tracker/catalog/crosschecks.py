@@ -13,8 +13,12 @@ from tracker.catalog.currencies import CURRENCIES
 from tracker.catalog.faults import Flaw, shorten, suggest
 from tracker.catalog.reading import Data
 from tracker.catalog.scalars import CURRENCY
+from tracker.domain.advertiser import IGNORED, REFUNDED
 from tracker.domain.errors import TemplateError
 from tracker.domain.macros import parse_template
+from tracker.domain.offer import Status
+
+STATUSES = {*Status, REFUNDED, IGNORED}
 
 Loc = tuple[str | int, ...]
 Entries = dict[str, Data]
@@ -78,12 +82,37 @@ def _advertiser_flaws(key: str, advertiser: Entries, known: _Known) -> Iterator[
     yield from _repeated_words((*loc, "statuses"), statuses)
     yield from _repeated_keys((*loc, "goals"), _mapping(postback.get("goals")))
     goals = known.goals_of.get(key, set())
+    for place, said in _stated(postback):
+        yield from _word_flaws((*loc, *place), said, postback, goals)
     for word, goal in _mapping(postback.get("goals")).items():
         if isinstance(goal, str) and goal not in goals:
             message = (
                 f"no offer of {key} has a goal {_named(goal)}{suggest(goal, goals)}"
             )
             yield Flaw((*loc, "goals", word), message)
+
+
+def _stated(postback: Entries) -> Iterator[tuple[Loc, Entries]]:
+    """What the file itself says for an advertiser, in its words or ours."""
+    yield ("defaults",), _mapping(postback.get("defaults"))
+    for name, meant in _mapping(postback.get("present")).items():
+        yield ("present", name), _mapping(meant)
+
+
+def _word_flaws(
+    loc: Loc, said: Entries, postback: Entries, goals: set[str]
+) -> Iterator[Flaw]:
+    listed = _mapping(postback.get("statuses")).values()
+    statuses = {word for words in listed for _, word in _items(words)} | STATUSES
+    for meaning, known in (
+        ("goal", goals | _mapping(postback.get("goals")).keys()),
+        ("status", statuses),
+    ):
+        word = said.get(meaning)
+        folded = {one.strip().lower() for one in known if isinstance(one, str)}
+        if isinstance(word, str) and word.strip().lower() not in folded:
+            message = f"no {meaning} {_named(word)}{suggest(word, folded)}"
+            yield Flaw((*loc, meaning), message)
 
 
 def _repeated_words(loc: Loc, statuses: Entries) -> Iterator[Flaw]:

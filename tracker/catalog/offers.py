@@ -16,6 +16,7 @@ from tracker.catalog.scalars import (
     Key,
     Name,
     OfferUrl,
+    Payout,
     Timezone,
     Window,
 )
@@ -29,7 +30,9 @@ DEFAULT_WINDOW = timedelta(days=30)
 class GoalSection(Section):
     """An action that counts, and what it earns."""
 
-    payout: Earning = Field(description="what the partner earns: 2.50 or 8%")
+    payout: Payout = Field(
+        description="what the partner earns: 2.50, 8%, 80% of revenue, or sent"
+    )
     revenue: Earning = Field(description="what the advertiser owes us: 4.00 or 12%")
     once_per: OncePer = Field("click", description="what may happen only once")
     scope: Scope = Field("advertiser", description="how far a transaction_id is unique")

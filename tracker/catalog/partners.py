@@ -14,6 +14,7 @@ from tracker.catalog.scalars import (
     Key,
     Name,
     Pattern,
+    Payout,
     SigningSecret,
 )
 from tracker.catalog.sections import Many, Section
@@ -31,7 +32,7 @@ Reveal = Literal["revenue"]
 class TermsSection(Section):
     """A partner's own terms for a goal; what is absent is as the offer says."""
 
-    payout: Earning | None = None
+    payout: Payout | None = None
     revenue: Earning | None = None
 
 

@@ -10,6 +10,7 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -25,8 +26,10 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from tracker.catalog.faults import suggest
+from tracker.catalog.faults import one_of, suggest
+from tracker.catalog.patterns import check_quick
 from tracker.domain.errors import TemplateError
+from tracker.domain.items import COUNTED
 from tracker.domain.macros import (
     CLICK_MACROS,
     DELIVERY_MACROS,
@@ -36,6 +39,9 @@ from tracker.domain.macros import (
     parse_template,
 )
 from tracker.domain.money import Rate
+from tracker.domain.reply import MACROS as REPLY_MACROS
+from tracker.domain.reply import unknown_words
+from tracker.domain.vocabulary import HEADER, PATH
 
 MAX_WINDOW = timedelta(days=366)
 MIN_KEY = 16
@@ -50,6 +56,7 @@ _DURATION = re.compile(r"(\d{1,9})\s?([smhd])", re.ASCII)
 _HOST = re.compile(
     r"(?=.{1,253}\Z)([a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 )
+_SEGMENT = re.compile(r"1?[1-9]|[12]0", re.ASCII)
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _OUR_HEADERS = frozenset({
@@ -98,6 +105,18 @@ def parse_rate(text: str) -> Rate:
     if share > _MAX_PERCENT:
         raise ValueError(f"must be at most {_MAX_PERCENT}%")
     return Rate(share, is_percent=True)
+
+
+def parse_payout(text: str) -> Rate:
+    """Like a rate; or `80% of revenue`, or `sent`, as the advertiser states it."""
+    if text.strip().lower() == "sent":
+        return Rate(Decimal(0), basis="sent")
+    share, of, base = text.partition(" of ")
+    if not of:
+        return parse_rate(text)
+    if base.strip() != "revenue" or not share.rstrip().endswith("%"):
+        raise ValueError("must be such as 2.50, 8%, 80% of revenue, or sent")
+    return replace(parse_rate(share.rstrip()), basis="revenue")
 
 
 def parse_flag(text: str) -> bool:
@@ -208,6 +227,41 @@ def check_word(text: str) -> str:
     if not text.strip():
         raise ValueError("must not be empty")
     return text.strip().lower()
+
+
+def check_parameter(text: str) -> str:
+    """The name of a parameter, or `path:2`, or `header:x-click-id`."""
+    name = check_word(text)
+    kind, colon, which = name.partition(":")
+    if f"{kind}{colon}" == PATH and not _SEGMENT.fullmatch(which):
+        raise ValueError("after path: stands which segment, 1 to 20")
+    if f"{kind}{colon}" == HEADER and not _HEADER.fullmatch(which):
+        raise ValueError("after header: stands the name of a header")
+    return name
+
+
+def check_item(text: str) -> str:
+    """The name of a parameter, in which one `#` stands for the number of the item."""
+    name = check_word(text)
+    if name.count(COUNTED) > 1:
+        raise ValueError("only one # can stand for the number of the item")
+    return name
+
+
+def parse_position(text: str) -> int:
+    """Which field of an item, counted from 1."""
+    if not _SEGMENT.fullmatch(text):
+        raise ValueError("must be a number from 1 to 20")
+    return int(text)
+
+
+def check_reply(text: str) -> str:
+    """An answer; braces that hold no word are text."""
+    for word in unknown_words(text):
+        known = one_of(f"{{{name}}}" for name in REPLY_MACROS)
+        near = suggest(word, REPLY_MACROS) or f"; there are {known}"
+        raise ValueError(f"unknown macro {{{word}}}{near}")
+    return text
 
 
 def check_offer_url(text: str, info: ValidationInfo) -> str:
@@ -359,6 +413,15 @@ Flag = Annotated[bool, _from_text(parse_flag), _schema("boolean", "true")]
 Amount = Annotated[Decimal, _from_text(parse_decimal), _schema("number", "2.50")]
 Worth = Annotated[Decimal, _from_text(parse_worth), _schema("number", "1.08")]
 Earning = Annotated[Rate, _from_text(parse_rate), _schema("number", "8%")]
+Payout = Annotated[Rate, _from_text(parse_payout), _schema("number", "80% of revenue")]
+Parameter = Annotated[
+    str, Field(max_length=200), AfterValidator(check_parameter), _LOOSE
+]
+ItemName = Annotated[str, Field(max_length=200), AfterValidator(check_item), _LOOSE]
+Between = Annotated[str, Field(min_length=1, max_length=10), _LOOSE]
+Position = Annotated[int, _from_text(parse_position), _schema("integer", "2")]
+Extract = Annotated[str, Field(max_length=500), AfterValidator(check_quick)]
+ReplyText = Annotated[str, Field(max_length=1000), AfterValidator(check_reply)]
 Duration = Annotated[timedelta, _from_text(parse_duration), _schema("string", "12h")]
 Window = Annotated[timedelta, _from_text(parse_window), _schema("string", "30d")]
 Currency = Annotated[str, AfterValidator(check_currency)]

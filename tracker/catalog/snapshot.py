@@ -1,7 +1,7 @@
 """
 A compiled catalog as bytes: what processes hand each other, and keep on disk.
 
-    tracker-catalog 2      the format's number, and a line feed
+    tracker-catalog 3      the format's number, and a line feed
     16 bytes               BLAKE2b of what follows
     msgpack                head (version, hash, numbers) and draft
 
@@ -32,11 +32,11 @@ from tracker.domain.errors import CatalogError
 from tracker.domain.offer import Offer
 from tracker.domain.partner import Partner
 
-FORMAT = 2
-"""What is written: who knows less must not think that less is to be proven."""
+FORMAT = 3
+"""What is written: who knows less must not think that less is to be proven, or paid."""
 
-READABLE = (1, 2)
-"""Format 1 is the same without signatures of postbacks."""
+READABLE = (1, 2, 3)
+"""Format 1 has no signatures of postbacks, format 2 no dialects."""
 
 SLICE = 200
 """Entries that are decoded without a pause, in about 2 ms."""

@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tracker.domain.vocabulary import Names
+from tracker.domain.items import Items
+from tracker.domain.money import Numerals
+from tracker.domain.vocabulary import Meaning, Names
 
 IGNORED = "ignored"
+REFUNDED = "refunded"
 """What an advertiser may map a status word to, besides the three of `Status`."""
 
 Hash = Literal["md5", "sha1", "sha256"]
@@ -51,11 +54,16 @@ class Auth:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What an advertiser's server wants to hear when a postback went well."""
+    """
+    What an advertiser's server wants to hear: `failure` when a postback went wrong.
+
+    Both are templates with macros of their own (`tracker.domain.reply`).
+    """
 
     body: str | None = None
     content_type: str = "text/plain"
     always_200: bool = False
+    failure: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +73,9 @@ class Advertiser:
 
     `names` lists its parameter names for each meaning, lower-cased, in order of
     preference; `goals` and `statuses` translate its words, lower-cased, to ours.
+    `extract` are patterns whose first group is the value of a meaning, `defaults` count
+    for what was not sent, and `present` says what follows from a parameter that is
+    there; these are in its words or ours.
     """
 
     key: str
@@ -73,6 +84,11 @@ class Advertiser:
     names: Names = field(default_factory=dict)
     goals: Mapping[str, str] = field(default_factory=dict)
     statuses: Mapping[str, str] = field(default_factory=dict)
+    extract: Mapping[Meaning, str] = field(default_factory=dict)
+    defaults: Mapping[Meaning, str] = field(default_factory=dict)
+    present: Mapping[str, Mapping[Meaning, str]] = field(default_factory=dict)
+    numerals: Numerals = field(default_factory=Numerals)
+    items: Items | None = None
     reply: Reply = field(default_factory=Reply)
     reopen: bool = False
     is_retired: bool = False

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Literal
 
 from tracker.domain.advertiser import Advertiser
+from tracker.domain.dialect import Dialect
 from tracker.domain.errors import NotFoundError, UnknownLinkError
 from tracker.domain.money import Rate
 from tracker.domain.offer import Goal, Offer
@@ -120,26 +121,53 @@ class Catalog:
         except KeyError:
             raise NotFoundError(f"the catalog has no rate for {currency}") from None
 
-    def vocabulary(self, advertiser: str | None) -> Vocabulary:
-        """The advertiser's names for parameters; those for all if it is unknown."""
+    def dialect(self, advertiser: str | None) -> Dialect:
+        """How the advertiser says things; the names for all if it is unknown."""
         known = advertiser if advertiser in self.advertisers else None
-        if known not in self._vocabularies:
+        if known not in self._dialects:
             names = self._names(known)
             hidden = self._signature_names(known).difference(*names.values())
-            self._vocabularies[known] = Vocabulary(names, hidden)
-        return self._vocabularies[known]
+            own = self.advertisers.get(known or "")
+            self._dialects[known] = Dialect(Vocabulary(names, hidden), own)
+        return self._dialects[known]
+
+    def vocabulary(self, advertiser: str | None) -> Vocabulary:
+        """The advertiser's names for parameters; those for all if it is unknown."""
+        return self.dialect(advertiser).vocabulary
 
     def _names(self, advertiser: str | None) -> Names:
         """
         Its own, and ours where it has none.
 
-        What any advertiser calls its token is a token to all, so that none is kept.
+        What any advertiser calls its token is a token to all, so that none is kept. A
+        payout is read only where some goal takes it as it is sent.
         """
+        names = self._own_names(advertiser)
+        if advertiser in self._payers or (advertiser is None and self._payers):
+            return names
+        return {meaning: own for meaning, own in names.items() if meaning != "payout"}
+
+    def _own_names(self, advertiser: str | None) -> Names:
         if advertiser is not None:
             return {**CANONICAL, **self.advertisers[advertiser].names}
         named = [one.names.get("token", ()) for one in self.advertisers.values()]
         tokens = sorted({name for names in named for name in names})
         return {**GENERIC, "token": (*GENERIC["token"], *tokens)}
+
+    @cached_property
+    def _payers(self) -> frozenset[str]:
+        """The advertisers who may state a partner's payout."""
+        found = {
+            offer.advertiser
+            for offer in self.offers.values()
+            if any(goal.payout.is_sent for goal in offer.goals.values())
+        }
+        for partner in self.partners.values():
+            for offer, terms in partner.offers.items():
+                own = [one.payout for one in terms.values() if one.payout]
+                if offer in self.offers and any(rate.is_sent for rate in own):
+                    found.add(self.offers[offer].advertiser)
+        return frozenset(found)
 
     def _signature_names(self, advertiser: str | None) -> set[str]:
         """Where its own signature stands; on the route for all, anybody's."""
@@ -159,7 +187,7 @@ class Catalog:
         return any(one.auth.is_signed for one in self.advertisers.values())
 
     @cached_property
-    def _vocabularies(self) -> dict[str | None, Vocabulary]:
+    def _dialects(self) -> dict[str | None, Dialect]:
         return {}
 
     @cached_property

@@ -16,8 +16,9 @@ survive being lower- or upper-cased, and fit a column made for an MD5.
 """
 
 import hmac
+import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import IntEnum
@@ -34,6 +35,11 @@ ClickId = NewType("ClickId", str)
 LENGTH = 32
 MAX_NUMBER = (1 << 20) - 1
 """The largest number a partner or an offer can have."""
+
+MAX_TEXT, MAX_RUNS = 1000, 8
+"""So much of a text is looked through for an id, and so many may seem to be one."""
+
+_RUN = re.compile(rf"(?<![0-9A-Za-z])[0-9A-Za-z]{{{LENGTH}}}(?![0-9A-Za-z])", re.ASCII)
 
 _VERSION = 0
 _MAC_BYTES = 5
@@ -142,6 +148,39 @@ class ClickIdMint:
         if not hmac.compare_digest(mac, self._mac(body, key)):
             raise ForgedClickIdError("the id was not signed by us")
         return _facts(ClickId(base32.normalise(text)), number)
+
+    def find(self, text: str) -> ClickFacts:
+        """
+        The facts in the click id that a text is, or that stands in it.
+
+        In a text that is none, it is any run of 32 letters and digits between other
+        characters that proves to be ours: `abc~ID~x`, `ID_suffix`. Raises as `read`
+        does, and UnknownClickIdError where two different ones are ours.
+        """
+        try:
+            return self.read(text)
+        except UnknownClickIdError:
+            runs = {base32.normalise(run) for run in _RUN.findall(text[:MAX_TEXT])}
+            if not 0 < len(runs) <= MAX_RUNS:
+                raise
+        return self._only_one_of(runs)
+
+    def _only_one_of(self, runs: Iterable[str]) -> ClickFacts:
+        """Of those that are all wrong a forged one counts, or guessing were free."""
+        found: list[ClickFacts] = []
+        forged: ForgedClickIdError | None = None
+        for run in runs:
+            try:
+                found.append(self.read(run))
+            except ForgedClickIdError as error:
+                forged = error
+            except UnknownClickIdError:
+                continue
+        if len(found) == 1:
+            return found[0]
+        if forged and not found:
+            raise forged
+        raise UnknownClickIdError(f"{len(found)} click ids of ours stand in it")
 
     def _mac(self, body: bytes, key: int) -> bytes:
         signer = self._signers[key].copy()

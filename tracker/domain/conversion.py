@@ -21,6 +21,7 @@ from tracker.domain.money import to_minor_unit
 from tracker.domain.offer import Goal, Offer, OnRepeat, Status
 from tracker.domain.outcome import Outcome, Reason, Verdict
 from tracker.domain.value import Value
+from tracker.domain.worth import Sent
 
 ChangeKind = Literal["created", "status", "amount"]
 
@@ -51,14 +52,6 @@ class Money(Value, frozen=True):
     sent_amount: Decimal | None = None
     sent_currency: str | None = None
     rate: Decimal = Decimal(1)
-
-
-class Sent(Value, frozen=True):
-    """What was said of money, in a currency that is the offer's unless said."""
-
-    amount: Decimal | None = None
-    revenue: Decimal | None = None
-    currency: str | None = None
 
 
 class Conversion(Value, frozen=True):
@@ -176,6 +169,7 @@ class Ledger:
         """
         conversion = self._find(proposal)
         if conversion is None:
+            _refuse_unknown(proposal)
             return self._create(proposal, rules)
         objection = self._objection(conversion, proposal, rules.catalog)
         if objection is Reason.OTHER_TRANSACTION:
@@ -362,6 +356,14 @@ def _is_stale(conversion: Conversion, proposal: Proposal, on_repeat: OnRepeat) -
     return not may_reopen and proposal.status not in _MOVES[conversion.status]
 
 
+def _refuse_unknown(proposal: Proposal) -> None:
+    """Nothing can be taken off what nobody reported."""
+    if proposal.refund:
+        by_sign = proposal.refund == "sign"
+        reason = Reason.BAD_AMOUNT if by_sign else Reason.UNKNOWN_CONVERSION
+        raise QuarantinedError(reason)
+
+
 def _new_conversion(proposal: Proposal, rules: Rules) -> Conversion:
     click, offer, partner = proposal.click, proposal.offer, proposal.partner
     if click is None or offer is None or partner is None:
@@ -387,7 +389,7 @@ def _new_conversion(proposal: Proposal, rules: Rules) -> Conversion:
         changes=1,
         catalog_version=rules.catalog.version,
     )
-    money = _priced(conversion, _sent(proposal), rules.catalog)
+    money = _priced(conversion, proposal.sent, rules.catalog)
     _refuse_excess(money, offer, rules)
     return conversion.but(money=money)
 
@@ -429,13 +431,13 @@ def _worth_after(conversion: Conversion, proposal: Proposal, catalog: Catalog) -
     confirms an amount, and adds none.
     """
     on_repeat = _goal(conversion, catalog).on_repeat
-    if proposal.sent_amount is None or on_repeat == "status":
+    if proposal.sent.amount is None or on_repeat == "status":
         return conversion.money
     is_confirmation = proposal.status not in {None, conversion.status}
     if on_repeat == "add" and is_confirmation:
         return conversion.money
     before = conversion.money if on_repeat == "add" else None
-    return _priced(conversion, _sent(proposal), catalog, before)
+    return _priced(conversion, proposal.sent, catalog, before)
 
 
 def _priced(
@@ -449,6 +451,7 @@ def _priced(
     payout, revenue = catalog.terms(catalog.partner(conversion.partner), offer, goal)
     # Its own, though the offer may have another one by now.
     own = conversion.money.currency
+    sent = sent.in_units_of(own)
     currency = sent.currency or own
     rate = _rate(currency, own, catalog)
     amount = _total(sent.amount, rate, before)
@@ -466,10 +469,6 @@ def _priced(
         )
     except ValueError:
         raise QuarantinedError(Reason.MISSING_AMOUNT) from None
-
-
-def _sent(proposal: Proposal) -> Sent:
-    return Sent(proposal.sent_amount, proposal.sent_revenue, proposal.currency)
 
 
 def _total(sent: Decimal | None, rate: Decimal, before: Money | None) -> Decimal | None:

@@ -11,9 +11,10 @@ from decimal import Decimal
 from functools import lru_cache
 from hashlib import blake2b
 from ipaddress import ip_address, ip_network
+from typing import Any, Literal
 
 from tracker.domain import base32
-from tracker.domain.advertiser import IGNORED, Advertiser
+from tracker.domain.advertiser import IGNORED, REFUNDED, Advertiser
 from tracker.domain.catalog import Catalog
 from tracker.domain.click_id import ClickFacts, ClickIdMint
 from tracker.domain.errors import (
@@ -22,14 +23,17 @@ from tracker.domain.errors import (
     QuarantinedError,
     UnknownClickIdError,
 )
-from tracker.domain.money import parse_amount
+from tracker.domain.items import total_of
+from tracker.domain.money import Numerals
 from tracker.domain.offer import Goal, Offer, Status
 from tracker.domain.outcome import Reason
 from tracker.domain.partner import Partner
 from tracker.domain.postback import Postback, TokenHasher, tokens_of
 from tracker.domain.signature import Call, Nonce, kinds_asked, prove
+from tracker.domain.unfilled import has_macro
 from tracker.domain.value import Value
 from tracker.domain.vocabulary import Meaning, Statement
+from tracker.domain.worth import SUMS, Sent
 
 MAX_TRANSACTION_ID = 255
 MAX_MENTION = 255
@@ -67,9 +71,13 @@ _MALFORMED: Mapping[Meaning, Reason] = {
     "amount": Reason.BAD_AMOUNT,
     "currency": Reason.UNKNOWN_CURRENCY,
     "revenue": Reason.BAD_AMOUNT,
+    "payout": Reason.BAD_AMOUNT,
     "offer": Reason.OFFER_MISMATCH,
 }
 """What a meaning is called that was sent twice with different values."""
+
+
+Refund = Literal["word", "sign"]
 
 
 class Rules(Value, frozen=True):
@@ -92,7 +100,9 @@ class Proposal(Value, frozen=True):
 
     `click` is None where a transaction alone has to find the conversion. `status` is
     None where none was sent: a new conversion takes its goal's, a known one keeps what
-    it has. `sent_amount` and `sent_revenue` are as they were sent, in `currency`.
+    it has. `sent` is what was said of money, without a sign. A `refund` takes that
+    off, or everything if nothing was said, and has no status of its own; it says of
+    itself what it is by its status word or by the sign of its money.
     `keys` hold for the action, the one that decides first, each with the advertiser it
     is unique for.
     """
@@ -105,9 +115,8 @@ class Proposal(Value, frozen=True):
     goal: str
     status: Status | None
     transaction_id: str | None
-    sent_amount: Decimal | None
-    sent_revenue: Decimal | None
-    currency: str | None
+    sent: Sent
+    refund: Refund | None
     keys: tuple[tuple[str, str], ...]
     fingerprint: bytes
 
@@ -149,16 +158,24 @@ def mention_of(postback: Postback, rules: Rules) -> Mention:
     transaction_id = statement.get("transaction_id")
     return Mention(
         advertiser=route.key if route else _owner_of(click_id, rules),
-        click_id=base32.normalise(click_id)[:MAX_MENTION] if click_id else None,
+        click_id=_mentioned(click_id, rules) if click_id else None,
         transaction_id=transaction_id[:MAX_MENTION] if transaction_id else None,
     )
+
+
+def _mentioned(click_id: str, rules: Rules) -> str:
+    """The id in the text, or the text where none is ours."""
+    try:
+        return rules.mint.find(click_id).id
+    except (UnknownClickIdError, ForgedClickIdError):
+        return base32.normalise(click_id)[:MAX_MENTION]
 
 
 def is_ahead(postback: Postback, rules: Rules) -> bool:
     """Whether it names a click of ours by numbers that this catalog does not know."""
     click_id = _statement(postback, rules).get("click_id")
     try:
-        facts = rules.mint.read(click_id or "")
+        facts = rules.mint.find(click_id or "")
     except (UnknownClickIdError, ForgedClickIdError):
         return False
     return not rules.catalog.knows(facts.partner_number, facts.offer_number)
@@ -166,7 +183,7 @@ def is_ahead(postback: Postback, rules: Rules) -> bool:
 
 def _owner_of(click_id: str | None, rules: Rules) -> str | None:
     try:
-        facts = rules.mint.read(click_id or "")
+        facts = rules.mint.find(click_id or "")
         return rules.catalog.offer_numbered(facts.offer_number).advertiser
     except (NotFoundError, ForgedClickIdError):
         return None
@@ -210,7 +227,7 @@ def witness(postback: Postback, call: Call, rules: Rules) -> Postback:
 
 
 def _statement(postback: Postback, rules: Rules) -> Statement:
-    return rules.catalog.vocabulary(postback.route).read(postback.parameters)
+    return rules.catalog.dialect(postback.route).read(postback.parameters)
 
 
 def _route(postback: Postback, catalog: Catalog) -> Advertiser | None:
@@ -233,9 +250,11 @@ def _click(
     if "click_id" in statement.unclear:
         raise QuarantinedError(Reason.UNKNOWN_CLICK)
     try:
-        return rules.mint.read(text)
+        return rules.mint.find(text)
     except UnknownClickIdError:
-        raise QuarantinedError(Reason.UNKNOWN_CLICK) from None
+        is_unfilled = has_macro(text)
+        reason = Reason.UNFILLED_MACRO if is_unfilled else Reason.UNKNOWN_CLICK
+        raise QuarantinedError(reason) from None
     except ForgedClickIdError:
         raise QuarantinedError(Reason.FORGED_CLICK) from None
 
@@ -315,13 +334,13 @@ def propose(admitted: Admitted, rules: Rules) -> Proposal | None:
     word = _status_word(statement, advertiser)
     if word == IGNORED:
         return None
-    status = _status(word)
+    said = _sent(statement, advertiser.numerals)
+    refund = _refund(word, said)
+    status = None if refund else _status(word)
     partner = _partner(click, rules)
-    amount, revenue = _decimal(statement, "amount"), _decimal(statement, "revenue")
-    currency = _currency(statement, offer, rules.catalog)
+    sent = said.absolute().but(currency=_currency(statement, offer, rules.catalog))
     owner = offer.advertiser if offer else advertiser.key
     keys = _keys(postback, offer, click, goal, transaction_id)
-    click_id, said = click.id if click else None, statement.get("currency")
     return Proposal(
         postback=postback,
         advertiser=advertiser,
@@ -331,12 +350,18 @@ def propose(admitted: Admitted, rules: Rules) -> Proposal | None:
         goal=goal,
         status=status,
         transaction_id=transaction_id,
-        sent_amount=amount,
-        sent_revenue=revenue,
-        currency=currency,
+        sent=sent,
+        refund=refund,
         keys=tuple([(owner, key) for key in keys]),
         fingerprint=_fingerprint(
-            goal, status, click_id, transaction_id, said, amount, revenue
+            goal,
+            REFUNDED if refund else status,
+            click.id if click else None,
+            transaction_id,
+            statement.get("currency"),
+            sent.amount,
+            sent.revenue,
+            *([] if sent.payout is None else [sent.payout]),
         ),
     )
 
@@ -418,6 +443,13 @@ def _status(word: str | None) -> Status | None:
         raise QuarantinedError(Reason.UNKNOWN_STATUS) from None
 
 
+def _refund(word: str | None, sent: Sent) -> Refund | None:
+    """A rejection takes everything back, whatever sign its amount has."""
+    if word == REFUNDED:
+        return "word"
+    return "sign" if sent.is_negative and word != Status.REJECTED else None
+
+
 def _transaction_id(statement: Statement) -> str | None:
     text = statement.get("transaction_id")
     if text is not None and not _is_sound(text):
@@ -431,12 +463,22 @@ def _is_sound(text: str) -> bool:
     return is_short and text.isprintable() and "\ufffd" not in text
 
 
-def _decimal(statement: Statement, meaning: Meaning) -> Decimal | None:
-    text = statement.get(meaning)
+def _sent(statement: Statement, numerals: Numerals) -> Sent:
+    """What is said of money, signs and all."""
     try:
-        return None if text is None else parse_amount(text)
+        sums: dict[str, Any] = {
+            meaning: numerals.parse(statement.values[meaning])
+            for meaning in SUMS
+            if meaning in statement.values
+        }
+        if statement.items:
+            sums["amount"] = total_of(statement.items, numerals)
     except ValueError:
         raise QuarantinedError(Reason.BAD_AMOUNT) from None
+    sent = Sent(**sums, is_minor=numerals.is_minor)
+    if sent.is_contradictory:
+        raise QuarantinedError(Reason.BAD_AMOUNT)
+    return sent
 
 
 def _currency(

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
+from typing import Literal
 
 # ISO 4217 gives a minor unit of two decimals unless listed here.
 _WITHOUT_DECIMALS = (
@@ -18,20 +19,35 @@ _EXPONENTS = {decimals: Decimal(1).scaleb(-decimals) for decimals in (0, 2, 3)}
 _AMOUNT = re.compile(r"\+?\d{1,12}(\.\d{1,6})?", re.ASCII)
 
 
+Basis = Literal["amount", "revenue", "sent"]
+
+
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """What an action earns: a fixed sum in the offer's currency, or a share in %."""
+    """
+    What an action earns: a sum in the offer's currency, or a share in %.
+
+    A share is one of `basis`: of what the customer paid, or of our revenue. With the
+    basis `sent` it is what the advertiser states, and the value means nothing.
+    """
 
     value: Decimal
     is_percent: bool = False
+    basis: Basis = "amount"
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether the advertiser states it."""
+        return self.basis == "sent"
 
     def of(self, amount: Decimal | None, currency: str) -> Decimal:
         """The sum owed for `amount`, which a share needs; rounded once."""
-        if not self.is_percent:
+        if not self.is_percent and not self.is_sent:
             return to_minor_unit(self.value, currency)
         if amount is None:
             raise ValueError("a share needs an amount")
-        return to_minor_unit(amount * self.value / 100, currency)
+        share = amount if self.is_sent else amount * self.value / 100
+        return to_minor_unit(share, currency)
 
 
 def to_minor_unit(value: Decimal, currency: str) -> Decimal:
@@ -40,9 +56,14 @@ def to_minor_unit(value: Decimal, currency: str) -> Decimal:
     return value.quantize(exponent, rounding=ROUND_HALF_UP)
 
 
+def from_minor_unit(value: Decimal, currency: str) -> Decimal:
+    """In units of the currency: 1250 cents are 12.50, 1250 JPY are 1250."""
+    return value.scaleb(-_MINOR_UNITS.get(currency, 2))
+
+
 def parse_amount(text: str) -> Decimal:
     """
-    An amount as advertisers send it: digits, and a point before up to six more.
+    An amount as operators write it: digits, and a point before up to six more.
 
     No sign but `+`, no thousands separator, no exponent, at most twelve digits
     before the point; anything else raises ValueError.
@@ -50,3 +71,61 @@ def parse_amount(text: str) -> Decimal:
     if not _AMOUNT.fullmatch(text):
         raise ValueError(f"{text[:40]!r} is not an amount")
     return Decimal(text)
+
+
+Mark = Literal["point", "comma"]
+
+
+@dataclass(frozen=True, slots=True)
+class Numerals:
+    """
+    How an advertiser writes amounts.
+
+    `decimal` is what stands before the fraction; None is a point, and nothing else
+    between digits. `is_minor`: in cents, or what the currency has for them.
+    """
+
+    decimal: Mark | None = None
+    is_minor: bool = False
+
+    def parse(self, text: str) -> Decimal:
+        """
+        An amount with its sign, in the unit it is sent in.
+
+        Where the mark is known, digits may stand in groups of three if that leaves no
+        doubt: with a comma as the mark `1.234,56` is one, but not `1.234`. That is a
+        ValueError, as is an exponent, more than twelve digits before the mark, and
+        more than six behind it.
+        """
+        if self.decimal != "comma" and _PLAIN.fullmatch(text):
+            return Decimal(text)
+        found = self.decimal and _GROUPED[self.decimal].fullmatch(text)
+        if not found:
+            raise ValueError(f"{text[:40]!r} is not an amount")
+        sign = "-" if found["sign"] in {"-", MINUS} else ""
+        whole = re.sub(r"\D", "", found["whole"])
+        if len(whole) > MAX_DIGITS:
+            raise ValueError(f"{text[:40]!r} is too much")
+        return Decimal(f"{sign}{whole}.{found['fraction'] or '0'}")
+
+
+def _grouped(mark: str, other: str) -> re.Pattern[str]:
+    """With a mark before the fraction; the other one only where both leave no doubt."""
+    by_space = r"\d{1,3}(?:[ \u00a0\u202f'\u2019]\d{3})+"
+    by_other = (
+        rf"\d{{1,3}}(?:{other}\d{{3}})+(?={mark})|\d{{1,3}}(?:{other}\d{{3}}){{2,}}"
+    )
+    return re.compile(
+        rf"(?P<sign>[+-]|{MINUS})?(?P<whole>\d+|{by_space}|{by_other})"
+        rf"(?:{mark}(?P<fraction>\d{{1,6}}))?",
+        re.ASCII,
+    )
+
+
+MAX_DIGITS = 12
+MINUS = "\N{MINUS SIGN}"
+_PLAIN = re.compile(rf"[+-]?\d{{1,{MAX_DIGITS}}}(\.\d{{1,6}})?", re.ASCII)
+_GROUPED: dict[Mark, re.Pattern[str]] = {
+    "point": _grouped(r"\.", ","),
+    "comma": _grouped(",", r"\."),
+}

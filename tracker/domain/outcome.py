@@ -33,6 +33,7 @@ class Reason(StrEnum):
     UNKNOWN_ADVERTISER = "unknown_advertiser"
     UNKNOWN_CLICK = "unknown_click"
     FORGED_CLICK = "forged_click"
+    UNKNOWN_CONVERSION = "unknown_conversion"
     REPLAYED = "replayed"
     TRANSACTION_CONFLICT = "transaction_conflict"
     OUTSIDE_WINDOW = "outside_window"
@@ -76,6 +77,7 @@ REASONS: dict[Reason, tuple[int, str]] = {
         "not one of our click ids, or signed with a retired key",
     ),
     Reason.FORGED_CLICK: (404, "looks like our click id, but we did not sign it"),
+    Reason.UNKNOWN_CONVERSION: (404, "a refund of what was never reported"),
     Reason.REPLAYED: (409, "the nonce was used already, for another content"),
     Reason.TRANSACTION_CONFLICT: (
         409,
@@ -91,7 +93,13 @@ REASONS: dict[Reason, tuple[int, str]] = {
     Reason.MISSING_GOAL: (422, "the offer has several goals and no default"),
     Reason.MISSING_AMOUNT: (422, "payout or revenue is a share of an amount not sent"),
     Reason.UNFILLED_MACRO: (422, "a macro of the sender's was left as text"),
-    Reason.BAD_AMOUNT: (422, "digits, and a point before up to six more; one value"),
+    Reason.BAD_AMOUNT: (
+        422,
+        (
+            "digits, and a point before up to six more; one value; less than nothing only"
+            " as a refund of what is known"
+        ),
+    ),
     Reason.BAD_TRANSACTION_ID: (
         422,
         "1 to 255 printable characters; one value",

@@ -25,9 +25,9 @@ from hashlib import blake2b
 
 from tracker.domain.advertiser import Advertiser, Signature
 from tracker.domain.catalog import Catalog
+from tracker.domain.dialect import Dialect
 from tracker.domain.macros import expand_text, parse_template
 from tracker.domain.value import Value
-from tracker.domain.vocabulary import Vocabulary
 
 HEADER = "Tracker-Signature"
 TOLERANCE = timedelta(seconds=300)
@@ -204,7 +204,7 @@ def _is_its_own(call: Call, advertiser: Advertiser, catalog: Catalog) -> bool:
     if rule is None:
         return False
     sent = _sent(call, rule.param)
-    values = _values(call, rule, catalog.vocabulary(call.route))
+    values = _values(call, rule, catalog.dialect(call.route))
     if len(sent) != 1 or values is None:
         return False
     text = expand_text(parse_template(rule.text), values, catalog.secrets)
@@ -213,9 +213,7 @@ def _is_its_own(call: Call, advertiser: Advertiser, catalog: Catalog) -> bool:
     )
 
 
-def _values(
-    call: Call, rule: Signature, vocabulary: Vocabulary
-) -> Mapping[str, str] | None:
+def _values(call: Call, rule: Signature, dialect: Dialect) -> Mapping[str, str] | None:
     """
     What the macros of its text stand for: parameters by the names they were sent by.
 
@@ -227,12 +225,15 @@ def _values(
     if WHOLE_URL in macros and call.body:
         return None
     values = {WHOLE_URL: _url_without(call, rule.param)}
+    vocabulary = dialect.vocabulary
     statement = vocabulary.read(call.parameters)
+    elsewhere = dialect.said_elsewhere(call.parameters)
     for macro in macros - {WHOLE_URL}:
         sent = _sent(call, macro.lower()) or {""}
         values[macro] = sent.pop()
-        counts = {statement.get(one) or "" for one in vocabulary.meanings(macro)}
-        if sent or counts - {values[macro].strip()}:
+        meanings = vocabulary.meanings(macro)
+        counts = {statement.get(one) or "" for one in meanings}
+        if sent or counts - {values[macro].strip()} or elsewhere & {*meanings}:
             return None
     return values
 

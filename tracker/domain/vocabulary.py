@@ -1,14 +1,15 @@
 """What an advertiser calls things, and what a postback so says."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
+from tracker.domain.items import Item
+from tracker.domain.unfilled import is_macro
 from tracker.domain.value import Value
 
 Meaning = Literal[
     "click_id", "transaction_id", "goal", "status", "amount", "currency",
-    "revenue", "offer", "token",
+    "revenue", "payout", "offer", "token",
 ]  # fmt: skip
 """What a parameter of a postback can stand for."""
 
@@ -23,6 +24,7 @@ CANONICAL: Names = {
     "amount": ("amount",),
     "currency": ("currency",),
     "revenue": ("revenue",),
+    "payout": ("payout",),
     "offer": ("offer",),
     "token": ("token",),
 }
@@ -37,35 +39,36 @@ _SECRETS = frozenset({
     "secure", "security_token", "sig", "sign", "signature",
 })  # fmt: skip
 
-# Placeholders that senders leave as text when they have nothing to put in:
-# {x} {{x}} ${x} $!{x} [x] [[x]] [=x=] [%x%] %x% #x# ##x## __X__ !!!x!!!
-_UNFILLED = re.compile(
-    r"\$?!?\{.*\}|\[.*\]|%[A-Za-z_]+%|#+[A-Za-z_ ]+#+|__[A-Za-z_]+__|!!!.*!!!"
-    r"|REPLACE|OPTIONAL"
-)
+PATH, HEADER = "path:", "header:"
+"""Beginnings of names: `path:2` is a segment of the path, `header:x-id` a header."""
 
 
 class Statement(Value, frozen=True):
     """
     What a postback says, by meaning; an empty value counts as absent.
 
-    `unclear` are the meanings that were sent twice with different values.
+    `unclear` are the meanings that were sent twice with different values, `names`
+    the parameters that the values were read from, as they were sent. `items` are
+    what was bought, where no amount was sent for all.
     """
 
     values: Mapping[Meaning, str] = {}
     unclear: frozenset[Meaning] = frozenset()
+    names: Mapping[Meaning, str] = {}
+    items: tuple[Item, ...] = ()
 
     def get(self, meaning: Meaning) -> str | None:
         """The value of a meaning, None where there is none."""
         return self.values.get(meaning)
 
-    def unfilled(self) -> bool:
-        """Whether a macro of the sender's was left as text."""
-        return any(
-            _UNFILLED.fullmatch(value)
+    def unfilled(self) -> list[str]:
+        """The parameters in which a macro of the sender's was left as text."""
+        found = [
+            self.names.get(meaning, meaning)
             for meaning, value in self.values.items()
-            if meaning != "token"
-        )
+            if is_macro(value) and meaning != "token"
+        ]
+        return found + [one.name for one in self.items if one.is_unfilled]
 
 
 class Vocabulary:
@@ -73,12 +76,14 @@ class Vocabulary:
     The names of parameters: what each means, and which of them hold a secret.
 
     `names` are the spellings of each meaning, lower-cased, the preferred one first;
-    `hidden` are names of secrets besides.
+    `hidden` are names of secrets besides. `parts` are those of them that name a part
+    of the path or a header.
     """
 
     def __init__(self, names: Names, hidden: Iterable[str] = ()) -> None:
         self.names = names
         self._meanings = _by_spelling(names)
+        self.parts = tuple(name for name in self._meanings if is_part(name))
         self._tokens = _by_spelling({"token": names["token"]})
         told = {*_by_spelling(names)} - {*names["token"]}
         tokens = {*names["token"], *CANONICAL["token"]}
@@ -98,7 +103,14 @@ class Vocabulary:
 
     def hides(self, name: str) -> bool:
         """Whether the value is a secret; of `auth.token` it is `token` that counts."""
-        return name.lower().rpartition(".")[2] in self._secrets
+        name = name.lower()
+        is_listed = name in self._secrets
+        return is_listed or ("." in name and name.rpartition(".")[2] in self._secrets)
+
+
+def is_part(name: str) -> bool:
+    """Whether it names a part of the call that is no parameter."""
+    return name.startswith((PATH, HEADER))
 
 
 def _by_spelling(names: Names) -> dict[str, list[tuple[int, Meaning]]]:
@@ -114,6 +126,7 @@ def _read(
     parameters: Pairs, meanings: Mapping[str, Sequence[tuple[int, Meaning]]]
 ) -> Statement:
     values: dict[Meaning, str] = {}
+    names: dict[Meaning, str] = {}
     ranks: dict[Meaning, int] = {}
     unclear: set[Meaning] = set()
     for name, value in parameters:
@@ -124,8 +137,8 @@ def _read(
         for rank, meaning in known:
             best = ranks.get(meaning)
             if best is None or rank < best:
-                ranks[meaning], values[meaning] = rank, said
+                ranks[meaning], values[meaning], names[meaning] = rank, said, name
                 unclear.discard(meaning)
             elif rank == best and values[meaning] != said:
                 unclear.add(meaning)
-    return Statement(values, frozenset(unclear))
+    return Statement(values, frozenset(unclear), names)

@@ -1,17 +1,19 @@
 """`/postback` and `/postback/{advertiser}`: what advertisers' servers call."""
 
 import json
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
+import msgspec
 from starlette.datastructures import Headers
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from tracker.domain.advertiser import Reply
+from tracker.domain.dialect import Dialect
 from tracker.domain.errors import TooManyFailuresError
 from tracker.domain.identity import new_postback_id
 from tracker.domain.outcome import Outcome, Reason
@@ -23,15 +25,17 @@ from tracker.domain.postback import (
     clean,
     conceal,
 )
+from tracker.domain.reply import fill_reply
 from tracker.domain.signature import HEADER, Call
 from tracker.flow.postback import accept_postback
 from tracker.logs import mask
 from tracker.runtime import Runtime
-from tracker.web.answer import answer, answer_json
+from tracker.web import parts
+from tracker.web.answer import answer
 from tracker.web.client import client_address, header
 from tracker.web.query import read_pairs
 
-PREFIX = "/postback"
+PREFIX = parts.PREFIX
 METHODS = ("GET", "POST")
 
 Pairs = list[tuple[str, str]]
@@ -88,16 +92,19 @@ async def _postback(
 ) -> tuple[Postback, Call]:
     """What is kept of the request, and what it was on the wire, which is not."""
     route = _route(scope["path"])
+    dialect = runtime.catalog.dialect(route)
     pairs, fault = await _parameters(scope, body)
+    if dialect.parts:
+        pairs = parts.parts_of(scope, dialect.parts) + parts.without_parts(pairs)
     parameters, digest = conceal(
-        pairs, runtime.catalog.vocabulary(route), runtime.hasher, _bearer(scope)
+        pairs, dialect.vocabulary, runtime.hasher, _bearer(scope)
     )
     now = datetime.now(UTC)
     postback = Postback(
         id=new_postback_id(now),
         received_at=now,
         method=scope["method"],
-        path=mask(clean(scope["path"]))[:1024],
+        path=mask(clean(_path(scope, dialect)))[:1024],
         address=client_address(scope, runtime.settings.trusted_proxies),
         route=route,
         parameters=parameters,
@@ -120,6 +127,14 @@ def _call(
         route=route,
         parameters=pairs,
     )
+
+
+def _path(scope: Scope, dialect: Dialect) -> str:
+    """The path to be kept: a secret in it is one in every place."""
+    if dialect.parts:
+        return parts.conceal_path(scope, dialect.vocabulary)
+    path: str = scope["path"]
+    return path
 
 
 def _bearer(scope: Scope) -> str:
@@ -215,28 +230,31 @@ async def _multipart(scope: Scope, body: bytes) -> Pairs:
 async def _refuse(send: Send, error: TooManyFailuresError, reply: Reply) -> None:
     """In place of an answer that would say what was not proven."""
     sentence = "Too many calls from this address failed; send it again later."
-    status = 200 if reply.always_200 else 429
-    await answer_json(
-        send,
-        status,
-        {"status": "failed", "reason": sentence},
-        headers=[(b"retry-after", b"%d" % error.seconds)],
-    )
+    said = {"status": "failed", "reason": sentence}
+    body, content_type = _worded(reply.failure, said, reply)
+    after = [(b"retry-after", b"%d" % error.seconds)]
+    await answer(send, 200 if reply.always_200 else 429, body, content_type, after)
 
 
 async def _answer(send: Send, outcome: Outcome, reply: Reply) -> None:
     is_good = outcome.http_status < 300  # noqa: PLR2004 - the 2xx
     status = 200 if reply.always_200 else outcome.http_status
-    if is_good and reply.body is not None:
-        await answer(send, status, reply.body.encode(), reply.content_type)
-    else:
-        await answer_json(
-            send,
-            status,
-            {
-                "status": outcome.verdict,
-                "reason": outcome.reason,
-                "conversion_id": outcome.conversion_id,
-                "postback_id": outcome.postback_id,
-            },
-        )
+    said = {
+        "status": outcome.verdict,
+        "reason": outcome.reason,
+        "conversion_id": outcome.conversion_id,
+        "postback_id": outcome.postback_id,
+    }
+    await answer(
+        send, status, *_worded(reply.body if is_good else reply.failure, said, reply)
+    )
+
+
+def _worded(
+    template: str | None, said: Mapping[str, str | None], reply: Reply
+) -> tuple[bytes, str]:
+    """In the advertiser's own words if it has any, else as JSON; and its type."""
+    if template is None:
+        return msgspec.json.encode(said), "application/json"
+    text = fill_reply(template, said, reply.content_type)
+    return text.encode(), reply.content_type

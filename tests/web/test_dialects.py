@@ -1,0 +1,338 @@
+"""Calls as different networks make them, and what they are taken to say."""
+
+import asyncio
+from datetime import UTC, datetime
+from decimal import Decimal
+from types import SimpleNamespace
+
+import pytest
+
+from tracker.catalog import check_text
+from tracker.catalog.compile import compile_catalog
+from tracker.domain.click_id import ClickClass, ClickIdMint, SigningKeys
+from tracker.domain.errors import QuarantinedError
+from tracker.domain.judgement import Rules, judge, mention_of
+from tracker.domain.postback import TokenHasher
+from tracker.settings import Settings
+from tracker.web.postback import _body, _postback
+
+KEYS = SigningKeys(0, {0: b"0" * 32})
+MINT = ClickIdMint(KEYS)
+
+CATALOG = """\
+version: 1
+currency: USD
+rates: {{EUR: 1.1, JPY: 0.01, TND: 0.3}}
+advertisers:
+  acme:
+    auth: {auth}
+    postback: {dialect}
+offers:
+  shoes:
+    advertiser: acme
+    url: https://shop.example/?cid={{click_id}}
+    goals:
+      sale: {{payout: 10%, revenue: 20%, default: true}}
+      lead: {{payout: 1, revenue: 2}}
+partners:
+  best: {{offers: all}}
+"""
+
+
+def the_rules(dialect, auth="{none: true}"):
+    text = CATALOG.format(dialect=dialect, auth=auth)
+    numbers = {("partner", "best"): 1, ("offer", "shoes"): 1}
+    checked = check_text(text, "partners.yaml", {})
+    catalog = compile_catalog(checked, {}, version=1, numbers=numbers)
+    return Rules(catalog, MINT, TokenHasher(KEYS))
+
+
+def a_click_id():
+    return MINT.mint(
+        now=datetime.now(UTC),
+        shard=0,
+        click_class=ClickClass.VISIT,
+        partner_number=1,
+        offer_number=1,
+    )
+
+
+def arrived(rules, target, headers=(), body=""):
+    """The postback that a request becomes."""
+    path, _, query = target.partition("?")
+    kind = "application/json" if body.startswith("{") else "text/plain"
+    fields = {"content-type": kind, "content-length": str(len(body)), **dict(headers)}
+    scope = {
+        "method": "POST" if body else "GET",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": query.encode(),
+        "headers": [(key.encode(), value.encode()) for key, value in fields.items()],
+        "client": ("127.0.0.1", 4000),
+    }
+    runtime = SimpleNamespace(
+        catalog=rules.catalog, hasher=rules.hasher, settings=Settings()
+    )
+
+    async def receive():
+        return {"type": "http.request", "body": body.encode()}
+
+    async def read():
+        return await _postback(runtime, scope, await _body(scope, receive))
+
+    return asyncio.run(read())[0]
+
+
+def said(dialect, target, headers=(), body=""):
+    """Goal, status, amount, or why it is not believed."""
+    click_id, rules = a_click_id(), the_rules(dialect)
+    call = [one.replace("CLICK", click_id) for one in (target, body)]
+    headers = {
+        name: text.replace("CLICK", click_id) for name, text in dict(headers).items()
+    }
+    postback = arrived(rules, call[0], headers, call[1])
+    try:
+        proposal = judge(postback, rules)
+    except QuarantinedError as error:
+        return str(error.reason)
+    if proposal is None:
+        return "ignored"
+    assert proposal.click.id == click_id
+    assert mention_of(postback, rules).click_id == click_id
+    status = "refunded" if proposal.refund else proposal.status
+    amount = proposal.sent.in_units_of("USD").amount
+    return proposal.goal, status and str(status), amount and str(amount)
+
+
+CALLS = {
+    "names in order of preference, of any case": (
+        "{params: {click_id: [aff-sub, C], amount: [v]}}",
+        "/postback/acme?c=CLICK&AFF-SUB=&V=12.5",
+        ("sale", None, "12.5"),
+    ),
+    "a status as a segment of the path": (
+        "{params: {click_id: [cid], status: ['path:1']}}",
+        "/postback/acme/rejected?cid=CLICK",
+        ("sale", "rejected", None),
+    ),
+    "everything in the path, encoded": (
+        "{params: {click_id: ['path:2'], goal: ['path:1'], amount: ['path:4']}}",
+        "/postback/acme/le%61d/CLICK//7.00/",
+        ("lead", None, "7.00"),
+    ),
+    "a default for each, and words of its own": (
+        (
+            "{defaults: {status: ok, goal: e1},"
+            " goals: {E1: lead}, statuses: {pending: OK}}"
+        ),
+        "/postback/acme?click_id=CLICK&amount=1",
+        ("lead", "pending", "1"),
+    ),
+    "what is sent counts before a default": (
+        "{defaults: {status: pending, amount: 5}}",
+        "/postback/acme?click_id=CLICK&status=approved",
+        ("sale", "approved", "5"),
+    ),
+    "a status by presence": (
+        "{present: {ChargeBack: {status: rejected}, trial: {goal: lead}}}",
+        "/postback/acme?click_id=CLICK&status=approved&chargeback=y&trial=1",
+        ("lead", "rejected", None),
+    ),
+    "a presence that is denied": (
+        "{present: {chargeback: {status: rejected}}}",
+        "/postback/acme?click_id=CLICK&status=approved&chargeback=false",
+        ("sale", "approved", None),
+    ),
+    "a presence that is a macro left as text": (
+        "{present: {chargeback: {status: rejected}}}",
+        "/postback/acme?click_id=CLICK&chargeback=%7Bcb%7D",
+        "unfilled_macro",
+    ),
+    "a status by number": (
+        "{statuses: {approved: ['1'], ignored: ['9']}}",
+        "/postback/acme?click_id=CLICK&status=9",
+        "ignored",
+    ),
+    "a click id that is glued to something": (
+        "{extract: {click_id: '^aff-([0-9a-z]{32})'}}",
+        "/postback/acme?click_id=AFF-CLICKxyz",
+        ("sale", None, None),
+    ),
+    "a click id that no pattern finds is taken as it came": (
+        "{extract: {click_id: '^aff-([0-9a-z]{32})'}}",
+        "/postback/acme?click_id=CLICK",
+        ("sale", None, None),
+    ),
+    "a click id nested in other text": (
+        "{}",
+        "/postback/acme?click_id=a1~CLICK~0123456789abcdefghjkmnpqrstvwxyz",
+        ("sale", None, None),
+    ),
+    "a click id with a suffix": (
+        "{}",
+        "/postback/acme?click_id=CLICK_b2",
+        ("sale", None, None),
+    ),
+    "a click id within which a macro was left": (
+        "{}",
+        "/postback/acme?click_id=aff-%7Bclick_id%7D&x=CLICK",
+        "unfilled_macro",
+    ),
+    "an amount between other text": (
+        "{extract: {amount: '([0-9.]+)'}}",
+        "/postback/acme?click_id=CLICK&amount=USD+12.50",
+        ("sale", None, "12.50"),
+    ),
+    "an amount with a comma": (
+        "{amounts: {decimal: comma}}",
+        "/postback/acme?click_id=CLICK&amount=1.234,56",
+        ("sale", None, "1234.56"),
+    ),
+    "an amount with a point, in groups": (
+        "{amounts: {decimal: point}}",
+        "/postback/acme?click_id=CLICK&amount=12,345,678.9",
+        ("sale", None, "12345678.9"),
+    ),
+    "groups that nobody announced": (
+        "{}",
+        "/postback/acme?click_id=CLICK&amount=1,234.56",
+        "bad_amount",
+    ),
+    "an amount that could be two": (
+        "{amounts: {decimal: comma}}",
+        "/postback/acme?click_id=CLICK&amount=1.234",
+        "bad_amount",
+    ),
+    "an amount in cents": (
+        "{amounts: {minor: true}}",
+        "/postback/acme?click_id=CLICK&amount=1250",
+        ("sale", None, "12.50"),
+    ),
+    "an amount in yen, which have no cents": (
+        "{amounts: {minor: true}, defaults: {currency: JPY}}",
+        "/postback/acme?click_id=CLICK&amount=1250",
+        ("sale", None, "1250"),
+    ),
+    "an amount in thousandths": (
+        "{amounts: {minor: true}}",
+        "/postback/acme?click_id=CLICK&amount=1250&currency=tnd",
+        ("sale", None, "1.250"),
+    ),
+    "numbered items, with gaps and in any order": (
+        "{items: {amount: 'AMT#', quantity: 'QTY#'}}",
+        "/postback/acme?click_id=CLICK&amt7=5&AMT1=10&QTY1=2&QTY3=&AMT3=",
+        ("sale", None, "25"),
+    ),
+    "items with brackets": (
+        "{items: {amount: 'items[#][price]', quantity: 'items[#][qty]'}}",
+        "/postback/acme?click_id=CLICK&items[0][price]=1.5&items[0][qty]=3&items[1][price]=2",
+        ("sale", None, "6.5"),
+    ),
+    "items that are listed": (
+        "{items: {list: parts}}",
+        "/postback/acme?click_id=CLICK&parts=GROUP:12.50|GROUP2:3.00|",
+        ("sale", None, "15.50"),
+    ),
+    "items that are listed with quantities": (
+        "{items: {list: p, between: ';', within: ',', amount_at: 2, quantity_at: 3}}",
+        "/postback/acme?click_id=CLICK&p=sku1,2.5,2,x;sku2,1,1,y",
+        ("sale", None, "6.0"),
+    ),
+    "a sum that is sent counts before its items": (
+        "{items: {list: parts}}",
+        "/postback/acme?click_id=CLICK&amount=3&parts=a:bad",
+        ("sale", None, "3"),
+    ),
+    "an item that is no number": (
+        "{items: {list: parts}}",
+        "/postback/acme?click_id=CLICK&parts=a:5|b:NaN",
+        "bad_amount",
+    ),
+    "a quantity without an amount": (
+        "{items: {amount: 'AMT#', quantity: 'QTY#'}}",
+        "/postback/acme?click_id=CLICK&AMT1=5&QTY2=1",
+        "bad_amount",
+    ),
+    "a refund by its word": (
+        "{statuses: {refunded: [reversal]}}",
+        "/postback/acme?click_id=CLICK&status=Reversal&amount=5",
+        ("sale", "refunded", "5"),
+    ),
+    "a refund by its sign": (
+        "{}",
+        "/postback/acme?click_id=CLICK&amount=-5",
+        ("sale", "refunded", "5"),
+    ),
+    "a rejection with a sign is a rejection": (
+        "{}",
+        "/postback/acme?click_id=CLICK&status=rejected&amount=-5",
+        ("sale", "rejected", "5"),
+    ),
+    "what adds and takes off at once": (
+        "{}",
+        "/postback/acme?click_id=CLICK&amount=-5&revenue=1",
+        "bad_amount",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_call_is_understood(name):
+    dialect, target, meant = CALLS[name]
+    assert said(dialect, target) == meant
+
+
+def test_json_is_read_by_its_paths():
+    dialect = (
+        "{params: {click_id: [data.click.id], status: [data.state], amount: [sum]},"
+        " items: {amount: data.lines.price, quantity: data.lines.qty},"
+        " present: {data.refund: {status: rejected}}}"
+    )
+    body = (
+        '{"data": {"click": {"id": "CLICK"}, "state": "approved", "refund": false,'
+        ' "lines": [{"price": 2.5, "qty": 2}, {"price": 2.5, "qty": 1}]}}'
+    )
+    meant = ("sale", "approved", "7.5")
+    assert said(dialect, "/postback/acme", body=body) == meant
+
+
+def test_a_header_can_carry_a_value():
+    dialect = "{params: {click_id: ['header:X-Click-Id', cid]}}"
+    call = ("/postback/acme?cid=other", {"x-click-id": "CLICK"})
+    assert said(dialect, *call) == ("sale", None, None)
+
+
+def test_a_header_that_is_not_asked_for_is_not_kept():
+    rules = the_rules("{params: {click_id: ['header:x-click-id']}}")
+    postback = arrived(rules, "/postback/acme?a=1&header:x-click-id=b", {"cookie": "c"})
+    assert postback.parameters == (("a", "1"),)
+
+
+@pytest.mark.parametrize(
+    ("token", "target", "headers"),
+    [
+        ("path:1", "/postback/acme/s3cret/x?a=1", {}),
+        ("path:2", "/postback/acme/a%2Fb/s3cret?a=1", {}),
+        ("path:1", "//postback/acme/s3cret".removeprefix("/"), {}),
+        ("header:x-key", "/postback/acme?a=1", {"x-key": "s3cret"}),
+        ("auth.pw", "/postback/acme?auth.pw=s3cret", {}),
+    ],
+)
+def test_a_token_is_masked_wherever_it_stands(token, target, headers):
+    rules = the_rules(f"{{params: {{token: ['{token}']}}}}")
+    postback = arrived(rules, target, headers)
+
+    assert "s3cret" not in repr(postback)
+    assert rules.hasher.matches(postback.token_digest, ["s3cret"])
+
+
+@pytest.mark.parametrize("amount", ["NaN", "1e9", "0x10", "∞", "1" * 13, "--1", "1,5"])
+def test_what_is_no_number_is_no_amount(amount):
+    assert said("{}", f"/postback/acme?click_id=CLICK&amount={amount}") == "bad_amount"
+
+
+def test_many_items_are_counted_or_refused():
+    dialect = "{items: {list: parts}}"
+    target = "/postback/acme?click_id=CLICK&parts=" + "|".join(["a:1"] * 500)
+    assert said(dialect, target) == ("sale", None, str(Decimal(500)))
+    assert said(dialect, f"{target}|a:1") == "bad_amount"

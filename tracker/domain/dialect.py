@@ -1,0 +1,140 @@
+"""
+How an advertiser says things, besides what it calls them.
+
+What a postback says is read in this order: its parameters by name; of each the part
+that `extract` finds; what `present` makes of a parameter that is there at all; the sum
+of its items, where no amount was sent; and `defaults` for what nobody said.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+from tracker.domain.advertiser import Advertiser
+from tracker.domain.click_id import LENGTH
+from tracker.domain.items import COUNTED, read_items
+from tracker.domain.unfilled import is_macro
+from tracker.domain.vocabulary import (
+    Meaning,
+    Pairs,
+    Statement,
+    Vocabulary,
+    is_part,
+)
+
+MAX_EXTRACTED = 256
+"""A longer value is taken as it came: to look through it might take long."""
+
+ABSENT = frozenset({"0", "false", "no"})
+"""What a parameter says that is there and still denies what its presence would mean."""
+
+
+class Dialect:
+    """What the postbacks of an advertiser say; without one, of anybody."""
+
+    def __init__(self, vocabulary: Vocabulary, advertiser: Advertiser | None) -> None:
+        self.vocabulary = vocabulary
+        self._own = advertiser
+        self._is_plain = advertiser is None or not (
+            advertiser.extract
+            or advertiser.present
+            or advertiser.items
+            or advertiser.defaults
+        )
+
+    @cached_property
+    def parts(self) -> tuple[str, ...]:
+        """The parts of the path and the headers that it asks for."""
+        present = self._own.present if self._own else ()
+        return (*self.vocabulary.parts, *filter(is_part, present))
+
+    def read(self, parameters: Pairs) -> Statement:
+        """What they say."""
+        if self._own is None or self._is_plain:
+            return self.vocabulary.read(parameters)
+        pairs = [*parameters]
+        named = self.vocabulary.read(pairs)
+        implied, names = self._implied(pairs)
+        values = {
+            **self._own.defaults,
+            **self._extracted(named.values),
+            **implied,
+        }
+        said = Statement(
+            values, named.unclear - implied.keys(), {**named.names, **names}
+        )
+        return said if "amount" in values else self._with_items(said, pairs)
+
+    def said_elsewhere(self, parameters: Pairs) -> frozenset[Meaning]:
+        """What is said by parameters that are no names for it."""
+        if self._own is None or self._is_plain:
+            return frozenset()
+        pairs = [*parameters]
+        said: set[Meaning] = {*self._implied(pairs)[0]}
+        if self._has_items(pairs):
+            said.add("amount")
+        return frozenset(said)
+
+    def _extracted(self, values: Mapping[Meaning, str]) -> dict[Meaning, str]:
+        return {
+            meaning: self._extract(meaning, text) for meaning, text in values.items()
+        }
+
+    def _extract(self, meaning: Meaning, text: str) -> str:
+        """The part that its pattern finds; what is a click id as it is stays whole."""
+        pattern = self._patterns.get(meaning)
+        if pattern is None or len(text) > MAX_EXTRACTED:
+            return text
+        if meaning == "click_id" and len(text) == LENGTH and text.isalnum():
+            return text
+        found = pattern.search(text)
+        return (found[found.re.groups and 1] or text) if found else text
+
+    @cached_property
+    def _patterns(self) -> dict[Meaning, re.Pattern[str]]:
+        extract = self._own.extract if self._own else {}
+        return {
+            meaning: re.compile(pattern, re.IGNORECASE)
+            for meaning, pattern in extract.items()
+        }
+
+    def _implied(
+        self, pairs: Sequence[tuple[str, str]]
+    ) -> tuple[dict[Meaning, str], dict[Meaning, str]]:
+        """What follows from parameters that are there; of two the first one listed."""
+        present = self._own.present if self._own else {}
+        sent = {
+            name.lower(): (name, value.strip())
+            for name, value in pairs
+            if name.lower() in present and _is_there(value)
+        }
+        values: dict[Meaning, str] = {}
+        names: dict[Meaning, str] = {}
+        for listed, meant in present.items():
+            name, text = sent.get(listed, ("", ""))
+            for meaning, value in meant.items() if name else ():
+                if meaning not in values:
+                    values[meaning] = text if is_macro(text) else value
+                    names[meaning] = name
+        return values, names
+
+    def _with_items(self, said: Statement, pairs: list[tuple[str, str]]) -> Statement:
+        rule = self._own.items if self._own else None
+        if rule is None or "amount" in said.unclear:
+            return said
+        try:
+            return said.but(items=read_items(rule, pairs))
+        except ValueError:
+            return said.but(unclear=said.unclear | {"amount"})
+
+    def _has_items(self, pairs: Sequence[tuple[str, str]]) -> bool:
+        rule = self._own.items if self._own else None
+        beginnings = (
+            tuple(name.partition(COUNTED)[0] for name in rule.names) if rule else ()
+        )
+        return any(name.lower().startswith(beginnings) for name, _ in pairs)
+
+
+def _is_there(value: str) -> bool:
+    text = value.strip()
+    return bool(text) and text.lower() not in ABSENT

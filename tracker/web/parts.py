@@ -1,0 +1,60 @@
+"""
+Parts of a call that an advertiser uses as parameters: path segments and headers.
+
+They are read where its names ask for them, and then are parameters as all others:
+`path:2` is the second segment behind `/postback/ADVERTISER/`, `header:x-click-id` a
+header.
+"""
+
+from collections.abc import Sequence
+from urllib.parse import unquote
+
+from starlette.types import Scope
+
+from tracker.domain.postback import MASK
+from tracker.domain.vocabulary import PATH, Vocabulary, is_part
+
+PREFIX = "/postback"
+
+MAX_SEGMENTS = 20
+
+Pairs = list[tuple[str, str]]
+
+
+def parts_of(scope: Scope, names: Sequence[str]) -> Pairs:
+    """Those that are there, in the order of their names."""
+    segments = _segments(scope)
+    found: Pairs = []
+    for name in names:
+        kind, _, which = name.partition(":")
+        if f"{kind}:" == PATH:
+            found += [(name, one) for one in segments[int(which) :][:1]]
+        else:
+            found += [(name, one) for one in _headers(scope, which)]
+    return found
+
+
+def without_parts(pairs: Pairs) -> Pairs:
+    """What was sent under such a name is none: a part cannot be made up."""
+    return [pair for pair in pairs if not is_part(pair[0].lower())]
+
+
+def conceal_path(scope: Scope, vocabulary: Vocabulary) -> str:
+    """The path without the segments that hold a secret."""
+    kept = [
+        MASK if number and one and vocabulary.hides(f"{PATH}{number}") else one
+        for number, one in enumerate(_segments(scope))
+    ]
+    return f"{PREFIX}/{'/'.join(kept)}"
+
+
+def _segments(scope: Scope) -> list[str]:
+    """The route and what follows, decoded each for itself: %2F is no slash."""
+    raw = scope.get("raw_path") or scope["path"].encode()
+    path = raw.partition(b"?")[0].decode("latin-1").removeprefix(PREFIX).lstrip("/")
+    return [unquote(segment, errors="replace") for segment in path.split("/")]
+
+
+def _headers(scope: Scope, name: str) -> list[str]:
+    wanted = name.encode()
+    return [value.decode("latin-1") for key, value in scope["headers"] if key == wanted]
