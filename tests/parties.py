@@ -13,10 +13,11 @@ from aiohttp import web
 from tracker.domain.catalog import Catalog
 from tracker.domain.click import Click
 from tracker.domain.click_id import ClickClass
-from tracker.domain.conversion import Cause, Change, Conversion, Money
+from tracker.domain.conversion import Cause, Change, Conversion
 from tracker.domain.delivery import owed_deliveries
 from tracker.domain.offer import Status
 from tracker.domain.partner import Partner, PartnerPostback
+from tracker.domain.worth import Money
 
 NOW = datetime(2026, 11, 22, 11, 0, 0, 123456, tzinfo=UTC)
 CLICK_ID = "1jq0000000000000000000000000000a"

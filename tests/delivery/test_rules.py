@@ -22,7 +22,6 @@ from parties import (
 
 from tracker.domain import macros
 from tracker.domain.click import AD_IDS
-from tracker.domain.conversion import Money
 from tracker.domain.delivery import (
     EXPLANATIONS,
     MAX_ANSWER,
@@ -46,6 +45,7 @@ from tracker.domain.delivery import (
 from tracker.domain.errors import TemplateError
 from tracker.domain.offer import Status
 from tracker.domain.partner import When
+from tracker.domain.worth import Money
 
 PENDING, APPROVED, REJECTED = Status
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Literal
 
 from tracker.domain.catalog import Catalog
@@ -17,16 +17,13 @@ from tracker.domain.identity import (
     new_change_id,
 )
 from tracker.domain.judgement import Proposal, Rules
-from tracker.domain.money import to_minor_unit
 from tracker.domain.offer import Goal, Offer, OnRepeat, Status
 from tracker.domain.outcome import Outcome, Reason, Verdict
 from tracker.domain.value import Value
-from tracker.domain.worth import Sent
+from tracker.domain.worth import Money, Sent, Stated, left_of, worth_of
 
 ChangeKind = Literal["created", "status", "amount"]
 
-_TOO_MUCH = Decimal(10**12)
-_SIX_DECIMALS = Decimal("0.000001")
 _TWELVE_DECIMALS = Decimal("0.000000000001")
 
 _MOVES = {
@@ -35,23 +32,6 @@ _MOVES = {
     Status.REJECTED: frozenset[Status](),
 }
 """Where an advertiser may move a conversion; an operator may move it anywhere."""
-
-
-class Money(Value, frozen=True):
-    """
-    What an action is worth, in the offer's currency.
-
-    `amount` is what the customer paid, None if nobody said; `sent_amount` is the
-    same as the advertiser sent it, `rate` what one unit of its currency is worth.
-    """
-
-    currency: str
-    payout: Decimal
-    revenue: Decimal
-    amount: Decimal | None = None
-    sent_amount: Decimal | None = None
-    sent_currency: str | None = None
-    rate: Decimal = Decimal(1)
 
 
 class Conversion(Value, frozen=True):
@@ -171,6 +151,8 @@ class Ledger:
         if conversion is None:
             _refuse_unknown(proposal)
             return self._create(proposal, rules)
+        if proposal.refund:
+            return self._refund(conversion, proposal, rules)
         objection = self._objection(conversion, proposal, rules.catalog)
         if objection is Reason.OTHER_TRANSACTION:
             return _outcome(proposal, Verdict.DUPLICATE, conversion, objection)
@@ -206,7 +188,8 @@ class Ledger:
         conversion = self._conversions[conversion_id]
         if amount == conversion.money.amount:
             raise RefusedChangeError(f"{conversion_id} has this amount already")
-        priced = _priced(conversion, Sent(amount), catalog)
+        stated = _stated(conversion, Sent(amount), catalog)
+        priced = worth_of(stated, conversion.money)
         money = conversion.money.but(
             amount=priced.amount,
             payout=priced.payout,
@@ -230,6 +213,26 @@ class Ledger:
         self._claim(proposal, conversion.id)
         self._record(conversion, "created", None, _cause(proposal, rules))
         return _outcome(proposal, Verdict.ACCEPTED, conversion)
+
+    def _refund(
+        self, conversion: Conversion, proposal: Proposal, rules: Rules
+    ) -> Outcome:
+        """
+        Takes off what comes back; where nothing is left, the conversion is rejected.
+
+        A refund is no action: it claims no key, and a transaction of its own is none
+        of the conversion's.
+        """
+        if (conversion.id, proposal.fingerprint) in self._applied:
+            return _outcome(proposal, Verdict.DUPLICATE, conversion, Reason.REPEATED)
+        money = _money_left(conversion, proposal, rules.catalog)
+        is_overtaken = proposal.postback.received_at < conversion.changed_at
+        if conversion.status is Status.REJECTED or (money is None and is_overtaken):
+            reason = Reason.STALE_STATUS
+            return _outcome(proposal, Verdict.DUPLICATE, conversion, reason)
+        status = Status.REJECTED if money is None else None
+        self._change(conversion, _cause(proposal, rules), status=status, money=money)
+        return _outcome(proposal, Verdict.UPDATED, conversion)
 
     def _objection(
         self, conversion: Conversion, proposal: Proposal, catalog: Catalog
@@ -389,7 +392,7 @@ def _new_conversion(proposal: Proposal, rules: Rules) -> Conversion:
         changes=1,
         catalog_version=rules.catalog.version,
     )
-    money = _priced(conversion, proposal.sent, rules.catalog)
+    money = worth_of(_stated(conversion, proposal.sent, rules.catalog))
     _refuse_excess(money, offer, rules)
     return conversion.but(money=money)
 
@@ -431,61 +434,35 @@ def _worth_after(conversion: Conversion, proposal: Proposal, catalog: Catalog) -
     confirms an amount, and adds none.
     """
     on_repeat = _goal(conversion, catalog).on_repeat
-    if proposal.sent.amount is None or on_repeat == "status":
+    if proposal.sent.is_silent or on_repeat == "status":
         return conversion.money
     is_confirmation = proposal.status not in {None, conversion.status}
     if on_repeat == "add" and is_confirmation:
         return conversion.money
-    before = conversion.money if on_repeat == "add" else None
-    return _priced(conversion, proposal.sent, catalog, before)
+    stated = _stated(conversion, proposal.sent, catalog)
+    return worth_of(stated, conversion.money, is_added=on_repeat == "add")
 
 
-def _priced(
-    conversion: Conversion,
-    sent: Sent,
-    catalog: Catalog,
-    before: Money | None = None,
-) -> Money:
-    """The money of a conversion, on top of what it was `before`; rounded once."""
+def _money_left(
+    conversion: Conversion, proposal: Proposal, catalog: Catalog
+) -> Money | None:
+    return left_of(conversion.money, _stated(conversion, proposal.sent, catalog))
+
+
+def _stated(conversion: Conversion, sent: Sent, catalog: Catalog) -> Stated:
+    """What was sent, with the terms in force and what its currency is worth."""
     offer, goal = _offer(conversion, catalog), _goal(conversion, catalog)
     payout, revenue = catalog.terms(catalog.partner(conversion.partner), offer, goal)
     # Its own, though the offer may have another one by now.
     own = conversion.money.currency
-    sent = sent.in_units_of(own)
     currency = sent.currency or own
-    rate = _rate(currency, own, catalog)
-    amount = _total(sent.amount, rate, before)
-    stated = None if sent.revenue is None else _stated(sent.revenue * rate, own, before)
-    _refuse_excessive(amount, stated)
-    try:
-        return Money(
-            currency=own,
-            payout=payout.of(amount, own),
-            revenue=revenue.of(amount, own) if stated is None else stated,
-            amount=None if amount is None else _rounded(amount),
-            sent_amount=sent.amount,
-            sent_currency=None if sent.amount is None else currency,
-            rate=rate,
-        )
-    except ValueError:
-        raise QuarantinedError(Reason.MISSING_AMOUNT) from None
-
-
-def _total(sent: Decimal | None, rate: Decimal, before: Money | None) -> Decimal | None:
-    if sent is None:
-        return None
-    return sent * rate + ((before and before.amount) or 0)
-
-
-def _stated(revenue: Decimal, currency: str, before: Money | None) -> Decimal:
-    """The revenue as the advertiser states it, on top of what it stated before."""
-    return to_minor_unit(revenue, currency) + (before.revenue if before else 0)
-
-
-def _refuse_excessive(*sums: Decimal | None) -> None:
-    """More than a column holds, after conversion at the catalog's rate."""
-    if any(one is not None and one >= _TOO_MUCH for one in sums):
-        raise QuarantinedError(Reason.BAD_AMOUNT)
+    return Stated(
+        sent=sent.in_units_of(own).but(currency=currency),
+        currency=own,
+        rate=_rate(currency, own, catalog),
+        payout=payout,
+        revenue=revenue,
+    )
 
 
 def _rate(currency: str, into: str, catalog: Catalog) -> Decimal:
@@ -493,10 +470,6 @@ def _rate(currency: str, into: str, catalog: Catalog) -> Decimal:
         return catalog.rate(currency, into).quantize(_TWELVE_DECIMALS)
     except NotFoundError:
         raise QuarantinedError(Reason.UNKNOWN_CURRENCY) from None
-
-
-def _rounded(amount: Decimal) -> Decimal:
-    return amount.quantize(_SIX_DECIMALS, rounding=ROUND_HALF_UP)
 
 
 def _offer(conversion: Conversion, catalog: Catalog) -> Offer:

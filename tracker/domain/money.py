@@ -36,13 +36,18 @@ class Rate:
     basis: Basis = "amount"
 
     @property
+    def is_fixed(self) -> bool:
+        """Whether it is the same whatever was paid."""
+        return not self.is_percent and not self.is_sent
+
+    @property
     def is_sent(self) -> bool:
         """Whether the advertiser states it."""
         return self.basis == "sent"
 
     def of(self, amount: Decimal | None, currency: str) -> Decimal:
         """The sum owed for `amount`, which a share needs; rounded once."""
-        if not self.is_percent and not self.is_sent:
+        if self.is_fixed:
             return to_minor_unit(self.value, currency)
         if amount is None:
             raise ValueError("a share needs an amount")

@@ -96,8 +96,8 @@ REASONS: dict[Reason, tuple[int, str]] = {
     Reason.BAD_AMOUNT: (
         422,
         (
-            "digits, and a point before up to six more; one value; less than nothing only"
-            " as a refund of what is known"
+            "digits, and a point before up to six more; one value; less than nothing"
+            " only as a refund of what is known"
         ),
     ),
     Reason.BAD_TRANSACTION_ID: (

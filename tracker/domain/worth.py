@@ -1,14 +1,39 @@
 """What is said of money, and what an action is worth by it."""
 
-from collections.abc import Callable
-from decimal import Decimal
+from collections.abc import Callable, Mapping
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Literal
 
-from tracker.domain.money import from_minor_unit
+from tracker.domain.errors import QuarantinedError
+from tracker.domain.money import Rate, from_minor_unit, to_minor_unit
+from tracker.domain.outcome import Reason
 from tracker.domain.value import Value
 
 Sum = Literal["amount", "revenue", "payout"]
 SUMS: tuple[Sum, ...] = ("amount", "revenue", "payout")
+
+_TOO_MUCH = Decimal(10**12)
+_SIX_DECIMALS = Decimal("0.000001")
+
+
+class Money(Value, frozen=True):
+    """
+    What an action is worth, in the offer's currency.
+
+    `amount` is what the customer paid, None if nobody said; `sent_amount` is the
+    same as the advertiser sent it, `rate` what one unit of its currency is worth.
+    """
+
+    currency: str
+    payout: Decimal
+    revenue: Decimal
+    amount: Decimal | None = None
+    sent_amount: Decimal | None = None
+    sent_currency: str | None = None
+    rate: Decimal = Decimal(1)
+
+
+_NOTHING = Money("", Decimal(0), Decimal(0))
 
 
 class Sent(Value, frozen=True):
@@ -23,6 +48,11 @@ class Sent(Value, frozen=True):
     payout: Decimal | None = None
     currency: str | None = None
     is_minor: bool = False
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing was said of money."""
+        return not self._sums()
 
     @property
     def is_negative(self) -> bool:
@@ -55,3 +85,184 @@ class Sent(Value, frozen=True):
         return self.but(
             **{name: change(one) for name, one in said.items() if one is not None}
         )
+
+
+class Stated(Value, frozen=True):
+    """
+    What was sent for a conversion, and the terms that say what follows from it.
+
+    `rate` is what one unit of the currency it was sent in is worth in `currency`, the
+    conversion's own.
+    """
+
+    sent: Sent
+    currency: str
+    rate: Decimal
+    payout: Rate
+    revenue: Rate
+
+    def own(self, meaning: Sum) -> Decimal | None:
+        """One of the sums, in the conversion's currency; None if it was not sent."""
+        value: Decimal | None = getattr(self.sent, meaning)
+        return None if value is None else value * self.rate
+
+    def rounded(self, meaning: Sum) -> Decimal | None:
+        """The same, in what the currency can pay."""
+        value = self.own(meaning)
+        return None if value is None else to_minor_unit(value, self.currency)
+
+
+def worth_of(
+    stated: Stated, before: Money | None = None, *, is_added: bool = False
+) -> Money:
+    """
+    What an action is worth, rounded once; what is sent `is_added` to what was before.
+
+    Of what is not sent now what was sent before still holds. Raises QuarantinedError
+    where a share is owed of what nobody sent, or a sum is more than a column holds.
+    """
+    base = before if is_added and before else _NOTHING
+    amount = _sum(stated.own("amount"), base.amount)
+    if amount is None and before:
+        amount = before.amount
+    try:
+        revenue = _revenue(stated, amount, before, base)
+        payout = _payout(stated, amount, revenue, before, base)
+    except ValueError:
+        raise QuarantinedError(Reason.MISSING_AMOUNT) from None
+    _refuse_excessive(amount, revenue, payout)
+    money = (before or _NOTHING.but(currency=stated.currency, rate=stated.rate)).but(
+        payout=payout,
+        revenue=revenue,
+        amount=None if amount is None else _rounded(amount),
+    )
+    return money if stated.sent.amount is None else _as_sent(money, stated)
+
+
+def _as_sent(money: Money, stated: Stated) -> Money:
+    sent = stated.sent
+    return money.but(
+        sent_amount=sent.amount, sent_currency=sent.currency, rate=stated.rate
+    )
+
+
+def _revenue(
+    stated: Stated, amount: Decimal | None, before: Money | None, base: Money
+) -> Decimal:
+    """As it is stated, on top of what was stated before; else by the terms."""
+    said = _sum(stated.rounded("revenue"), base.revenue)
+    if said is not None:
+        return said
+    if before and stated.sent.amount is None:
+        return before.revenue
+    return stated.revenue.of(amount, stated.currency)
+
+
+def _payout(
+    stated: Stated,
+    amount: Decimal | None,
+    revenue: Decimal,
+    before: Money | None,
+    base: Money,
+) -> Decimal:
+    """By the terms; where these say so as it is stated, which nobody need repeat."""
+    if stated.payout.is_sent:
+        said = _sum(stated.rounded("payout"), base.payout)
+        known = before.payout if said is None and before else said
+        return stated.payout.of(known, stated.currency)
+    if before and stated.sent.amount is None and revenue == before.revenue:
+        return before.payout
+    basis = revenue if stated.payout.basis == "revenue" else amount
+    return stated.payout.of(basis, stated.currency)
+
+
+def _sum(said: Decimal | None, before: Decimal | None) -> Decimal | None:
+    return None if said is None else said + (before or 0)
+
+
+def left_of(before: Money, stated: Stated) -> Money | None:
+    """
+    What is left when what is stated comes back; None if that is nothing.
+
+    What was not stated shrinks with what it is a share of; a fixed sum is owed as long
+    as anything is left. Raises QuarantinedError where something comes back that nobody
+    ever sent.
+    """
+    taken = _taken(before, stated)
+    main = next(iter(taken), None)
+    if main is None or taken[main] >= getattr(before, main):
+        return None
+    amount = before.amount
+    if amount is not None:
+        amount = _rounded(amount - taken.get("amount", 0))
+    after = before.but(amount=amount)
+    after = after.but(revenue=_revenue_left(before, after, stated, taken))
+    return after.but(payout=_payout_left(before, after, stated, taken))
+
+
+def _taken(before: Money, stated: Stated) -> dict[Sum, Decimal]:
+    """What comes back, of more than nothing; what says most of it first."""
+    said = {meaning: stated.own(meaning) for meaning in SUMS}
+    taken = {meaning: value for meaning, value in said.items() if value}
+    is_payout_alone = [*taken] == ["payout"] and not stated.payout.is_sent
+    if is_payout_alone or ("amount" in taken and before.amount is None):
+        raise QuarantinedError(Reason.BAD_AMOUNT)
+    return taken
+
+
+def _revenue_left(
+    before: Money, after: Money, stated: Stated, taken: Mapping[Sum, Decimal]
+) -> Decimal:
+    if "revenue" in taken:
+        return _less(before.revenue, taken["revenue"], stated.currency)
+    return _shrunk(
+        stated.revenue, before.revenue, before.amount, after.amount, stated.currency
+    )
+
+
+def _payout_left(
+    before: Money, after: Money, stated: Stated, taken: Mapping[Sum, Decimal]
+) -> Decimal:
+    rate, own = stated.payout, stated.currency
+    if rate.is_fixed:
+        return before.payout
+    if rate.is_sent and "payout" in taken:
+        return _less(before.payout, taken["payout"], own)
+    if rate.basis == "revenue" or "amount" not in taken:
+        return _shrunk(rate, before.payout, before.revenue, after.revenue, own)
+    return _shrunk(rate, before.payout, before.amount, after.amount, own)
+
+
+def _less(before: Decimal, taken: Decimal, currency: str) -> Decimal:
+    """Never less than nothing."""
+    return max(before - to_minor_unit(taken, currency), Decimal(0))
+
+
+def _shrunk(
+    rate: Rate,
+    owed: Decimal,
+    before: Decimal | None,
+    after: Decimal | None,
+    currency: str,
+) -> Decimal:
+    """
+    What is owed of less than before.
+
+    By the terms if it was by these; what was stated, or by other terms, in proportion.
+    """
+    if not before or after is None or before == after:
+        return owed
+    is_by_terms = not rate.is_sent and rate.of(before, currency) == owed
+    if is_by_terms:
+        return rate.of(after, currency)
+    return to_minor_unit(owed * after / before, currency)
+
+
+def _refuse_excessive(*sums: Decimal | None) -> None:
+    """More than a column holds, after conversion at the catalog's rate."""
+    if any(one is not None and one >= _TOO_MUCH for one in sums):
+        raise QuarantinedError(Reason.BAD_AMOUNT)
+
+
+def _rounded(amount: Decimal) -> Decimal:
+    return amount.quantize(_SIX_DECIMALS, rounding=ROUND_HALF_UP)

@@ -15,7 +15,7 @@ import msgspec
 from psycopg.rows import dict_row
 
 from tracker.domain.click_id import ClickClass, ClickId
-from tracker.domain.conversion import Change, Conversion, Ledger, Money
+from tracker.domain.conversion import Change, Conversion, Ledger
 from tracker.domain.errors import NotFoundError
 from tracker.domain.identity import (
     ConversionId,
@@ -29,6 +29,7 @@ from tracker.domain.outcome import Outcome, Reason, Verdict
 from tracker.domain.postback import Postback
 from tracker.domain.signature import Nonce, Proof
 from tracker.domain.value import Value
+from tracker.domain.worth import Money
 from tracker.store.partitions import Partitions
 from tracker.store.postgres import (
     Connection,
