@@ -15,8 +15,10 @@ from tracker.domain.click import Click
 from tracker.domain.click_id import ClickClass
 from tracker.domain.conversion import Cause, Change, Conversion
 from tracker.domain.delivery import owed_deliveries
+from tracker.domain.macro_values import Occasion
 from tracker.domain.offer import Status
-from tracker.domain.partner import Partner, PartnerPostback
+from tracker.domain.outbound import PartnerPostback
+from tracker.domain.partner import Partner
 from tracker.domain.worth import Money
 
 NOW = datetime(2026, 11, 22, 11, 0, 0, 123456, tzinfo=UTC)
@@ -88,13 +90,8 @@ def a_delivery(number=1, *, conversion="cv_1", catalog=None, **changed):
     """One that is owed at once; another conversion, or number, makes another one."""
     catalog = catalog or a_catalog()
     change = a_change(number, id=f"ch_{conversion}_{number}", conversion_id=conversion)
-    (delivery,) = owed_deliveries(
-        change,
-        a_conversion(id=conversion),
-        catalog.partner("bestdeals"),
-        a_click(),
-        catalog,
-    )
+    made = a_conversion(id=conversion)
+    (delivery,) = owed_deliveries(Occasion(change, made, a_click(), catalog))
     return delivery.but(**changed)
 
 

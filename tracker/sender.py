@@ -32,8 +32,10 @@ from tracker.domain.address import (
     is_public,
     unmapped,
 )
-from tracker.domain.delivery import MAX_ANSWER, Answer, Failure, Request
+from tracker.domain.answer import MAX_ANSWER, Answer
+from tracker.domain.delivery import Failure
 from tracker.domain.errors import ForbiddenAddressError
+from tracker.domain.request import Request
 
 CONNECT_SECONDS = 5
 TOTAL_SECONDS = 15
@@ -43,6 +45,8 @@ RESOLVER_THREADS = 64
 """Names that can be looked up at once: a name server that hangs keeps one of them."""
 
 _MAX_DETAIL = 200
+# What may be done twice (RFC 9110, 9.2.2).
+_IDEMPOTENT = frozenset({"GET", "PUT", "DELETE"})
 _AN_UNUSED_PORT = 9
 _TIMEOUT = aiohttp.ClientTimeout(connect=CONNECT_SECONDS, sock_connect=CONNECT_SECONDS)
 
@@ -244,7 +248,7 @@ class Sender:
 def _may_be_repeated(request: Request, error: Exception) -> bool:
     if isinstance(error, aiohttp.ClientConnectorError):
         return False
-    return request.method == "GET" or isinstance(error, _StaleConnectionError)
+    return request.method in _IDEMPOTENT or isinstance(error, _StaleConnectionError)
 
 
 def _split(url: str) -> tuple[str, str]:

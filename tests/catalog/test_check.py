@@ -322,10 +322,10 @@ ONE_FAULT = {
     ),
     "an unknown filter": (
         TELL,
-        f"{TELL}&p={{payout|half}}",
+        f"{TELL}&p={{payout|percnt}}",
         (
-            "17:14: partners.best.postbacks[0].url: {payout|half}: no filter 'half';"
-            " there are default, map, percent, unix"
+            "17:14: partners.best.postbacks[0].url: {payout|percnt}:"
+            " no filter 'percnt'; did you mean 'percent'?"
         ),
     ),
     "revenue that the partner must not see": (
@@ -360,12 +360,15 @@ ONE_FAULT = {
     "a body that GET cannot carry": (
         TELL,
         f"{TELL}\n        method: GET\n        json: {{a: b}}",
-        "16:9: partners.best.postbacks[0]: a form or a json body needs 'method: POST'",
+        "16:9: partners.best.postbacks[0]: this body needs 'method: POST'",
     ),
     "two bodies": (
         TELL,
         f"{TELL}\n        form: {{a: b}}\n        json: {{a: b}}",
-        "16:9: partners.best.postbacks[0]: a call has a form or a json body, not both",
+        (
+            "16:9: partners.best.postbacks[0]:"
+            " a call has a form, a json body or a body, not several"
+        ),
     ),
     "a header that is ours": (
         TELL,
@@ -690,7 +693,7 @@ def test_the_example_in_its_comments_is_right():
 
     document = check_text(text, "partners.yaml", secrets).document
 
-    assert document.partners["bestdeals"].postbacks[1].has_body
+    assert document.partners["bestdeals"].postbacks[1].bodies == ["json"]
 
 
 def test_editors_get_a_schema_that_takes_numbers_where_we_take_text():

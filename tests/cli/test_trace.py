@@ -134,7 +134,7 @@ async def test_a_failed_attempt_is_explained(tracker, visit, report, deliver, in
     said = tracker("trace", outcome.conversion_id)
 
     assert "#1 failed: 500" in said.out
-    assert "bad_status (the answer's status was not 2xx)" in said.out
+    assert "bad_status (the answer's status was no success)" in said.out
     assert "owed to bestdeals/all, now owed" in said.out
     assert "1 attempt, next try" in said.out
 

@@ -14,7 +14,8 @@ from parties import (
 )
 from structlog.testing import capture_logs
 
-from tracker.domain.delivery import RETRY_DELAYS, HeldReason
+from tracker.domain.answer import RETRY_DELAYS
+from tracker.domain.delivery import HeldReason
 from tracker.domain.errors import NotFoundError, RefusedChangeError
 from tracker.flow.delivery import deliver_due, end_expired_leases, sweep_deliveries
 from tracker.store.deliveries import insert_deliveries

@@ -21,12 +21,16 @@ from parties import (
 )
 
 from tracker.domain import macros
-from tracker.domain.click import AD_IDS
-from tracker.domain.delivery import (
-    EXPLANATIONS,
+from tracker.domain.answer import (
     MAX_ANSWER,
     RETRY_DELAYS,
     Answer,
+    judge_answer,
+    judge_failure,
+)
+from tracker.domain.click import AD_IDS
+from tracker.domain.delivery import (
+    EXPLANATIONS,
     Dead,
     DeadReason,
     Delivered,
@@ -34,17 +38,14 @@ from tracker.domain.delivery import (
     HeldReason,
     Hold,
     Retry,
-    build_request,
     is_wanted,
-    judge_answer,
-    judge_failure,
-    macro_values,
     owed_deliveries,
-    sign,
 )
 from tracker.domain.errors import TemplateError
+from tracker.domain.macro_values import Occasion, macro_values
 from tracker.domain.offer import Status
-from tracker.domain.partner import When
+from tracker.domain.outbound import When
+from tracker.domain.request import build_request, sign
 from tracker.domain.worth import Money
 
 PENDING, APPROVED, REJECTED = Status
@@ -54,13 +55,8 @@ ANYTHING = st.text() | st.text(alphabet="{}$|&=#?/@:\\%\r\n\0 ;\"'<>é€\ud800a
 
 def owed(change=None, *, conversion=None, click=None, catalog=None):
     catalog = catalog or a_catalog()
-    return owed_deliveries(
-        change or a_change(),
-        conversion or a_conversion(),
-        catalog.partner("bestdeals"),
-        click,
-        catalog,
-    )
+    made = conversion or a_conversion()
+    return owed_deliveries(Occasion(change or a_change(), made, click, catalog))
 
 
 def request_of(postback, values=None, secrets=None):
@@ -155,7 +151,7 @@ def test_every_macro_that_has_a_value_is_kept_with_it():
     click = a_click(subs=tuple("abcdefghij"), ad_ids=ad_ids)
     values = macro_values(change, a_conversion(), click, "dl_1")
 
-    assert values.keys() == macros.DELIVERY_MACROS
+    assert values.keys() == macros.DELIVERY_MACROS - macros.ASKED_MACROS - {"now"}
     assert values["payout"] == "100.00"
     assert (values["amount"], values["revenue"]) == ("10.00", "0.00")
     assert (values["sub10"], values["gclid"], values["fbclid"]) == ("j", "g", "f")
@@ -271,7 +267,7 @@ def test_no_value_adds_a_field_to_a_body(text):
 
     pairs = parse_qsl(form.decode(), keep_blank_values=True, strict_parsing=True)
     assert pairs == [("a", value), ("b", "x")]
-    assert json.loads(body) == {"a": value, "b": "x"}
+    assert json.loads(body) == ({"a": value} if value else {}) | {"b": "x"}
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 299])

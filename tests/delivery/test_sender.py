@@ -12,8 +12,10 @@ from aiohttp import web
 from parties import break_off, hang, hang_up, never_end
 
 from tracker import sender as outbound
-from tracker.domain.delivery import MAX_ANSWER, Failure, Request
+from tracker.domain.answer import MAX_ANSWER
+from tracker.domain.delivery import Failure
 from tracker.domain.errors import ForbiddenAddressError
+from tracker.domain.request import Request
 from tracker.sender import AddressGuard, GuardedResolver, Sender
 
 

@@ -21,11 +21,13 @@ from tracker.domain.breaker import OpenReason
 from tracker.domain.click import ClickReason
 from tracker.domain.click_id import ClickClass
 from tracker.domain.delivery import DeadReason, Failure, HeldReason
+from tracker.domain.filters import FILTERS
 from tracker.domain.judgement import WAIVABLE
 from tracker.domain.macros import (
     CLICK_MACROS,
+    CLICK_PARAMETER,
     DELIVERY_MACROS,
-    FILTERS,
+    SENT_PARAMETER,
     expand_text,
     parse_template,
 )
@@ -51,7 +53,8 @@ FILES = {
 }  # fmt: skip
 
 SECRETS = dict.fromkeys(("ACME_TOKEN", "BESTDEALS_KEY"), "x" * 20) | {
-    "BESTDEALS_SIGNING_SECRET": "whsec_c2VjcmV0"
+    "KEY": "hush",
+    "BESTDEALS_SIGNING_SECRET": "whsec_c2VjcmV0",
 }
 
 
@@ -188,7 +191,8 @@ def test_every_macro_stands_with_its_place(readme, name):
 def test_no_macro_stands_that_there_is_not(readme):
     told = _names(_part(readme, "Macros"))
 
-    assert told == {f"{{{name}}}" for name in DELIVERY_MACROS}
+    dotted = {f"{start}NAME" for start in (CLICK_PARAMETER, SENT_PARAMETER)}
+    assert told == {f"{{{name}}}" for name in DELIVERY_MACROS | dotted}
 
 
 def _examples(text) -> list[tuple[str, str, str, str]]:
@@ -202,11 +206,12 @@ def test_every_filter_stands_and_every_example_is_true(readme):
     used = {
         one.partition(":")[0] for _, said, *_ in examples for one in said.split("|")
     }
+    used |= set(re.findall(r"\|(raw|optional)\}", part))
 
     assert used == _names(part) == set(FILTERS)
     for macro, said, value, result in examples:
         template = parse_template(f"{{{macro}|{said}}}")
-        assert expand_text(template, {macro: value}, {}) == result, said
+        assert expand_text(template, {macro: value}, SECRETS) == result, said
 
 
 # ------------------------------------------------------------- postbacks and reasons

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tracker.domain.answer import Answer
 from tracker.domain.breaker import (
     ANSWERED,
     FAILED,
@@ -17,7 +18,7 @@ from tracker.domain.breaker import (
     is_watched,
     read_sign,
 )
-from tracker.domain.delivery import Answer, Failure
+from tracker.domain.delivery import Failure
 
 NOW = datetime(2026, 11, 22, 11, 0, 0, tzinfo=UTC)
 HALF_OPEN = timedelta(seconds=30)

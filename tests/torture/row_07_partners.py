@@ -9,7 +9,9 @@ from parties import a_catalog, a_change, a_click, a_conversion, a_postback
 from row import Row, must, told
 from wire_ground import prepared, running
 
-from tracker.domain.delivery import RETRY_DELAYS, owed_deliveries
+from tracker.domain.answer import RETRY_DELAYS
+from tracker.domain.delivery import owed_deliveries
+from tracker.domain.macro_values import Occasion
 from tracker.store.deliveries import insert_deliveries
 from tracker.store.postgres import make_pool
 
@@ -94,9 +96,8 @@ async def _owe(ground, guests, calls):
 
 def _owed_by(conversion, catalog):
     change = a_change(id=f"ch_{conversion}", conversion_id=conversion)
-    partner = catalog.partner("bestdeals")
     made = a_conversion(id=conversion)
-    return owed_deliveries(change, made, partner, a_click(), catalog)
+    return owed_deliveries(Occasion(change, made, a_click(), catalog))
 
 
 def _watch(ground, owed):

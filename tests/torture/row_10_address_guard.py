@@ -17,9 +17,10 @@ from ipaddress import IPv4Address, ip_address, ip_network
 from row import Row, must, told
 
 from tracker import sender as outbound
-from tracker.domain.delivery import Failure, Request, build_request
+from tracker.domain.delivery import Failure
 from tracker.domain.errors import TemplateError
-from tracker.domain.partner import PartnerPostback
+from tracker.domain.outbound import PartnerPostback
+from tracker.domain.request import Request, build_request
 from tracker.sender import Sender
 
 REFUSED = {Failure.FORBIDDEN_ADDRESS, Failure.NO_ADDRESS}

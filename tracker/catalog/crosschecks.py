@@ -15,7 +15,7 @@ from tracker.catalog.reading import Data
 from tracker.catalog.scalars import CURRENCY
 from tracker.domain.advertiser import IGNORED, REFUNDED
 from tracker.domain.errors import TemplateError
-from tracker.domain.macros import parse_template
+from tracker.domain.macros import SECRET_REVENUES, parse_template
 from tracker.domain.offer import Status
 
 STATUSES = {*Status, REFUNDED, IGNORED}
@@ -209,16 +209,24 @@ def _goal_flaws(loc: Loc, postback: Entries, known: set[str]) -> Iterator[Flaw]:
 
 def _revenue_flaws(loc: Loc, postback: Entries) -> Iterator[Flaw]:
     for place, text in _templates(postback):
-        if "revenue" in _macros(text):
-            message = "{revenue} is shown only to a partner with 'reveal: [revenue]'"
+        for name in SECRET_REVENUES.intersection(_macros(text)):
+            message = f"{{{name}}} is shown only to a partner with 'reveal: [revenue]'"
             yield Flaw((*loc, *place), message)
 
 
 def _templates(postback: Entries) -> Iterator[tuple[Loc, str]]:
-    texts: list[tuple[Loc, Data]] = [(("url",), postback.get("url"))]
-    for part in ("form", "json", "headers"):
-        texts += [((part, k), v) for k, v in _mapping(postback.get(part)).items()]
-    return ((loc, text) for loc, text in texts if isinstance(text, str))
+    for part in ("url", "body", "form", "json", "headers"):
+        yield from _texts((part,), postback.get(part))
+
+
+def _texts(loc: Loc, data: Data) -> Iterator[tuple[Loc, str]]:
+    """Every text in a tree, with the way to it."""
+    if isinstance(data, str):
+        yield loc, data
+    for index, inner in enumerate(data if isinstance(data, list) else ()):
+        yield from _texts((*loc, index), inner)
+    for key, inner in _mapping(data).items():
+        yield from _texts((*loc, key), inner)
 
 
 def _macros(text: str) -> Iterable[str]:

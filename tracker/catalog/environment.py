@@ -4,6 +4,7 @@ The values of `${NAME}`: read once, passed along, never stored or shown.
 Nothing here raises with a value in its message.
 """
 
+import re
 import secrets as chance
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from tracker.domain.errors import CatalogError
 from tracker.domain.macros import parse_template
 from tracker.domain.offer import Offer
 from tracker.domain.partner import Partner
+
+# A filter's key may stand by its bare name.
+_MAY_NAME_ONE = re.compile(r"\$\{|hmac:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,7 @@ def _names(texts: Iterable[str | None]) -> frozenset[str]:
     return frozenset(
         name
         for text in texts
-        if text and "${" in text
+        if text and _MAY_NAME_ONE.search(text)
         for name in parse_template(text).secrets
     )
 
@@ -94,9 +98,7 @@ def _texts(entry: Advertiser | Offer | Partner) -> Iterator[str | None]:
             yield from (entry.url, entry.fallback_url)
         case Partner():
             for postback in entry.postbacks:
-                yield from (postback.url, postback.secret)
-                for values in (postback.form, postback.json, postback.headers):
-                    yield from (values or {}).values()
+                yield from postback.texts
 
 
 def _assignments(text: str, name: str) -> Iterator[tuple[str, str]]:

@@ -20,6 +20,7 @@ MAX_DEPTH = 20
 _UNPRINTABLE = re.compile(
     "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 )
+_BARE = re.compile(r"true|false|-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _TAGS = frozenset({
     None, "!",
@@ -38,6 +39,12 @@ _HINTS = {
 }
 
 
+class Bare(str):
+    """Text without quotes that JSON would read as a number or a boolean."""
+
+    __slots__ = ()
+
+
 @dataclass(slots=True)
 class Scalar:
     """Text as it stands; `line` and `column` count from 1."""
@@ -50,7 +57,11 @@ class Scalar:
     @property
     def value(self) -> str | None:
         """The text, or None where nothing is written."""
-        return None if self.is_plain and self.text in _NULLS else self.text
+        if not self.is_plain:
+            return self.text
+        if self.text in _NULLS:
+            return None
+        return Bare(self.text) if _BARE.fullmatch(self.text) else self.text
 
 
 @dataclass(slots=True)

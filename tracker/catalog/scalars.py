@@ -9,7 +9,7 @@ Those with templates look for `${NAME}` in the context `{"secrets": …}`.
 import base64
 import binascii
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -27,18 +27,22 @@ from pydantic import (
 )
 
 from tracker.catalog.faults import one_of, suggest
+from tracker.catalog.nodes import Bare
 from tracker.catalog.patterns import check_quick
 from tracker.domain.errors import TemplateError
 from tracker.domain.items import COUNTED
 from tracker.domain.macros import (
     CLICK_MACROS,
+    CLICK_PARAMETER,
     DELIVERY_MACROS,
+    SENT_PARAMETER,
     Template,
     check_url,
     expand_text,
     parse_template,
 )
 from tracker.domain.money import Rate
+from tracker.domain.outbound import Number
 from tracker.domain.reply import MACROS as REPLY_MACROS
 from tracker.domain.reply import unknown_words
 from tracker.domain.vocabulary import HEADER, PATH
@@ -48,6 +52,7 @@ MIN_KEY = 16
 """Characters of a key that signs postbacks."""
 
 _MAX_PERCENT = 1000
+_MAX_LEAF = 4096
 
 _KEY = re.compile(r"[a-z0-9_-]{1,64}")
 CURRENCY = re.compile(r"[A-Z]{3}")
@@ -58,6 +63,7 @@ _HOST = re.compile(
 )
 _SEGMENT = re.compile(r"1?[1-9]|[12]0", re.ASCII)
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
+_ANSWER_STATUS = re.compile(r"[1-5](\d\d|xx)", re.ASCII)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _OUR_HEADERS = frozenset({
     "connection", "content-length", "content-type", "host", "transfer-encoding",
@@ -73,8 +79,29 @@ def as_text(value: object) -> str:
 
 def kind_of(value: object) -> str:
     """What an affiliate manager would call it."""
-    kinds = {dict: "a mapping", list: "a list", str: "text", type(None): "empty"}
+    if isinstance(value, str):
+        return "text"
+    kinds = {dict: "a mapping", list: "a list", type(None): "empty"}
     return kinds.get(type(value), "this")
+
+
+def unquoted_macro(value: object) -> str:
+    """To YAML `{payout}` without quotes is a mapping: what to write instead."""
+    if not (isinstance(value, dict) and [*value.values()] == [None]):
+        return ""
+    (spelled,) = value
+    if is_macro(spelled.partition("|")[0].strip(), DELIVERY_MACROS):
+        return f'; put it in quotes: "{{{spelled}}}"'
+    return ""
+
+
+def is_macro(name: str, macros: Collection[str]) -> bool:
+    """Whether a macro of this name is among them, or spelled like those with a dot."""
+    if name.startswith(CLICK_PARAMETER):
+        return "ip" in macros and len(name) > len(CLICK_PARAMETER)
+    if name.startswith(SENT_PARAMETER):
+        return "status" in macros and len(name) > len(SENT_PARAMETER)
+    return name in macros
 
 
 def parse_decimal(text: str) -> Decimal:
@@ -292,6 +319,29 @@ def check_delivery_text(text: str, info: ValidationInfo) -> str:
     return text
 
 
+def check_json_leaf(value: object, info: ValidationInfo) -> str | bool:
+    """A template; without quotes what JSON reads as a number or a boolean is one."""
+    text = as_text(value)
+    if isinstance(value, Bare):
+        return {"true": True, "false": False}.get(text, Number(text))
+    if len(text) > _MAX_LEAF:
+        raise ValueError(f"must have at most {_MAX_LEAF} characters")
+    return check_delivery_text(text, info)
+
+
+def check_answer_status(text: str) -> str:
+    """`404`, or `4xx` for all of its hundred."""
+    if not _ANSWER_STATUS.fullmatch(text):
+        raise ValueError("must be a status such as 404, or 4xx")
+    return text
+
+
+def check_credential(text: str, info: ValidationInfo) -> str:
+    """A user name or a password: `${NAME}`, maybe empty, no macros."""
+    _template(text, info, ())
+    return text
+
+
 def check_proof(text: str, info: ValidationInfo) -> str:
     """A secret that somebody must know: `${NAME}`, never empty, no macros."""
     if not expand_text(_template(text, info, ()), {}, _secrets(info)).strip():
@@ -368,13 +418,14 @@ def _template(text: str, info: ValidationInfo, macros: Iterable[str]) -> Templat
 
 
 def _unknown(template: Template, macros: frozenset[str]) -> list[str]:
-    return [_no_macro(name, macros) for name in sorted(template.macros - macros)]
+    named = sorted(template.macros)
+    return [_no_macro(name, macros) for name in named if not is_macro(name, macros)]
 
 
 def _no_macro(name: str, macros: frozenset[str]) -> str:
     if not macros:
         return f"no macro is possible here: {{{name}}}"
-    if name in DELIVERY_MACROS:
+    if is_macro(name, DELIVERY_MACROS):
         return f"{{{name}}} is not known yet when somebody clicks"
     return f"unknown macro {{{name}}}{suggest(name, macros)}"
 
@@ -436,6 +487,22 @@ ClickUrl = Annotated[str, Field(max_length=4096), AfterValidator(check_click_url
 DeliveryUrl = Annotated[str, Field(max_length=4096), AfterValidator(check_delivery_url)]
 DeliveryText = Annotated[
     str, Field(max_length=4096), AfterValidator(check_delivery_text), _LOOSE
+]
+JsonLeaf = Annotated[
+    Any,
+    PlainValidator(check_json_leaf),
+    WithJsonSchema({"type": ["string", "number", "boolean"]}),
+]
+AnswerStatus = Annotated[
+    str,
+    AfterValidator(check_answer_status),
+    WithJsonSchema({"type": ["string", "integer"], "examples": ["2xx"]}),
+]
+BodyText = Annotated[
+    str, Field(max_length=16_384), AfterValidator(check_delivery_text), _LOOSE
+]
+Credential = Annotated[
+    str, Field(max_length=1000), AfterValidator(check_credential), _LOOSE
 ]
 Proof = Annotated[str, Field(max_length=500), AfterValidator(check_proof), _LOOSE]
 HmacKey = Annotated[str, Field(max_length=500), AfterValidator(check_hmac_key), _LOOSE]

@@ -22,7 +22,7 @@ from pydantic_core import (
 )
 
 from tracker.catalog.faults import one_of, suggest
-from tracker.catalog.scalars import kind_of
+from tracker.catalog.scalars import kind_of, unquoted_macro
 
 FAULT = "fault"
 """The type of errors whose message is a sentence of ours already."""
@@ -81,6 +81,15 @@ Many = Annotated[
 """A list; one item may stand without its brackets."""
 
 
+def shape_of(value: Any) -> str:
+    """What tells forms of a value apart; no key of a file has such a name."""
+    if isinstance(value, str):
+        return "(a word)"
+    if value is None:
+        return "(nothing)"
+    return "(a list)" if isinstance(value, list | tuple) else "(a mapping)"
+
+
 def _without_empty(value: Any) -> Any:
     if value is None:
         return {}
@@ -135,7 +144,8 @@ def _not_one_of(detail: ErrorDetails, _section: type[Section]) -> str:
 
 
 def _not_text(detail: ErrorDetails, _section: type[Section]) -> str:
-    return f"must be text, not {kind_of(detail['input'])}"
+    value = detail["input"]
+    return f"must be text, not {kind_of(value)}{unquoted_macro(value)}"
 
 
 def _not_a_mapping(detail: ErrorDetails, _section: type[Section]) -> str:

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from tracker.domain.delivery import Answer, Failure, retry_after
+from tracker.domain.answer import Answer, retry_after
+from tracker.domain.delivery import Failure
 from tracker.domain.value import Value
 
 WINDOW = timedelta(seconds=60)

@@ -8,7 +8,13 @@ from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 from tracker.domain import deeplink
 from tracker.domain.catalog import Catalog
 from tracker.domain.click_id import ClickClass, ClickId
-from tracker.domain.macros import BASE_URL, Template, expand_url, parse_template
+from tracker.domain.macros import (
+    BASE_URL,
+    CLICK_PARAMETER,
+    Template,
+    expand_url,
+    parse_template,
+)
 from tracker.domain.offer import Offer
 from tracker.domain.partner import Partner
 from tracker.domain.value import Value
@@ -174,7 +180,25 @@ def _landing(
     }
     if "clicked_at" in plan.landing.macros:
         values["clicked_at"] = now.isoformat(timespec="milliseconds")
+    for name in plan.landing.asked:
+        values[name] = _asked(plan, name)
     return expand_url(plan.landing, values, plan.catalog.secrets)
+
+
+def _asked(plan: Plan, name: str) -> str:
+    """The value of a macro that few URLs ask for."""
+    visit = plan.visit
+    if name.startswith(CLICK_PARAMETER):
+        return _kept(visit.query.get(name.removeprefix(CLICK_PARAMETER), ""))
+    known = {
+        "ip": visit.address,
+        "user_agent": visit.user_agent,
+        "referrer": visit.referrer,
+        "language": visit.language,
+        "partner_name": plan.partner.name,
+        "offer_name": plan.offer.name,
+    }
+    return _kept(known.get(name, ""))
 
 
 def _destination(

@@ -75,7 +75,11 @@ class Cause(Value, frozen=True):
 
 
 class Change(Value, frozen=True):
-    """One thing that happened to a conversion; `number` counts from 1."""
+    """
+    One thing that happened to a conversion; `number` counts from 1.
+
+    `old_money` is what it was worth before, as far as that is known here.
+    """
 
     id: ChangeId
     conversion_id: ConversionId
@@ -85,6 +89,7 @@ class Change(Value, frozen=True):
     status: Status
     money: Money
     cause: Cause
+    old_money: Money | None = None
 
     @property
     def changed_at(self) -> datetime:
@@ -211,7 +216,7 @@ class Ledger:
     def _create(self, proposal: Proposal, rules: Rules) -> Outcome:
         conversion = _new_conversion(proposal, rules)
         self._claim(proposal, conversion.id)
-        self._record(conversion, "created", None, _cause(proposal, rules))
+        self._record(conversion, "created", _cause(proposal, rules))
         return _outcome(proposal, Verdict.ACCEPTED, conversion)
 
     def _refund(
@@ -283,24 +288,25 @@ class Ledger:
             changes=conversion.changes + 1,
         )
         kind: ChangeKind = "amount" if changed.status is conversion.status else "status"
-        return self._record(changed, kind, conversion.status, cause)
+        return self._record(changed, kind, cause, before=conversion)
 
     def _record(
         self,
         conversion: Conversion,
         kind: ChangeKind,
-        old_status: Status | None,
         cause: Cause,
+        before: Conversion | None = None,
     ) -> Change:
         change = Change(
             id=_change_id(cause),
             conversion_id=conversion.id,
             number=conversion.changes,
             kind=kind,
-            old_status=old_status,
+            old_status=before.status if before else None,
             status=conversion.status,
             money=conversion.money,
             cause=cause,
+            old_money=before.money if before else None,
         )
         self._conversions[conversion.id] = self._after[change.id] = conversion
         self._applied.add((conversion.id, cause.fingerprint))

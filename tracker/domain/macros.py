@@ -13,21 +13,26 @@ text `${X}`. One pass means that a value which looks like a macro stays a value:
 A visitor who sends `sub1={payout}` learns nothing that way.
 """
 
+import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from functools import lru_cache
-from urllib.parse import quote
+from html import escape
+from urllib.parse import quote, quote_plus
 
 from tracker.domain.errors import TemplateError
+from tracker.domain.filters import UNREADABLE, Filter, Mark, parse_filter
 
-CLICK_MACROS = frozenset({
+_LINK_MACROS = frozenset({
     "click_id", "partner", "offer", "clicked_at",
     *(f"sub{number}" for number in range(1, 11)),
     "gclid", "gbraid", "wbraid", "fbclid", "ttclid", "msclkid",
 })  # fmt: skip
+
+_VISIT_MACROS = frozenset({"ip", "user_agent", "referrer", "language"})
+
+CLICK_MACROS = _LINK_MACROS | _VISIT_MACROS | {"partner_name", "offer_name"}
 """What a click can fill: the macros of an offer's URL."""
 
 CONVERSION_MACROS = frozenset({
@@ -35,26 +40,47 @@ CONVERSION_MACROS = frozenset({
     "advertiser", "goal", "status", "transaction_id", "amount", "currency",
     "payout", "revenue", "conversion_id", "change_id", "delivery_id",
     "converted_at", "changed_at",
+    "partner_name", "offer_name", "advertiser_name",
+    "change", "old_status", "amount_change", "payout_change", "revenue_change",
+    "sent_amount", "sent_currency", "now",
 })  # fmt: skip
 """What a conversion can fill by itself, even when its click's details are lost."""
 
 DELIVERY_MACROS = CLICK_MACROS | CONVERSION_MACROS
-"""The macros of a partner's postback."""
+"""The macros of a partner's postback, apart from those with a dot."""
+
+ASKED_MACROS = _VISIT_MACROS | {
+    "partner_name", "offer_name", "advertiser_name",
+    "change", "old_status", "amount_change", "payout_change", "revenue_change",
+    "sent_amount", "sent_currency",
+}  # fmt: skip
+"""Those of them that are kept with a delivery only where its postback asks for them."""
 
 CLICK_DETAILS = DELIVERY_MACROS - CONVERSION_MACROS
-"""What only the record of the click knows: its labels and ad-platform ids."""
+"""What only the record of the click knows: its labels, ad-platform ids, the visit."""
+
+CLICK_PARAMETER = "click."
+"""`{click.NAME}` is any other parameter that the click's link had."""
+
+SENT_PARAMETER = "postback."
+"""`{postback.NAME}` is any parameter of the postback that caused the change."""
+
+SECRET_REVENUES = frozenset({"revenue", "revenue_change"})
+"""What a partner sees only where it is revealed to it."""
 
 _ORIGIN = re.compile(r"https?://[^\s/?#@{}\\]+(?=[/?#]|\Z)", re.IGNORECASE)
 
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
+_NOT_IN_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+
 # What percent-encoding leaves as it is, and most values consist of (RFC 3986, 2.3).
 _is_unreserved = re.compile(r"[A-Za-z0-9_.~-]*", re.ASCII).fullmatch
-_NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,6})?", re.ASCII)
 
 _SPECIAL = re.compile(
     r"\$\$\{(?P<literal>[^{}]*)\}"
     r"|\$\{(?P<secret>[A-Za-z_][A-Za-z0-9_]*)\}"
     r"|(?P<open>\{\{)|(?P<close>\}\})"
-    r"|\{(?P<macro>[^{}]*)\}"
+    r"|\{(?P<macro>(?:[^{}]|(?<=\$)\{[A-Za-z_][A-Za-z0-9_]*\})*)\}"
     r"|(?P<stray>[{}])"
 )
 
@@ -68,10 +94,16 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Macro:
-    """A name, and the filters its value passes through, in order."""
+    """
+    A name, and the filters its value passes through, in order.
+
+    `secrets` are those that the filters need, `marks` what they say of its place.
+    """
 
     name: str
-    filters: tuple[Callable[[str], str], ...] = ()
+    filters: tuple[Filter, ...] = ()
+    secrets: frozenset[str] = frozenset()
+    marks: frozenset[Mark] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +111,26 @@ class Template:
     """
     A text with places in it, as the operator `%` takes it, and what stands in them.
 
-    `macros` and `secrets` are the names of those in it.
+    `macros` and `secrets` are the names of those in it, `source` is how it was
+    spelled, and `is_optional` says that it vanishes with the value of a macro. `asked`
+    are those of the macros that are worked out only where a template asks for them.
     """
 
     text: str
     places: tuple[Secret | Macro, ...]
     macros: frozenset[str]
     secrets: frozenset[str]
+    source: str = ""
+    is_optional: bool = False
+    asked: frozenset[str] = frozenset()
+
+
+MASK = "***"
 
 
 class _Masked(dict[str, str]):
     def __missing__(self, name: str) -> str:
-        return "***"
+        return MASK
 
 
 BASE_URL = "TRACKER_BASE_URL"
@@ -117,26 +157,92 @@ def parse_template(text: str) -> Template:
         parts.append(_part(found))
         end = found.end()
     parts.append(text[end:])
+    asked = [part for part in parts if isinstance(part, Macro)]
+    named = {part.name for part in parts if isinstance(part, Secret)}
     return Template(
         text="".join(map(_spelled, parts)),
         places=tuple(part for part in parts if not isinstance(part, str)),
-        macros=frozenset(part.name for part in parts if isinstance(part, Macro)),
-        secrets=frozenset(part.name for part in parts if isinstance(part, Secret)),
+        macros=frozenset(macro.name for macro in asked),
+        secrets=frozenset(named.union(*(macro.secrets for macro in asked))),
+        source=text,
+        is_optional=any("optional" in macro.marks for macro in asked),
+        asked=frozenset(macro.name for macro in asked if _is_special(macro.name)),
     )
+
+
+def asks_for_click(names: Iterable[str]) -> bool:
+    """Whether one of these macros is known only to the record of the click."""
+    return any(
+        name in CLICK_DETAILS or name.startswith(CLICK_PARAMETER) for name in names
+    )
+
+
+def _is_special(name: str) -> bool:
+    return name in ASKED_MACROS or "." in name
 
 
 def expand_url(
     template: Template, values: Mapping[str, str], secrets: Mapping[str, str]
 ) -> str:
-    """Every value percent-encoded: none can leave the place where it stands."""
-    return _expand(template, values, secrets, _percent_encoded)
+    """
+    Every value percent-encoded: none can leave the place where it stands.
+
+    A parameter of the query with an optional macro that is empty is left out.
+    """
+    if template.is_optional:
+        return _expand_present(template, values, secrets)
+    return _expand(template, values, secrets, _IN_URL)
 
 
 def expand_text(
     template: Template, values: Mapping[str, str], secrets: Mapping[str, str]
 ) -> str:
     """Values as they are, for a form or a JSON body that is encoded afterwards."""
-    return _expand(template, values, secrets, str)
+    return _expand(template, values, secrets, _AS_IT_IS)
+
+
+def expand_body(
+    template: Template,
+    values: Mapping[str, str],
+    secrets: Mapping[str, str],
+    content_type: str,
+) -> str:
+    """Every value escaped for its surroundings, except where a filter says `raw`."""
+    return _expand(template, values, secrets, _in_body(content_type))
+
+
+def is_present(
+    template: Template, values: Mapping[str, str], secrets: Mapping[str, str]
+) -> bool:
+    """Whether none of its optional macros is empty."""
+    return not template.is_optional or all(
+        value_of(place, values, secrets)
+        for place in template.places
+        if isinstance(place, Macro) and "optional" in place.marks
+    )
+
+
+def typed_macro(template: Template) -> Macro | None:
+    """The macro that is all of the template, if a filter gives it a type."""
+    place = template.places[0] if template.text == "%s" else None
+    return place if isinstance(place, Macro) and "typed" in place.marks else None
+
+
+def value_of(
+    macro: Macro, values: Mapping[str, str], secrets: Mapping[str, str]
+) -> str:
+    """The value after its filters, not encoded for any place."""
+    value = values.get(macro.name, "")
+    for one in macro.filters:
+        if not (value or one.takes_empty):
+            continue
+        try:
+            value = one.apply(value, *[secrets[name] for name in one.secrets])
+        except UNREADABLE:
+            # A label is whatever a visitor sent: what a filter cannot read
+            # passes as it is, so that no value keeps a visitor from arriving.
+            continue
+    return value
 
 
 def check_url(template: Template, secrets: Mapping[str, str]) -> None:
@@ -146,7 +252,7 @@ def check_url(template: Template, secrets: Mapping[str, str]) -> None:
     Raises TemplateError otherwise.
     """
     # A macro becomes a character that no host can hold.
-    marked = _expand(template, {}, secrets, lambda _: "{")
+    marked = _expand(template, {}, secrets, _MARKED)
     if not _ORIGIN.match(marked):
         raise TemplateError(
             "must start with http:// or https://, a host and a slash,"
@@ -154,14 +260,22 @@ def check_url(template: Template, secrets: Mapping[str, str]) -> None:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Encoding:
+    """How a value is put into its place, and how one is that a filter says is raw."""
+
+    encode: Callable[[str], str]
+    encode_raw: Callable[[str], str]
+
+
 def _expand(
     template: Template,
     values: Mapping[str, str],
     secrets: Mapping[str, str],
-    encoded: Callable[[str], str],
+    encoding: _Encoding,
 ) -> str:
     texts = [
-        encoded(_value(place, values))
+        _placed(place, values, secrets, encoding)
         if isinstance(place, Macro)
         else secrets[place.name]
         for place in template.places
@@ -169,22 +283,95 @@ def _expand(
     return template.text % tuple(texts)
 
 
-def _value(macro: Macro, values: Mapping[str, str]) -> str:
-    value = values.get(macro.name, "")
-    for apply in macro.filters:
-        try:
-            value = apply(value)
-        except (ValueError, ArithmeticError):
-            # A label is whatever a visitor sent: what a filter cannot read
-            # passes as it is, so that no value keeps a visitor from arriving.
-            continue
-    return value
+def _placed(
+    macro: Macro,
+    values: Mapping[str, str],
+    secrets: Mapping[str, str],
+    encoding: _Encoding,
+) -> str:
+    if not macro.filters:
+        return encoding.encode(values.get(macro.name, ""))
+    if macro.secrets and isinstance(secrets, _Masked):
+        return MASK
+    encode = encoding.encode_raw if "raw" in macro.marks else encoding.encode
+    return encode(value_of(macro, values, secrets))
+
+
+def _expand_present(
+    template: Template, values: Mapping[str, str], secrets: Mapping[str, str]
+) -> str:
+    path, parameters, fragment = _split_url(template.source)
+    query = "&".join(
+        _expand(one, values, secrets, _IN_URL)
+        for one in parameters
+        if is_present(one, values, secrets)
+    )
+    before = _expand(path, values, secrets, _IN_URL)
+    after = _expand(fragment, values, secrets, _IN_URL)
+    return f"{before}?{query}{after}" if query else before + after
+
+
+@lru_cache(maxsize=16384)
+def _split_url(source: str) -> tuple[Template, tuple[Template, ...], Template]:
+    """What stands before the query, its parameters, and what stands behind it."""
+    # Whatever a macro or a filter is spelled with separates nothing.
+    plain = _SPECIAL.sub(lambda found: "_" * len(found[0]), source)
+    end = len(plain.partition("#")[0])
+    start = len(plain[:end].partition("?")[0])
+    parameters = []
+    at = start + 1
+    for text in plain[at:end].split("&") if start < end else ():
+        parameters.append(parse_template(source[at : at + len(text)]))
+        at += len(text) + 1
+    return (
+        parse_template(source[:start]),
+        tuple(parameters),
+        parse_template(source[end:]),
+    )
 
 
 def _percent_encoded(value: str) -> str:
     if _is_unreserved(value):
         return value
     return quote(value, safe="", errors="replace")
+
+
+def _kept_in_url(value: str) -> str:
+    """Only what no URL may hold is encoded, and what would end it: a fragment."""
+    return quote(value, safe="%:/?[]@!$&'()*+,;=", errors="replace")
+
+
+def _in_one_line(value: str) -> str:
+    return _CONTROLS.sub(" ", value)
+
+
+def _in_json(value: str) -> str:
+    return json.dumps(value)[1:-1]
+
+
+def _in_markup(value: str) -> str:
+    return escape(_NOT_IN_XML.sub(" ", value))
+
+
+def _in_form(value: str) -> str:
+    return quote_plus(value, errors="replace")
+
+
+_IN_URL = _Encoding(_percent_encoded, _kept_in_url)
+_AS_IT_IS = _Encoding(str, str)
+_MARKED = _Encoding(lambda _: "{", lambda _: "{")
+
+
+@lru_cache(maxsize=256)
+def _in_body(content_type: str) -> _Encoding:
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind.endswith("json"):
+        return _Encoding(_in_json, str)
+    if kind.endswith(("xml", "html")):
+        return _Encoding(_in_markup, str)
+    if kind == "application/x-www-form-urlencoded":
+        return _Encoding(_in_form, str)
+    return _Encoding(_in_one_line, str)
 
 
 def _spelled(part: str | Secret | Macro) -> str:
@@ -212,57 +399,15 @@ def _macro(text: str, position: int) -> Macro:
     if not name.strip():
         raise TemplateError("a macro without a name", position)
     try:
-        return Macro(name.strip(), tuple(_filter(spelled) for spelled in filters))
+        return _filtered(name.strip(), [parse_filter(spelled) for spelled in filters])
     except ValueError as error:
         raise TemplateError(f"{{{text}}}: {error}", position) from error
 
 
-def _filter(spelled: str) -> Callable[[str], str]:
-    name, _, argument = spelled.strip().partition(":")
-    maker = FILTERS.get(name)
-    if maker is None:
-        raise ValueError(f"no filter {name!r}; there are {', '.join(sorted(FILTERS))}")
-    return maker(argument)
-
-
-def _default(argument: str) -> Callable[[str], str]:
-    return lambda value: value or argument
-
-
-def _map(argument: str) -> Callable[[str], str]:
-    pairs = [pair.partition("=") for pair in argument.split(",")]
-    if not all(name and equals for name, equals, _ in pairs):
-        raise ValueError("map wants approved=1,rejected=3")
-    table = {name.strip(): value.strip() for name, _, value in pairs}
-    return lambda value: table.get(value, table.get("*", value))
-
-
-def _percent(argument: str) -> Callable[[str], str]:
-    try:
-        share = Decimal(argument) / 100
-    except InvalidOperation:
-        raise ValueError("percent wants a number, as in percent:50") from None
-    return lambda value: _share_of(value, share)
-
-
-def _share_of(value: str, share: Decimal) -> str:
-    """With as many decimals as the value has."""
-    if not _NUMBER.fullmatch(value):
-        raise ValueError("not a plain number")
-    exponent = Decimal(1).scaleb(-len(value.partition(".")[2]))
-    return str((Decimal(value) * share).quantize(exponent, rounding=ROUND_HALF_UP))
-
-
-def _unix(argument: str) -> Callable[[str], str]:
-    if argument:
-        raise ValueError("unix takes no argument")
-    return lambda value: str(int(datetime.fromisoformat(value).timestamp()))
-
-
-FILTERS: Mapping[str, Callable[[str], Callable[[str], str]]] = {
-    "default": _default,
-    "map": _map,
-    "percent": _percent,
-    "unix": _unix,
-}
-"""Each takes its argument, "" if there is none, and raises ValueError for a bad one."""
+def _filtered(name: str, filters: Sequence[Filter]) -> Macro:
+    return Macro(
+        name,
+        filters=tuple(filters),
+        secrets=frozenset(secret for one in filters for secret in one.secrets),
+        marks=frozenset(one.mark for one in filters if one.mark),
+    )

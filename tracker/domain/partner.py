@@ -2,41 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
-from tracker.domain.errors import NotFoundError
 from tracker.domain.money import Rate
-from tracker.domain.offer import Status
-
-
-@dataclass(frozen=True, slots=True)
-class When:
-    """On what a partner's postback fires; an empty set means any."""
-
-    goals: frozenset[str] = frozenset()
-    statuses: frozenset[Status] = frozenset()
-    changes: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class PartnerPostback:
-    """
-    A call that a partner wants when a conversion changes.
-
-    `url`, and the values of `form`, `json` and `headers`, are templates.
-    `success` is a regular expression that the answer's body must contain, besides
-    a 2xx status. `secret` signs each call (Standard Webhooks).
-    """
-
-    id: str
-    url: str
-    method: Literal["GET", "POST"] = "GET"
-    form: Mapping[str, str] | None = None
-    json: Mapping[str, str] | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    when: When = field(default_factory=When)
-    success: str | None = None
-    secret: str | None = None
+from tracker.domain.outbound import PartnerPostback, find_by_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +39,6 @@ class Partner:
         """Whether the offer is on its list."""
         return self.all_offers or offer in self.offers
 
-    def postback(self, postback_id: str) -> PartnerPostback:
-        """The postback of that id; raises NotFoundError."""
-        for postback in self.postbacks:
-            if postback.id == postback_id:
-                return postback
-        raise NotFoundError(f"partner {self.key} has no postback {postback_id}")
+    def postback(self, key: str) -> PartnerPostback:
+        """Its postback of that id; raises NotFoundError."""
+        return find_by_id(self.postbacks, key)

@@ -198,8 +198,8 @@ async def _load(runtime: Runtime, snapshot: bytes) -> None:
     # These may also stand in the file as they are.
     for one in catalog.advertisers.values():
         hide([*tokens_of(one, catalog), *secrets_of(one, catalog)])
-    partners = catalog.partners.values()
-    hide(one.secret for p in partners for one in p.postbacks if one.secret)
+    for partner in catalog.partners.values():
+        hide(text for one in partner.postbacks for text in one.credentials)
     runtime.catalog_hash = read_facts(snapshot).content_hash
     runtime.catalog = catalog
     metrics.CATALOG_VERSION.set(catalog.version)

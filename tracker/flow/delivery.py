@@ -3,16 +3,16 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
 
 from tracker import metrics
-from tracker.domain.breaker import read_sign
+from tracker.domain.answer import Answer, judge_answer, judge_failure
+from tracker.domain.breaker import ANSWERED, Sign, read_sign
 from tracker.domain.catalog import Catalog
 from tracker.domain.delivery import (
-    Answer,
     Dead,
     DeadReason,
     Delivered,
@@ -20,19 +20,17 @@ from tracker.domain.delivery import (
     Failure,
     HeldReason,
     Hold,
-    Request,
     Retry,
     Verdict,
-    build_request,
     find_postback,
-    judge_answer,
-    judge_failure,
     judge_missing_click,
     needs_click,
     revealed,
 )
 from tracker.domain.errors import NotFoundError, TemplateError
-from tracker.domain.partner import Partner, PartnerPostback
+from tracker.domain.outbound import PartnerPostback
+from tracker.domain.partner import Partner
+from tracker.domain.request import Request, build_request
 from tracker.failpoints import failpoint
 from tracker.logs import mask
 from tracker.runtime import Runtime
@@ -54,6 +52,8 @@ IN_FLIGHT = 512
 """Calls that one worker makes at once."""
 
 _SHARES = 8
+
+_MEANT = frozenset({Failure.NONE, Failure.FINAL_ANSWER})
 
 _chance = random.SystemRandom()
 
@@ -208,7 +208,13 @@ def _answered(
         answer=_noted(answer.body),
         error=mask(_error(_failure(verdict), answer.detail)),
     )
-    return Ending(lease, verdict, attempt, read_sign(answer, now))
+    return Ending(lease, verdict, attempt, _sign(answer, verdict, now))
+
+
+def _sign(answer: Answer, verdict: Verdict, now: datetime) -> Sign:
+    """A partner that refuses by its own rules is up, whatever its status says."""
+    is_meant = isinstance(verdict, Delivered | Dead) and _failure(verdict) in _MEANT
+    return ANSWERED if is_meant else read_sign(answer, now)
 
 
 def _failed(

@@ -8,6 +8,9 @@ from tracker.domain.click import Click
 from tracker.domain.click_id import ClickFacts, ClickId, facts_of
 from tracker.domain.conversion import Change, Ledger
 from tracker.domain.delivery import Delivery, owed_deliveries
+from tracker.domain.identity import PostbackId
+from tracker.domain.macro_values import Occasion
+from tracker.domain.postback import Postback
 from tracker.runtime import Runtime
 from tracker.store.conversions import LedgerTransaction
 from tracker.store.deliveries import insert_deliveries
@@ -16,11 +19,16 @@ from tracker.store.redis import UNAVAILABLE
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """A ledger, the one catalog it was decided by, and the clicks found already."""
+    """
+    A ledger, the one catalog it was decided by, and the clicks found already.
+
+    `postbacks` are those that it was decided about.
+    """
 
     ledger: Ledger
     catalog: Catalog
     clicks: Mapping[ClickId, Click | None] = field(default_factory=dict)
+    postbacks: Mapping[PostbackId, Postback] = field(default_factory=dict)
 
 
 async def find_clicks(
@@ -70,6 +78,8 @@ def _owed(
     change: Change, decided: Decided, clicks: Mapping[ClickId, Click | None]
 ) -> Iterable[Delivery]:
     conversion = decided.ledger.get_after(change)
-    partner = decided.catalog.partner(conversion.partner)
     click = clicks[conversion.click_id]
-    return owed_deliveries(change, conversion, partner, click, decided.catalog)
+    cause = change.cause.postback_id
+    said = decided.postbacks.get(cause) if cause else None
+    sent = said.parameters if said else ()
+    return owed_deliveries(Occasion(change, conversion, click, decided.catalog, sent))

@@ -233,7 +233,9 @@ async def _decide(
         ledger = await opened.lock([one.proposal for one in hearings if one.proposal])
         failpoint("postback.locked")
         judged = conclude(hearings, ledger, rules, firsts)
-        await write_changes(runtime, opened, Decided(ledger, rules.catalog, clicks))
+        said = postbacks_of(hearings)
+        decided = Decided(ledger, rules.catalog, clicks, said)
+        await write_changes(runtime, opened, decided)
         await opened.insert_postbacks(judged)
         failpoint("postback.written")
     failpoint("postback.committed")
@@ -244,6 +246,11 @@ def clicks_of(hearings: Iterable[Hearing]) -> list[ClickFacts]:
     """The clicks that they propose something for."""
     proposals = [one.proposal for one in hearings if one.proposal]
     return [one.click for one in proposals if one.click]
+
+
+def postbacks_of(hearings: Iterable[Hearing]) -> dict[PostbackId, Postback]:
+    """What was heard, by its id."""
+    return {one.postback.id: one.postback for one in hearings}
 
 
 async def recognise(

@@ -10,7 +10,13 @@ from tracker.domain.judgement import WAIVABLE, Rules
 from tracker.domain.outcome import Outcome, Reason
 from tracker.domain.postback import Postback
 from tracker.flow.ledger import Decided, find_clicks, write_changes
-from tracker.flow.postback import clicks_of, conclude, hear, recognise
+from tracker.flow.postback import (
+    clicks_of,
+    conclude,
+    hear,
+    postbacks_of,
+    recognise,
+)
 from tracker.runtime import Runtime
 from tracker.store.conversions import Release
 
@@ -52,7 +58,9 @@ async def release_postback(
         found = await find_clicks(runtime, clicks_of(heard))
         ledger = await opened.lock([one.proposal for one in heard if one.proposal])
         (judged,) = conclude(heard, ledger, rules, firsts)
-        await write_changes(runtime, opened, Decided(ledger, rules.catalog, found))
+        said = postbacks_of(heard)
+        decided = Decided(ledger, rules.catalog, found, said)
+        await write_changes(runtime, opened, decided)
         await opened.release(judged, release)
     runtime.wake_worker()
     log.info(

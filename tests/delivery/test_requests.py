@@ -1,0 +1,189 @@
+"""What a postback sends, of every form that it may have."""
+
+import base64
+import json
+from urllib.parse import parse_qsl, urlsplit
+from xml.etree import ElementTree as ET
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from parties import NOW, a_delivery, a_postback
+
+from tracker.domain.outbound import Auth
+from tracker.domain.request import build_request
+
+ANYTHING = st.text() | st.text(alphabet="{}$|&=#?/@:\\%\r\n\0 ;\"'<>]é€\ud800ab1")
+
+
+def request_of(postback, values=None, secrets=None):
+    values = a_delivery().macro_values | (values or {})
+    return build_request(postback, values, secrets or {}, "dl_1", NOW)
+
+
+def json_of(tree, values=None, secrets=None):
+    postback = a_postback(method="POST", json=json.dumps(tree))
+    return request_of(postback, values, secrets).body.decode()
+
+
+def url_of(rest, **values):
+    return request_of(a_postback("https://a.example" + rest), values).url
+
+
+@pytest.mark.parametrize(
+    ("rest", "url"),
+    [
+        ("/?a={sub2|optional}&b=1", "/?b=1"),
+        ("/?a={sub2|optional}", "/"),
+        ("/?a={sub2|optional}#x", "/#x"),
+        ("/?b=1&a=x{sub2|optional}y&c={sub2}", "/?b=1&c="),
+        ("/?a={sub1|optional}&b={sub2|default:&|optional}", "/?a=one&b=%26"),
+        ("/p{sub2|optional}/q?a=1", "/p/q?a=1"),
+        ("/?a={sub2}&&b", "/?a=&&b"),
+        ("/?{sub2|map:x=&a=b|optional}&c=1", "/?c=1"),
+    ],
+)
+def test_an_optional_parameter_vanishes_when_its_value_is_empty(rest, url):
+    assert url_of(rest) == "https://a.example" + url
+
+
+def test_a_raw_value_brings_its_own_encoding_and_no_more():
+    url = url_of("/{sub1|raw}?x={sub2|raw}", sub1="a/b%2F", sub2="c&d=1 é\n#\\")
+
+    assert url == "https://a.example/a/b%2F?x=c&d=1%20%C3%A9%0A%23%5C"
+
+
+def test_optional_fields_and_headers_vanish_too():
+    texts = {"A": "{sub2|optional}", "B": "x{sub1|optional}", "C": "{sub2}"}
+    request = request_of(a_postback(method="POST", form=texts, headers=texts))
+
+    assert request.body == b"B=xone&C="
+    assert "A" not in request.headers
+    assert (request.headers["B"], request.headers["C"]) == ("xone", "")
+
+
+def test_an_empty_leaf_is_left_out_and_what_is_empty_by_that():
+    tree = {
+        "data": [{"a": "{sub2}", "b": {"c": "{sub3}"}}, {"d": "{sub1}", "e": None}],
+        "f": ["{sub2}", {}],
+        "g": "x{sub2|optional}",
+        "h": False,
+    }
+
+    assert json_of(tree) == '{"data":[{"d":"one"}],"h":false}'
+    assert json_of({"a": "{sub2}"}) == "{}"
+    assert json_of(["{sub2}"]) == "[]"
+
+
+@pytest.mark.parametrize(
+    ("leaf", "value", "spelled"),
+    [
+        ("{sub1|number}", "2.50", "2.50"),
+        ("{sub1|number}", "007", "7"),
+        ("{sub1|number}", "1,5", '"1,5"'),
+        ("{sub1|number}", "NaN", '"NaN"'),
+        ("{sub1|integer}", "2.50", "3"),
+        ("{sub1|boolean}", "yes", "true"),
+        ("{sub1|boolean}", "maybe", '"maybe"'),
+        ("{sub1}", "2.50", '"2.50"'),
+        ("x{sub1|number}", "2.50", '"x2.50"'),
+        ("{payout|percent:50|number}", "", "1.25"),
+        ("{sub1|minor|integer}", "2.50", "250"),
+        ("{sub1|raw}", '","b":"', '"\\",\\"b\\":\\""'),
+    ],
+)
+def test_a_leaf_has_the_type_its_filter_gives_it(leaf, value, spelled):
+    assert json_of({"a": leaf}, {"sub1": value}) == f'{{"a":{spelled}}}'
+
+
+def test_numbers_of_the_file_are_sent_digit_for_digit():
+    postback = a_postback(method="POST", json='{"a":1.50,"b":-0,"c":10000000000000000}')
+
+    body = request_of(postback).body
+
+    assert body == b'{"a":1.50,"b":-0,"c":10000000000000000}'
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "sent"),
+    [
+        ("application/json", '{{"a":"{sub1}"}}', '{"a":"\\"<&\\u00e9"}'),
+        ("application/x+json; charset=utf-8", '"{sub1}"', '"\\"<&\\u00e9"'),
+        ("text/xml", "<a b='{sub1}'/>", "<a b='&quot;&lt;&amp;é'/>"),
+        ("text/html", "{sub1}", "&quot;&lt;&amp;é"),
+        ("application/x-www-form-urlencoded", "a={sub1}", "a=%22%3C%26%C3%A9"),
+        ("text/plain", "{sub1}", '"<&é'),
+        ("text/xml", "<a>{sub1|raw}</a>", '<a>"<&é</a>'),
+    ],
+)
+def test_a_body_is_escaped_for_what_it_is(kind, body, sent):
+    postback = a_postback(method="PUT", body=body, content_type=kind)
+    request = request_of(postback, {"sub1": '"<&é'})
+
+    assert request.body.decode() == sent
+    assert request.headers["Content-Type"] == kind
+    assert request.method == "PUT"
+
+
+def test_a_call_proves_who_makes_it():
+    basic = a_postback(auth=Auth("${P}", user="${U}"))
+    bearer = a_postback(auth=Auth("${P}"))
+    secrets = {"P": "pass:word", "U": "user"}
+
+    token = base64.b64encode(b"user:pass:word").decode()
+    sent = [request_of(one, None, secrets).headers for one in (basic, bearer)]
+    told = [headers["Authorization"] for headers in sent]
+    assert told == [f"Basic {token}", "Bearer pass:word"]
+
+
+def test_the_time_of_the_attempt_is_not_frozen():
+    assert url_of("/?t={now|unix}") == "https://a.example/?t=1795345200"
+
+
+@given(ANYTHING)
+def test_no_value_leaves_its_leaf(text):
+    value = text.encode(errors="replace").decode()
+    tree = {"a": ["{sub1}", {"b": "<{sub1}>"}], "n": "{sub1|number}", "r": "{sub1|raw}"}
+    document = json.loads(json_of(tree, {"sub1": value}))
+
+    if value:
+        assert document.keys() == {"a", "n", "r"}
+        assert document["a"] == [value, {"b": f"<{value}>"}]
+        assert document["r"] == value
+        assert isinstance(document["n"], str | int | float)
+
+
+@given(ANYTHING)
+def test_no_value_leaves_its_place_in_a_raw_body(text):
+    value = text.encode(errors="replace").decode()
+    sent = {
+        kind: request_of(
+            a_postback(method="POST", body=body, content_type=kind), {"sub1": value}
+        ).body.decode()
+        for kind, body in (
+            ("application/json", '{{"a":"{sub1}","b":"x"}}'),
+            ("application/xml", "<a b='{sub1}'><c>{sub1}</c></a>"),
+            ("application/x-www-form-urlencoded", "a={sub1}&b=x"),
+            ("text/plain", "a={sub1}"),
+        )
+    }
+
+    assert json.loads(sent["application/json"]) == {"a": value, "b": "x"}
+    root = ET.fromstring(sent["application/xml"])
+    assert ([one.tag for one in root], root.attrib.keys()) == (["c"], {"b"})
+    form = parse_qsl(sent["application/x-www-form-urlencoded"], keep_blank_values=True)
+    assert form == [("a", value), ("b", "x")]
+    assert len(sent["text/plain"].splitlines()) == 1 or not set("\r\n") & {
+        *sent["text/plain"]
+    }
+
+
+@given(ANYTHING)
+def test_no_raw_value_moves_the_call_or_adds_a_line(text):
+    url = url_of("/{sub1|raw}?x={sub1|raw}", sub1=text)
+    parts = urlsplit(url)
+
+    assert (parts.scheme, parts.netloc, parts.fragment) == ("https", "a.example", "")
+    assert url.isascii()
+    assert url.isprintable()
+    assert " " not in url

@@ -1,0 +1,240 @@
+"""
+Partner postbacks in partners.yaml: calls that are wanted when a conversion changes.
+
+Partners, offers and the file as a whole have them, all of the same form.
+"""
+
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic_core import PydanticCustomError
+from typing_extensions import TypeAliasType
+
+from tracker.catalog.scalars import (
+    AnswerStatus,
+    BodyText,
+    ContentType,
+    Credential,
+    DeliveryText,
+    DeliveryUrl,
+    Flag,
+    Header,
+    JsonLeaf,
+    Key,
+    Name,
+    Pattern,
+    SigningSecret,
+    unquoted_macro,
+)
+from tracker.catalog.sections import FAULT, Many, Section, shape_of
+from tracker.domain.offer import Status
+from tracker.domain.outbound import (
+    Auth,
+    Method,
+    Number,
+    PartnerPostback,
+    Rule,
+    Tree,
+    When,
+)
+
+
+def _quoted(value: Any) -> Any:
+    """A mapping, if it was meant for one."""
+    if hint := unquoted_macro(value):
+        raise PydanticCustomError(FAULT, "{message}", {"message": f"a mapping{hint}"})
+    return value
+
+
+if TYPE_CHECKING:
+    JsonTree = Any
+else:
+    JsonTree = TypeAliasType(
+        "JsonTree",
+        Annotated[
+            Annotated[
+                dict[str, "JsonTree"],
+                Field(max_length=500),
+                BeforeValidator(_quoted),
+                Tag("(a mapping)"),
+            ]
+            | Annotated[list["JsonTree"], Field(max_length=500), Tag("(a list)")]
+            | Annotated[JsonLeaf, Tag("(a word)")]
+            | Annotated[None, Tag("(nothing)")],
+            Discriminator(shape_of),
+        ],
+    )
+
+
+class WhenSection(Section):
+    """On what a postback fires; what is absent means any."""
+
+    goals: Many[Key] = ()
+    statuses: Many[Status] = ()
+    changes: Flag = Field(default=False, description="true: on a changed amount too")
+
+
+class BasicSection(Section):
+    """A user name and a password."""
+
+    user: Credential
+    password: Credential | None = None
+
+    @model_validator(mode="after")
+    def _can_be_told_apart(self) -> Self:
+        if ":" in self.user:
+            raise ValueError("a user name cannot have a colon in it")
+        return self
+
+
+class AuthSection(Section):
+    """What a call proves who makes it with; one of these."""
+
+    basic: BasicSection | None = None
+    bearer: Credential | None = Field(None, description="a token, best as ${NAME}")
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if (self.basic is None) == (self.bearer is None):
+            raise ValueError("write either 'basic: {user: …, password: …}' or 'bearer'")
+        return self
+
+
+class RuleSection(Section):
+    """What is looked for in an answer; what is absent is not."""
+
+    status: Many[AnswerStatus] = Field((), description="such as 404, or 4xx")
+    body: Pattern | None = Field(None, description="a regular expression")
+    json_: dict[Name, Many[Name]] = Field(
+        {}, alias="json", max_length=50, description="path: what may stand there; * any"
+    )
+
+    @model_validator(mode="after")
+    def _looks_for_something(self) -> Self:
+        if not (self.status or self.body is not None or self.json_):
+            raise ValueError("must have a status, a body or a json path to look for")
+        return self
+
+
+def _as_rule(value: Any) -> Any:
+    """A text stands for what the body must contain."""
+    return {"body": value} if isinstance(value, str) else value
+
+
+class PostbackSection(Section):
+    """A call that is wanted when a conversion changes."""
+
+    id: Key = Field(description="a name of its own, such as sales")
+    url: DeliveryUrl = Field(description="where the partner is told")
+    method: Method | None = None
+    headers: dict[Header, DeliveryText] = Field({}, max_length=50)
+    auth: AuthSection | None = None
+    form: Annotated[dict[str, DeliveryText], Field(max_length=100)] | None = None
+    json_: JsonTree = Field(None, alias="json", description="any document")
+    body: BodyText | None = Field(None, description="any other text")
+    content_type: ContentType | None = Field(
+        None, description="of the body; values are escaped for it"
+    )
+    when: WhenSection = WhenSection()
+    success: Annotated[RuleSection, BeforeValidator(_as_rule)] | None = Field(
+        None, description="what the answer must be; any 2xx unless set"
+    )
+    final: RuleSection | None = Field(
+        None, description="answers that end it: it is not tried again"
+    )
+    retry: RuleSection | None = Field(
+        None, description="answers that are tried again, whatever else they are"
+    )
+    secret: SigningSecret | None = Field(
+        None, description="signs each call (Standard Webhooks); best as ${NAME}"
+    )
+
+    @model_validator(mode="after")
+    def _has_one_body(self) -> Self:
+        if len(self.bodies) > 1:
+            raise ValueError("a call has a form, a json body or a body, not several")
+        if self.bodies and self.method == "GET":
+            raise ValueError("this body needs 'method: POST'")
+        if (self.body is not None) > (self.content_type is not None):
+            raise ValueError(
+                "a body needs a 'content_type', such as application/xml:"
+                " values are escaped for it"
+            )
+        if self.content_type and not self.bodies:
+            raise ValueError("a 'content_type' needs a body that it is of")
+        return self
+
+    @model_validator(mode="after")
+    def _is_authorized_once(self) -> Self:
+        if self.auth and "authorization" in {name.lower() for name in self.headers}:
+            raise ValueError("either 'auth' or a header Authorization, not both")
+        return self
+
+    @property
+    def bodies(self) -> list[str]:
+        """What the call sends besides its URL."""
+        written = {"form": self.form, "json": self.json_, "body": self.body}
+        return [kind for kind, content in written.items() if content is not None]
+
+
+Postbacks = Annotated[tuple[PostbackSection, ...], Field(max_length=50)]
+
+
+def compile_postbacks(
+    sections: Iterable[PostbackSection],
+) -> tuple[PartnerPostback, ...]:
+    """The postbacks that sections stand for."""
+    return tuple(_postback(section) for section in sections)
+
+
+def _postback(section: PostbackSection) -> PartnerPostback:
+    return PartnerPostback(
+        id=section.id,
+        url=section.url,
+        method=section.method or ("POST" if section.bodies else "GET"),
+        form=section.form,
+        json=None if section.json_ is None else spell_tree(section.json_),
+        body=section.body,
+        content_type=section.content_type,
+        headers=section.headers,
+        auth=_auth(section.auth),
+        when=_when(section.when),
+        success=_rule(section.success),
+        final=_rule(section.final),
+        retry=_rule(section.retry),
+        secret=section.secret,
+    )
+
+
+def spell_tree(tree: Tree) -> str:
+    """A tree as JSON text, its numbers digit for digit, its empty leaves as null."""
+    match tree:
+        case Number():
+            return tree
+        case list():
+            return f"[{','.join(map(spell_tree, tree))}]"
+        case dict():
+            pairs = (f"{json.dumps(k)}:{spell_tree(v)}" for k, v in tree.items())
+            return f"{{{','.join(pairs)}}}"
+        case _:
+            return json.dumps(tree)
+
+
+def _auth(section: AuthSection | None) -> Auth | None:
+    if section is None:
+        return None
+    if section.basic:
+        return Auth(section.basic.password or "", section.basic.user)
+    return Auth(section.bearer or "")
+
+
+def _rule(section: RuleSection | None) -> Rule | None:
+    if section is None:
+        return None
+    return Rule(frozenset(section.status), section.body, section.json_)
+
+
+def _when(section: WhenSection) -> When:
+    return When(frozenset(section.goals), frozenset(section.statuses), section.changes)

@@ -1,0 +1,157 @@
+"""
+A partner postback: the call that is wanted when a conversion changes.
+
+A partner has its own, and so have an offer and the catalog as a whole, which are told
+of every partner's conversions.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from typing import Any, Literal
+
+from tracker.domain.errors import NotFoundError
+from tracker.domain.macros import parse_template
+
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+
+class Number(str):
+    """A number as JSON spells it, digit for digit."""
+
+    __slots__ = ()
+
+
+Tree = Mapping[str, Any] | list[Any] | str | bool | None
+"""A JSON document whose texts are templates, apart from each `Number`."""
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """On what a postback fires; an empty set means any."""
+
+    goals: frozenset[str] = frozenset()
+    statuses: frozenset[str] = frozenset()
+    changes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Auth:
+    """What a call proves who makes it with: basic with a `user`, else bearer."""
+
+    secret: str
+    user: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """
+    What is looked for in an answer; what is empty is not.
+
+    `statuses` are `404` or `4xx`, `body` is a regular expression, and `json` says
+    which texts may stand at a path, `*` being any.
+    """
+
+    statuses: frozenset[str] = frozenset()
+    body: str | None = None
+    json: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PartnerPostback:
+    """
+    A call that is wanted when a conversion changes.
+
+    `url`, `body`, and the values of `form`, `json` and `headers` are templates; of
+    these bodies there is one at most. `json` is a JSON text, or a flat object as older
+    snapshots have it. `success` is what an answer must be, a regular expression being
+    short for a rule with that body; `final` and `retry` say which answers end it, and
+    which never do. `secret` signs each call (Standard Webhooks).
+    """
+
+    id: str
+    url: str
+    method: Method = "GET"
+    form: Mapping[str, str] | None = None
+    json: Mapping[str, str] | str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    when: When = field(default_factory=When)
+    success: Rule | str | None = None
+    secret: str | None = None
+    body: str | None = None
+    content_type: str | None = None
+    auth: Auth | None = None
+    final: Rule | None = None
+    retry: Rule | None = None
+
+    @cached_property
+    def tree(self) -> Tree:
+        """The JSON document that it sends, if any."""
+        if self.json is None or not isinstance(self.json, str):
+            return self.json
+        return parse_tree(self.json)
+
+    @cached_property
+    def templates(self) -> tuple[str, ...]:
+        """Everything in it that values are put into."""
+        return (
+            self.url,
+            *([] if self.body is None else [self.body]),
+            *(self.form or {}).values(),
+            *self.headers.values(),
+            *_leaves(self.tree),
+        )
+
+    @property
+    def credentials(self) -> tuple[str, ...]:
+        """What it proves itself with: nobody else may know it."""
+        password = self.auth.secret if self.auth else None
+        return tuple(text for text in (password, self.secret) if text)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Everything in it that may name a `${SECRET}`."""
+        user = (self.auth.user if self.auth else None) or ""
+        return (*self.templates, *self.credentials, user)
+
+    @cached_property
+    def macros(self) -> frozenset[str]:
+        """The names of all macros in it."""
+        asked = (parse_template(text).macros for text in self.templates)
+        return frozenset[str]().union(*asked)
+
+    @cached_property
+    def asked(self) -> frozenset[str]:
+        """Those of them whose values are kept only where they are asked for."""
+        asked = (parse_template(text).asked for text in self.templates)
+        return frozenset[str]().union(*asked)
+
+
+def find_by_id(postbacks: tuple[PartnerPostback, ...], key: str) -> PartnerPostback:
+    """The one of that id; raises NotFoundError."""
+    for postback in postbacks:
+        if postback.id == key:
+            return postback
+    raise NotFoundError(f"there is no postback {key}")
+
+
+@lru_cache(maxsize=16384)
+def parse_tree(text: str) -> Tree:
+    """A JSON text with its numbers as they are spelled."""
+    tree: Tree = json.loads(text, parse_int=Number, parse_float=Number)
+    return tree
+
+
+def _leaves(tree: Tree) -> Iterator[str]:
+    match tree:
+        case Number():
+            return
+        case str():
+            yield tree
+        case Mapping():
+            for inner in tree.values():
+                yield from _leaves(inner)
+        case list():
+            for inner in tree:
+                yield from _leaves(inner)
