@@ -5,7 +5,7 @@ Works on the data as it was read and not on the document, so that these faults a
 named together with those of single values, in a file that has both.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from typing import TypeGuard
 
@@ -142,6 +142,9 @@ def _offer_flaws(key: str, offer: Entries, known: _Known) -> Iterator[Flaw]:
     if isinstance(owner, str) and owner not in known.advertisers:
         message = f"no advertiser {_named(owner)}{suggest(owner, known.advertisers)}"
         yield Flaw(("offers", key, "advertiser"), message)
+    yield from _cap_flaws(
+        ("offers", key), offer, _goals(offer), "the offer has no goal"
+    )
     defaults = [goal for goal in _goals(offer) if _is_default(offer, goal)]
     for goal in defaults[1:]:
         message = f"{_named(defaults[0])} is the default already: only one can be"
@@ -155,6 +158,7 @@ def _is_default(offer: Entries, goal: str) -> bool:
 
 def _partner_flaws(key: str, partner: Entries, known: _Known) -> Iterator[Flaw]:
     loc: Loc = ("partners", key)
+    yield from _cap_flaws(loc, partner, known.goals, "no offer has a goal")
     yield from _promotion_flaws((*loc, "offers"), partner.get("offers"), known.offers)
     postbacks = [(i, _mapping(entry)) for i, entry in _items(partner.get("postbacks"))]
     yield from _repeated_ids((*loc, "postbacks"), postbacks)
@@ -182,10 +186,21 @@ def _no_offer(offer: str, offers: Entries) -> str:
 
 
 def _terms_flaws(loc: Loc, terms: Data, known: Entries) -> Iterator[Flaw]:
+    yield from _cap_flaws(loc, terms, known, "the offer has no goal")
     for goal in _goals(terms):
         if goal not in known:
             message = f"the offer has no goal {_named(goal)}{suggest(goal, known)}"
             yield Flaw((*loc, "goals", goal), message, at_key=True)
+
+
+def _cap_flaws(
+    loc: Loc, owner: Data, known: Collection[str], complaint: str
+) -> Iterator[Flaw]:
+    for index, cap in _items(_mapping(owner).get("caps")):
+        for place, goal in _items(_mapping(cap).get("goals")):
+            if isinstance(goal, str) and goal not in known:
+                message = f"{complaint} {_named(goal)}{suggest(goal, known)}"
+                yield Flaw((*loc, "caps", index, "goals", place), message)
 
 
 def _repeated_ids(loc: Loc, postbacks: list[tuple[int, Entries]]) -> Iterator[Flaw]:

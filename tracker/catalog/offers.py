@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from pydantic import Field
 
+from tracker.catalog.caps import OfferCapSections, compile_caps
 from tracker.catalog.scalars import (
     Amount,
     ClickUrl,
@@ -73,6 +74,7 @@ class OfferSection(Section):
     fallback_url: ClickUrl | None = None
     paused: Flag = False
     limits: LimitsSection = LimitsSection()
+    caps: OfferCapSections = Field((), description="how much may be had of it")
 
 
 def compile_offer(
@@ -93,6 +95,7 @@ def compile_offer(
         deeplinks=frozenset(section.deeplinks),
         fallback_url=section.fallback_url,
         limits=_limits(section.limits),
+        caps=compile_caps(section.caps),
         is_paused=section.paused,
     )
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
+from tracker.catalog.caps import CapSections, compile_caps
 from tracker.catalog.postbacks import Postbacks, compile_postbacks
 from tracker.catalog.scalars import (
     Earning,
@@ -14,6 +15,7 @@ from tracker.catalog.scalars import (
     Payout,
 )
 from tracker.catalog.sections import Many, Section, shape_of
+from tracker.domain.cap import Cap
 from tracker.domain.catalog import UNNUMBERED
 from tracker.domain.partner import GoalTerms, Partner
 
@@ -35,6 +37,7 @@ class OfferTermsSection(Section):
     """A partner's own terms for an offer."""
 
     goals: dict[Key, TermsSection] = Field({}, max_length=200)
+    caps: CapSections = Field((), description="how much it may have of the offer")
 
 
 Promotes = Annotated[
@@ -57,6 +60,7 @@ class PartnerSection(Section):
         {}, description="what it may promote: a list, 'all', or offers with own terms"
     )
     postbacks: Postbacks = Field((), description="the calls it wants")
+    caps: CapSections = Field((), description="how much it may have of all offers")
 
 
 def compile_partner(key: str, section: PartnerSection) -> Partner:
@@ -69,6 +73,8 @@ def compile_partner(key: str, section: PartnerSection) -> Partner:
         all_offers=section.offers == "all",
         postbacks=compile_postbacks(section.postbacks),
         reveal=frozenset(section.reveal),
+        caps=compile_caps(section.caps),
+        offer_caps=_offer_caps(section.offers),
         is_paused=section.paused,
     )
 
@@ -79,6 +85,14 @@ def _promoted(
     if isinstance(offers, Mapping):
         return {key: _terms(section) for key, section in offers.items()}
     return {} if offers == "all" else {key: {} for key in offers}
+
+
+def _offer_caps(
+    offers: Iterable[str] | Mapping[str, OfferTermsSection],
+) -> dict[str, tuple[Cap, ...]]:
+    if not isinstance(offers, Mapping):
+        return {}
+    return {key: compile_caps(it.caps) for key, it in offers.items() if it.caps}
 
 
 def _terms(section: OfferTermsSection) -> dict[str, GoalTerms]:

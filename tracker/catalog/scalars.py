@@ -113,6 +113,14 @@ def parse_decimal(text: str) -> Decimal:
     return Decimal(text)
 
 
+def parse_ceiling(text: str) -> Decimal:
+    """The limit of a cap: a decimal above zero."""
+    ceiling = parse_decimal(text)
+    if not ceiling:
+        raise ValueError("must be more than zero; 'paused: true' takes nobody at all")
+    return ceiling
+
+
 def parse_worth(text: str) -> Decimal:
     """What a unit of a currency is worth: a decimal above zero."""
     worth = parse_decimal(text)
@@ -463,6 +471,7 @@ Word = Annotated[str, Field(max_length=200), AfterValidator(check_word), _LOOSE]
 Flag = Annotated[bool, _from_text(parse_flag), _schema("boolean", "true")]
 Amount = Annotated[Decimal, _from_text(parse_decimal), _schema("number", "2.50")]
 Worth = Annotated[Decimal, _from_text(parse_worth), _schema("number", "1.08")]
+Ceiling = Annotated[Decimal, _from_text(parse_ceiling), _schema("number", "100")]
 Earning = Annotated[Rate, _from_text(parse_rate), _schema("number", "8%")]
 Payout = Annotated[Rate, _from_text(parse_payout), _schema("number", "80% of revenue")]
 Parameter = Annotated[

@@ -5,13 +5,14 @@ Plain values that a snapshot can carry: templates are text here and parsed when
 they are used, secrets are references (`${NAME}`) that `Catalog.secrets` answers.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
 from typing import Literal
 
 from tracker.domain.advertiser import Advertiser
+from tracker.domain.cap import Cap, PlacedCap
 from tracker.domain.dialect import Dialect
 from tracker.domain.errors import NotFoundError, UnknownLinkError
 from tracker.domain.money import Rate
@@ -113,6 +114,71 @@ class Catalog:
         own = partner.offers.get(offer.key, {}).get(goal.key, GoalTerms())
         return own.payout or goal.payout, own.revenue or goal.revenue
 
+    @cached_property
+    def has_caps(self) -> bool:
+        """Whether anything at all is capped."""
+        capped = any(one.caps for one in self.offers.values())
+        return capped or any(
+            one.caps or one.offer_caps for one in self.partners.values()
+        )
+
+    def list_caps(self) -> Iterator[PlacedCap]:
+        """
+        Every cap of what is not retired, in the order of the file.
+
+        One that each partner has for itself comes once, without a partner.
+        """
+        for offer in self.offers.values():
+            if not offer.is_retired:
+                yield from self._placed(offer.caps, offer, None)
+        for partner in self.partners.values():
+            if not partner.is_retired:
+                yield from self._placed(partner.caps, None, partner)
+                for key, caps in partner.offer_caps.items():
+                    yield from self._placed(caps, self.offers[key], partner)
+
+    def caps_of(self, offer: str, partner: str) -> tuple[PlacedCap, ...]:
+        """What an action of this partner's for this offer is held against."""
+        if not self.has_caps:
+            return ()
+        found = self._caps_of.get((offer, partner))
+        if found is None:
+            places = ((offer, ""), ("", partner), (offer, partner))
+            found = tuple(one for place in places for one in self.caps_at(*place))
+            self._caps_of[offer, partner] = found
+        return found
+
+    def caps_at(self, offer: str, partner: str) -> Iterator[PlacedCap]:
+        """The caps of one place; "" stands for all offers, or for all partners."""
+        target, sender = self.offers.get(offer), self.partners.get(partner)
+        if target and not partner:
+            shared = [cap for cap in target.caps if not cap.each_partner]
+            yield from self._placed(shared, target, None)
+        elif sender and not offer:
+            yield from self._placed(sender.caps, None, sender)
+        elif target and sender:
+            each = [cap for cap in target.caps if cap.each_partner]
+            own = sender.offer_caps.get(offer, ())
+            yield from self._placed([*each, *own], target, sender)
+
+    def _placed(
+        self, caps: Iterable[Cap], offer: Offer | None, partner: Partner | None
+    ) -> Iterator[PlacedCap]:
+        for cap in caps:
+            yield PlacedCap(
+                cap=cap,
+                offer=offer.key if offer else "",
+                partner=partner.key if partner else "",
+                timezone=offer.timezone if offer else self.timezone,
+                currency=offer.currency if offer else self.currency,
+            )
+
+    def list_terms(self, partner: str, offer: Offer, goal: Goal) -> list[GoalTerms]:
+        """The terms of this partner for a goal; those of anybody if it is empty."""
+        own = self._own_terms.get((offer.key, goal.key), {})
+        default = GoalTerms(goal.payout, goal.revenue)
+        return [own.get(partner, default)] if partner else [default, *own.values()]
+
     def _worth(self, currency: str) -> Decimal:
         if currency == self.currency:
             return Decimal(1)
@@ -185,6 +251,20 @@ class Catalog:
     @cached_property
     def _is_signed_by_any(self) -> bool:
         return any(one.auth.is_signed for one in self.advertisers.values())
+
+    @cached_property
+    def _caps_of(self) -> dict[tuple[str, str], tuple[PlacedCap, ...]]:
+        return {}
+
+    @cached_property
+    def _own_terms(self) -> Mapping[tuple[str, str], Mapping[str, GoalTerms]]:
+        """The terms that partners have of their own, by offer and goal."""
+        found: dict[tuple[str, str], dict[str, GoalTerms]] = {}
+        for partner in self.partners.values():
+            for offer, goals in partner.offers.items():
+                for goal, terms in goals.items():
+                    found.setdefault((offer, goal), {})[partner.key] = terms
+        return found
 
     @cached_property
     def _dialects(self) -> dict[str | None, Dialect]:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Literal
 
+from tracker.domain.cap import Cap
 from tracker.domain.money import Rate
 
 
@@ -74,5 +75,6 @@ class Offer:
     deeplinks: frozenset[str] = frozenset()
     fallback_url: str | None = None
     limits: Limits = field(default_factory=Limits)
+    caps: tuple[Cap, ...] = ()
     is_paused: bool = False
     is_retired: bool = False

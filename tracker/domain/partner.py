@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tracker.domain.cap import Cap
 from tracker.domain.money import Rate
 from tracker.domain.outbound import PartnerPostback, find_by_id
 
@@ -21,7 +22,8 @@ class Partner:
     Sends traffic, earns payouts.
 
     `offers` holds the offers it may promote, each with its own terms by goal;
-    with `all_offers` it may promote the others too. `reveal` names the macros it
+    with `all_offers` it may promote the others too. `caps` hold for all offers
+    together, `offer_caps` for one. `reveal` names the macros it
     is allowed to see besides the ordinary ones (`revenue`).
     """
 
@@ -32,6 +34,8 @@ class Partner:
     all_offers: bool = False
     postbacks: tuple[PartnerPostback, ...] = ()
     reveal: frozenset[str] = frozenset()
+    caps: tuple[Cap, ...] = ()
+    offer_caps: Mapping[str, tuple[Cap, ...]] = field(default_factory=dict)
     is_paused: bool = False
     is_retired: bool = False
 
