@@ -34,6 +34,30 @@ CREATE FUNCTION tracker_now() RETURNS timestamp with time zone
 
 COMMENT ON FUNCTION tracker_now() IS 'The time for leases, schedules and windows; tests replace it to move the clock.';
 
+CREATE TABLE cap_meters (
+    offer text NOT NULL COLLATE pg_catalog."C",
+    partner text NOT NULL COLLATE pg_catalog."C",
+    measure text NOT NULL COLLATE pg_catalog."C",
+    goals text NOT NULL COLLATE pg_catalog."C",
+    per text NOT NULL COLLATE pg_catalog."C",
+    starts_at timestamp with time zone NOT NULL,
+    ends_at timestamp with time zone NOT NULL,
+    taken numeric(26,6) DEFAULT 0 NOT NULL,
+    enough numeric(26,6) NOT NULL,
+    counted_at timestamp with time zone,
+    CONSTRAINT cap_meters_check CHECK (((offer <> ''::text) OR (partner <> ''::text))),
+    CONSTRAINT cap_meters_check1 CHECK ((starts_at < ends_at)),
+    CONSTRAINT cap_meters_measure_check CHECK ((measure = ANY (ARRAY['conversions'::text, 'payout'::text, 'revenue'::text]))),
+    CONSTRAINT cap_meters_per_check CHECK ((per = ANY (ARRAY['hour'::text, 'day'::text, 'month'::text, 'total'::text])))
+)
+WITH (fillfactor='50');
+
+COMMENT ON TABLE cap_meters IS 'How much of an offer, of a partner or of both was taken in a period; conversions say the same.';
+
+COMMENT ON COLUMN cap_meters.enough IS 'How much reaches the first of its caps: an open link asks for no other rows.';
+
+COMMENT ON COLUMN cap_meters.counted_at IS 'When conversions were counted for it last; before the catalog in force, it is counted anew.';
+
 CREATE TABLE catalog_numbers (
     kind text NOT NULL,
     key text NOT NULL,
@@ -438,6 +462,9 @@ CREATE TABLE truncated_days (
 
 COMMENT ON TABLE truncated_days IS 'Days whose addresses were truncated, so that each is done once.';
 
+ALTER TABLE ONLY cap_meters
+    ADD CONSTRAINT cap_meters_pkey PRIMARY KEY (offer, partner, measure, goals, per, starts_at);
+
 ALTER TABLE ONLY catalog_numbers
     ADD CONSTRAINT catalog_numbers_kind_number_key UNIQUE (kind, number);
 
@@ -507,11 +534,17 @@ ALTER TABLE ONLY secret_keys
 ALTER TABLE ONLY truncated_days
     ADD CONSTRAINT truncated_days_pkey PRIMARY KEY (table_name, day);
 
+CREATE INDEX cap_meters_by_end ON cap_meters USING btree (ends_at);
+
 CREATE UNIQUE INDEX click_collisions_once ON click_collisions USING btree (id, sha256(record));
 
 CREATE INDEX conversion_keys_by_conversion ON conversion_keys USING btree (conversion_id);
 
 CREATE INDEX conversions_by_click ON conversions USING btree (click_id);
+
+CREATE INDEX conversions_by_offer ON conversions USING btree (offer, converted_at);
+
+CREATE INDEX conversions_by_partner ON conversions USING btree (partner, converted_at);
 
 CREATE INDEX conversions_by_time ON conversions USING btree (converted_at);
 

@@ -21,6 +21,7 @@ from tracker.domain.erasure import LabelHasher
 from tracker.domain.errors import StoreUnavailableError
 from tracker.domain.judgement import Rules
 from tracker.domain.macros import BASE_URL
+from tracker.domain.meter import Closed
 from tracker.domain.postback import TokenHasher
 from tracker.domain.suspicion import Suspects
 from tracker.outage import Outage
@@ -35,6 +36,7 @@ from tracker.store.deliveries import DeliveryStore
 from tracker.store.erasures import ErasureStore
 from tracker.store.keys import KeyStore
 from tracker.store.lanes import LaneStore
+from tracker.store.meters import MeterStore
 from tracker.store.partitions import Partitions
 from tracker.store.postgres import Pool, is_answering, is_poison, make_pool
 from tracker.store.redis import Client, make_client
@@ -71,7 +73,7 @@ class Runtime:
     The stores, the keys, and the catalog in force.
 
     `catalog` is replaced as a whole when a new version comes into force: a flow
-    that needs it twice takes it once.
+    that needs it twice takes it once. `closed` are the links that caps have closed.
     """
 
     settings: Settings
@@ -89,6 +91,7 @@ class Runtime:
     lanes: LaneStore
     catalogs: CatalogStore
     keys: KeyStore
+    meters: MeterStore
     reports: ReportStore
     partitions: Partitions
     retention: RetentionStore
@@ -102,6 +105,7 @@ class Runtime:
     suspects: Suspects = field(default_factory=Suspects)
     catalog: Catalog = EMPTY
     catalog_hash: str = ""
+    closed: Closed = field(default_factory=dict)
     _together: dict[str, Coalescer[Any, Any]] = field(default_factory=dict)
     shard: int = 0
 
@@ -208,6 +212,7 @@ def _build(
         lanes=LaneStore(pool),
         catalogs=CatalogStore(pool),
         keys=KeyStore(pool),
+        meters=MeterStore(pool),
         reports=ReportStore(pool),
         partitions=partitions,
         retention=RetentionStore(pool),

@@ -17,6 +17,7 @@ from tracker.domain.identity import (
     new_change_id,
 )
 from tracker.domain.judgement import Proposal, Rules
+from tracker.domain.meter import Action, Meters, Share
 from tracker.domain.offer import Goal, Offer, OnRepeat, Status
 from tracker.domain.outcome import Outcome, Reason, Verdict
 from tracker.domain.value import Value
@@ -63,7 +64,8 @@ class Cause(Value, frozen=True):
     """
     Who made a change, when, and under which catalog: one postback or one operator.
 
-    `fingerprint` is a hash of what the postback said.
+    `fingerprint` is a hash of what the postback said, `note` why an operator did it, or
+    which cap it is beyond.
     """
 
     at: datetime
@@ -97,14 +99,22 @@ class Change(Value, frozen=True):
         return self.cause.at
 
 
+class Standing(Value, frozen=True):
+    """What a postback makes of a conversion, with what caps have to say to that."""
+
+    status: Status
+    money: Money
+    note: str | None = None
+
+
 class Ledger:
     """
     The conversions that a batch of postbacks concerns, while it is decided.
 
     Postbacks are decided in the order of their arrival, and what one has changed
     the next one sees. `keys` says which conversion holds a key of an advertiser.
-    Afterwards `created`, `updated`, `changes` and `claimed` are what is to be
-    written.
+    `meters` is None where nothing is capped. Afterwards `created`, `updated`,
+    `changes`, `claimed` and what the meters `moved` are what is to be written.
     """
 
     def __init__(
@@ -112,10 +122,12 @@ class Ledger:
         keys: Mapping[tuple[str, str], ConversionId],
         conversions: Iterable[Conversion],
         applied: Iterable[tuple[ConversionId, bytes | None]] = (),
+        meters: Meters | None = None,
     ) -> None:
         self._keys = dict(keys)
         self._conversions = {one.id: one for one in conversions}
         self._applied = set(applied)
+        self.meters = meters
         self._learned: set[ConversionId] = set()
         self._after: dict[ChangeId, Conversion] = {}
         self.changes: list[Change] = []
@@ -162,12 +174,12 @@ class Ledger:
         if objection is Reason.OTHER_TRANSACTION:
             return _outcome(proposal, Verdict.DUPLICATE, conversion, objection)
         # Quarantined before anything is learned: then it may leave no trace here.
-        money = None if objection else _money_after(conversion, proposal, rules)
+        after = None if objection else self._after_this(conversion, proposal, rules)
         self._claim(proposal, conversion.id)
         conversion = self._learn_transaction(conversion, proposal)
-        if money is None:
+        if after is None:
             return _outcome(proposal, Verdict.DUPLICATE, conversion, objection)
-        return self._update(conversion, proposal, money, rules)
+        return self._update(conversion, proposal, after, rules)
 
     def set_status(
         self, conversion_id: ConversionId, status: Status, cause: Cause
@@ -215,8 +227,11 @@ class Ledger:
 
     def _create(self, proposal: Proposal, rules: Rules) -> Outcome:
         conversion = _new_conversion(proposal, rules)
+        standing = self._within_caps(None, conversion, rules)
+        if standing.status is not conversion.status:
+            conversion = conversion.but(status=standing.status)
         self._claim(proposal, conversion.id)
-        self._record(conversion, "created", _cause(proposal, rules))
+        self._record(conversion, "created", _cause(proposal, rules, standing.note))
         return _outcome(proposal, Verdict.ACCEPTED, conversion)
 
     def _refund(
@@ -252,14 +267,42 @@ class Ledger:
             return Reason.STALE_STATUS
         return Reason.NONE
 
-    def _update(
-        self, conversion: Conversion, proposal: Proposal, money: Money, rules: Rules
-    ) -> Outcome:
+    def _after_this(
+        self, conversion: Conversion, proposal: Proposal, rules: Rules
+    ) -> Standing:
         status = proposal.status or conversion.status
-        if (status, money) == (conversion.status, conversion.money):
+        money = _money_after(conversion, proposal, rules)
+        if self.meters is None:
+            return Standing(status, money)
+        after = conversion.but(status=status, money=money)
+        return self._within_caps(conversion, after, rules)
+
+    def _within_caps(
+        self, before: Conversion | None, after: Conversion, rules: Rules
+    ) -> Standing:
+        """
+        Where the caps let a conversion stand.
+
+        One that is held at pending comes in that way, or comes back; what is approved
+        already stays so. Raises QuarantinedError where a cap has no room for it.
+        """
+        meters = self.meters
+        placed = meters and meters.exceeded(_share(before), _share(after))
+        if not placed:
+            return Standing(after.status, after.money)
+        if placed.cap.then == "quarantine":
+            rules.object_to(Reason.CAPPED)
+        is_held = placed.cap.then == "pending" and _share(before) is None
+        status = Status.PENDING if is_held else after.status
+        return Standing(status, after.money, f"beyond the cap of {placed}")
+
+    def _update(
+        self, conversion: Conversion, proposal: Proposal, after: Standing, rules: Rules
+    ) -> Outcome:
+        if (after.status, after.money) == (conversion.status, conversion.money):
             return _outcome(proposal, Verdict.DUPLICATE, conversion, Reason.REPEATED)
-        cause = _cause(proposal, rules)
-        self._change(conversion, cause, status=status, money=money)
+        cause = _cause(proposal, rules, after.note)
+        self._change(conversion, cause, status=after.status, money=after.money)
         return _outcome(proposal, Verdict.UPDATED, conversion)
 
     def _learn_transaction(
@@ -308,6 +351,8 @@ class Ledger:
             cause=cause,
             old_money=before.money if before else None,
         )
+        if self.meters:
+            self.meters.count(_share(before), _share(conversion))
         self._conversions[conversion.id] = self._after[change.id] = conversion
         self._applied.add((conversion.id, cause.fingerprint))
         self.changes.append(change)
@@ -320,12 +365,44 @@ class Ledger:
                 self._keys[key] = self.claimed[key] = conversion_id
 
 
-def _cause(proposal: Proposal, rules: Rules) -> Cause:
+def list_actions(
+    conversions: Iterable[Conversion], proposals: Iterable[Proposal]
+) -> set[Action]:
+    """What caps may have to be asked about: what stands, and what may become of it."""
+    found = {_action(one) for one in conversions}
+    for one in proposals:
+        if one.offer and one.partner:
+            at = one.postback.received_at
+            found.add(Action(one.offer.key, one.partner.key, one.goal, at))
+    return found
+
+
+def _action(conversion: Conversion) -> Action:
+    return Action(
+        offer=conversion.offer,
+        partner=conversion.partner,
+        goal=conversion.goal,
+        arrived_at=conversion.converted_at,
+    )
+
+
+def _share(conversion: Conversion | None) -> Share | None:
+    """What it takes of caps; nothing once it is rejected, or if its click is a test."""
+    if conversion is None or conversion.status is Status.REJECTED:
+        return None
+    if conversion.click_class is ClickClass.TEST:
+        return None
+    money = conversion.money
+    return Share(_action(conversion), money.currency, money.payout, money.revenue)
+
+
+def _cause(proposal: Proposal, rules: Rules, note: str | None = None) -> Cause:
     return Cause(
         at=proposal.postback.received_at,
         catalog_version=rules.catalog.version,
         postback_id=proposal.postback.id,
         fingerprint=proposal.fingerprint,
+        note=note,
     )
 
 

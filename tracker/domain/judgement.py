@@ -50,6 +50,7 @@ WAIVABLE = frozenset({
     Reason.REFUSED_CLICK,
     Reason.TOO_EARLY,
     Reason.OVER_LIMIT,
+    Reason.CAPPED,
 })  # fmt: skip
 """What an operator may overrule; the other reasons leave nothing to record."""
 

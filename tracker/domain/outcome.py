@@ -52,6 +52,7 @@ class Reason(StrEnum):
     REFUSED_CLICK = "refused_click"
     TOO_EARLY = "too_early"
     OVER_LIMIT = "over_limit"
+    CAPPED = "capped"
 
 
 REASONS: dict[Reason, tuple[int, str]] = {
@@ -111,6 +112,7 @@ REASONS: dict[Reason, tuple[int, str]] = {
     Reason.REFUSED_CLICK: (422, "the visitor was never sent to the advertiser"),
     Reason.TOO_EARLY: (422, "sooner after the click than the offer allows"),
     Reason.OVER_LIMIT: (422, "amount or payout is above the offer's limit"),
+    Reason.CAPPED: (422, "a cap of the offer or the partner has no room for it"),
 }
 """For every reason: the HTTP status of its answer, and what it means."""
 

@@ -34,7 +34,7 @@ async def set_conversion_status(
     """
     catalog = runtime.catalog
     async with runtime.conversions.transaction() as opened:
-        ledger = await opened.lock_conversion(conversion_id)
+        ledger = await opened.lock_conversion(conversion_id, catalog)
         change = ledger.set_status(conversion_id, status, _cause(catalog, by))
         await write_changes(runtime, opened, Decided(ledger, catalog))
     _tell(runtime, change)
@@ -51,7 +51,7 @@ async def set_conversion_amount(
     """
     catalog = runtime.catalog
     async with runtime.conversions.transaction() as opened:
-        ledger = await opened.lock_conversion(conversion_id)
+        ledger = await opened.lock_conversion(conversion_id, catalog)
         cause = _cause(catalog, by)
         change = ledger.set_amount(conversion_id, amount, cause, catalog)
         await write_changes(runtime, opened, Decided(ledger, catalog))

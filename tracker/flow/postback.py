@@ -230,7 +230,9 @@ async def _decide(
     async with runtime.conversions.transaction() as opened:
         used = await opened.claim_nonces([one.nonce for one in hearings if one.nonce])
         hearings, firsts = await recognise(opened, hearings, used)
-        ledger = await opened.lock([one.proposal for one in hearings if one.proposal])
+        # Caps are those in force now; terms those of the arrival.
+        proposals = [one.proposal for one in hearings if one.proposal]
+        ledger = await opened.lock(proposals, runtime.catalog)
         failpoint("postback.locked")
         judged = conclude(hearings, ledger, rules, firsts)
         said = postbacks_of(hearings)

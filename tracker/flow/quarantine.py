@@ -56,7 +56,8 @@ async def release_postback(
         used = await opened.list_uses([one.nonce for one in heard if one.nonce])
         heard, firsts = await recognise(opened, heard, used)
         found = await find_clicks(runtime, clicks_of(heard))
-        ledger = await opened.lock([one.proposal for one in heard if one.proposal])
+        proposals = [one.proposal for one in heard if one.proposal]
+        ledger = await opened.lock(proposals, rules.catalog)
         (judged,) = conclude(heard, ledger, rules, firsts)
         said = postbacks_of(heard)
         decided = Decided(ledger, rules.catalog, found, said)

@@ -66,6 +66,8 @@ def purged_tables(settings: Settings) -> dict[Purged, timedelta]:
         Purged("clicks_rejected", "rejected_at"): set_aside,
         Purged("click_counts", "counted_at"): _COUNTS_FOR,
         Purged("click_audits", "audited_at"): _COUNTS_FOR,
+        # One that is asked for again is counted again.
+        Purged("cap_meters", "ends_at"): _COUNTS_FOR,
     }
 
 

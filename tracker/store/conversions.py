@@ -14,8 +14,14 @@ from typing import Any
 import msgspec
 from psycopg.rows import dict_row
 
+from tracker.domain.catalog import Catalog
 from tracker.domain.click_id import ClickClass, ClickId
-from tracker.domain.conversion import Change, Conversion, Ledger
+from tracker.domain.conversion import (
+    Change,
+    Conversion,
+    Ledger,
+    list_actions,
+)
 from tracker.domain.errors import NotFoundError
 from tracker.domain.identity import (
     ConversionId,
@@ -30,6 +36,7 @@ from tracker.domain.postback import Postback
 from tracker.domain.signature import Nonce, Proof
 from tracker.domain.value import Value
 from tracker.domain.worth import Money
+from tracker.store.meters import add_to_meters, lock_meters
 from tracker.store.partitions import Partitions
 from tracker.store.postgres import (
     Connection,
@@ -308,8 +315,12 @@ class LedgerTransaction:
         """What stands of these postbacks; those that are not there are missing."""
         return await _outcomes(self.connection, ids) if ids else {}
 
-    async def lock(self, proposals: Sequence[Proposal]) -> Ledger:
-        """The conversions that the proposals concern, nobody else's until commit."""
+    async def lock(self, proposals: Sequence[Proposal], catalog: Catalog) -> Ledger:
+        """
+        The conversions that the proposals concern, nobody else's until commit.
+
+        So is what they may take of the caps in `catalog`.
+        """
         proposed = {
             key: conversion_id_of(one.postback.id)
             for one in reversed(proposals)
@@ -320,11 +331,13 @@ class LedgerTransaction:
         holders = await self._lock_keys(proposed)
         known = {key: one for key, one in holders.items() if one != proposed[key]}
         self._new_keys = {key: proposed[key] for key in holders.keys() - known.keys()}
-        return await self._ledger(known)
+        return await self._ledger(known, proposals, catalog)
 
-    async def lock_conversion(self, conversion_id: ConversionId) -> Ledger:
+    async def lock_conversion(
+        self, conversion_id: ConversionId, catalog: Catalog
+    ) -> Ledger:
         """One conversion, for an operator; raises NotFoundError."""
-        ledger = await self._ledger({("", ""): conversion_id})
+        ledger = await self._ledger({("", ""): conversion_id}, [], catalog)
         try:
             ledger.get(conversion_id)
         except KeyError:
@@ -337,6 +350,8 @@ class LedgerTransaction:
         await self._execute(_UPDATE_CONVERSIONS, [_row(one) for one in ledger.updated])
         await self._execute(_INSERT_CHANGES, [_change_row(c) for c in ledger.changes])
         await self._settle_keys(ledger)
+        if ledger.meters:
+            await add_to_meters(self.connection, ledger.meters.moved)
 
     async def insert_postbacks(self, judged: Sequence[Judged]) -> None:
         """
@@ -378,15 +393,26 @@ class LedgerTransaction:
         cursor = await self.connection.execute(_LOCK_KEYS, {"rows": rows})
         return {(row[0], row[1]): row[2] for row in await cursor.fetchall()}
 
-    async def _ledger(self, holders: Mapping[tuple[str, str], ConversionId]) -> Ledger:
-        if not holders:
-            return Ledger({}, [])
-        ids = {"ids": sorted(set(holders.values()))}
-        cursor = self.connection.cursor(row_factory=dict_row)
-        await cursor.execute(_LOCK_CONVERSIONS, ids)
-        conversions = [_conversion(row) for row in await cursor.fetchall()]
-        applied = await self.connection.execute(_LIST_APPLIED, ids)
-        return Ledger(holders, conversions, await applied.fetchall())
+    async def _ledger(
+        self,
+        holders: Mapping[tuple[str, str], ConversionId],
+        proposals: Sequence[Proposal],
+        catalog: Catalog,
+    ) -> Ledger:
+        conversions: list[Conversion] = []
+        applied: list[tuple[ConversionId, bytes | None]] = []
+        if holders:
+            ids = {"ids": sorted(set(holders.values()))}
+            cursor = self.connection.cursor(row_factory=dict_row)
+            await cursor.execute(_LOCK_CONVERSIONS, ids)
+            conversions = [_conversion(row) for row in await cursor.fetchall()]
+            listed = await self.connection.execute(_LIST_APPLIED, ids)
+            applied = await listed.fetchall()
+        meters = None
+        if catalog.has_caps:
+            actions = list_actions(conversions, proposals)
+            meters = await lock_meters(self.connection, actions, catalog)
+        return Ledger(holders, conversions, applied, meters)
 
     async def _settle_keys(self, ledger: Ledger) -> None:
         """
