@@ -69,6 +69,15 @@ POSTBACKS_LIMITED = Counter(
     "Unproven postbacks answered with 429, for there were too many.",
     ["kept"],
 )
+CLICKS_CAPPED = Counter(
+    "tracker_clicks_capped_total",
+    "Visitors that a cap kept from their offer: sent to the fallback, or nowhere.",
+)
+CAPS_REACHED = Gauge(
+    "tracker_caps_reached",
+    "Caps that have no room in their current period.",
+    multiprocess_mode="livemax",
+)
 CONNECTIONS_ENDED = Counter(
     "tracker_connections_ended_total",
     "Connections ended because their callers took too long, or were too many.",

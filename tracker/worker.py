@@ -14,6 +14,7 @@ import structlog
 from tracker.coalesce import Coalescer
 from tracker.domain.errors import StoreUnavailableError
 from tracker.flow.audit import audit_clicks
+from tracker.flow.cap import COUNT_SECONDS, CapCount
 from tracker.flow.catalog import follow_catalog
 from tracker.flow.clicklog import fold_clicks, fold_others
 from tracker.flow.delivery import (
@@ -173,6 +174,7 @@ def _loops(runtime: Runtime, dispatcher: Dispatcher) -> list[Awaitable[None]]:
         keep_going("leases", lambda: end_expired_leases(runtime), POLL_SECONDS),
         keep_going("sweep", lambda: sweep_deliveries(runtime), SWEEP_SECONDS),
         keep_going("catalog", lambda: follow_catalog(runtime, applies_edits=True)),
+        keep_going("caps", CapCount(runtime).count, COUNT_SECONDS),
         keep_going("drain", lambda: drain_spools(runtime), DRAIN_SECONDS),
         keep_going("measure", lambda: measure_backlog(runtime), MEASURE_SECONDS),
         keep_going("maintain", lambda: _maintain(runtime), MAINTENANCE_SECONDS),

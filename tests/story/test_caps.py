@@ -21,6 +21,7 @@ from tracker.domain.identity import new_postback_id
 from tracker.domain.offer import Status
 from tracker.domain.outcome import Reason, Verdict
 from tracker.domain.postback import Postback
+from tracker.flow.cap import CapWatch, count_caps, list_caps
 from tracker.flow.catalog import follow_version, open_catalog
 from tracker.flow.conversion import (
     Operator,
@@ -400,6 +401,124 @@ async def test_a_test_takes_nothing(runtime, cap, report, taken):
 
     assert said(await report(click_id=click_id)) == ["accepted"]
     assert await taken() == [("conversions", 0)]
+
+
+# ---------------------------------------------------------------------------- clicks
+
+
+async def test_visitors_go_elsewhere_while_a_cap_is_reached(
+    runtime, cap, client, report, rows, run_worker_once
+):
+    """The click is kept with its reason, and is none that a person made."""
+    await cap("{per: day, limit: 1}")
+    watch = CapWatch(runtime)
+    await watch.look()
+    assert (await client.get("/c/bestdeals/shoes")).status_code == 302
+
+    await report(datetime.now(UTC))
+    await watch.look()
+    refused = await client.get("/c/bestdeals/shoes")
+    await run_worker_once()
+
+    assert refused.status_code == 410
+    found = await rows("select class, reason from clicks order by id")
+    assert found[-1] == {"class": 3, "reason": "capped"}
+    assert (await client.get("/c/bestdeals/game")).status_code == 302
+
+
+async def test_a_web_process_sees_a_reached_cap_within_a_second(cap, client, report):
+    await cap("{per: day, limit: 1}")
+    await report(datetime.now(UTC))
+
+    async with asyncio.timeout(1):
+        while (  # noqa: ASYNC110 - nothing rings when a link is closed
+            await client.get("/c/bestdeals/shoes")
+        ).status_code == 302:
+            await asyncio.sleep(0.02)
+
+
+async def test_clicks_may_be_let_through_all_the_same(runtime, cap, client, report):
+    await cap("{per: day, limit: 1, clicks: redirect}")
+    await report(datetime.now(UTC))
+    await CapWatch(runtime).look()
+    assert (await client.get("/c/bestdeals/shoes")).status_code == 302
+
+
+async def test_a_link_closes_for_the_partner_whose_cap_it_is(
+    runtime, cap, client, report
+):
+    await cap("{per: day, limit: 1, each: partner}")
+    await report(datetime.now(UTC))
+    await CapWatch(runtime).look()
+
+    links = ["bestdeals/shoes", "quiet/shoes", "bestdeals/moved"]
+    answers = [await client.get(f"/c/{one}") for one in links]
+    assert [one.status_code for one in answers] == [410, 302, 302]
+
+
+async def test_what_is_left_but_pays_for_nothing_closes_a_link_too(
+    runtime, cap, client, report
+):
+    """A lead earns 2.50, so of 4.00 the second 1.50 is nobody's."""
+    await cap("{of: payout, goals: lead, per: day, limit: 4}")
+    await report(datetime.now(UTC))
+    await CapWatch(runtime).look()
+    assert (await client.get("/c/bestdeals/shoes")).status_code == 410
+
+
+async def test_the_day_before_never_closes_a_link(runtime, cap, client, report):
+    await cap("{per: day, limit: 1}")
+    await report(datetime.now(UTC) - DAY)
+    await CapWatch(runtime).look()
+    assert (await client.get("/c/bestdeals/shoes")).status_code == 302
+
+
+async def test_without_a_store_the_last_state_stands_until_its_period_ends(
+    runtime, cap, report
+):
+    await cap("{per: day, limit: 1}")
+    await report(datetime.now(UTC))
+    watch = CapWatch(runtime)
+    await watch.look()
+    ((place, period),) = runtime.closed.items()
+
+    await runtime.pool.close()
+    await watch.look()
+
+    assert runtime.closed == {place: period}
+    assert place == ("shoes", "")
+    assert period[0] <= datetime.now(UTC) < period[1] <= period[0] + DAY
+
+
+async def test_an_edit_counts_at_once_for_visitors_too(runtime, cap, client, report):
+    for _ in range(2):
+        await report(datetime.now(UTC))
+    watch = CapWatch(runtime)
+
+    for limit, status in [(2, 410), (3, 302), (1, 410)]:
+        each = "{per: day, limit: 9, each: partner}"
+        await cap(f"{{per: day, limit: {limit}}}", each)
+        await count_caps(runtime, runtime.catalog, datetime.now(UTC))
+        await watch.look()
+        answer = await client.get("/c/bestdeals/shoes")
+        assert answer.status_code == status
+    listed = await list_caps(runtime, datetime.now(UTC))
+    assert [(one.partner, one.taken, one.limit, one.left) for one in listed] == [
+        (None, 2, 1, 0),
+        ("bestdeals", 2, 9, 7),
+    ]
+
+
+async def test_a_reached_cap_is_told_once(runtime, cap, report, capsys):
+    await cap("{per: day, limit: 1}")
+    await report(datetime.now(UTC))
+    watch = CapWatch(runtime)
+    capsys.readouterr()
+
+    await watch.look()
+    await watch.look()
+
+    assert capsys.readouterr().out.count("cap.reached") == 1
 
 
 # ------------------------------------------------------------------------- histories

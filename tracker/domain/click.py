@@ -40,6 +40,7 @@ class ClickReason(StrEnum):
     NONE = ""
     OFFER_PAUSED = "offer_paused"
     PARTNER_PAUSED = "partner_paused"
+    CAPPED = "capped"
     BAD_DEEPLINK = "bad_deeplink"
     DEEPLINK_NOT_LISTED = "deeplink_not_listed"
     BAD_DEEPLINK_SIGNATURE = "bad_deeplink_signature"
@@ -117,10 +118,15 @@ def plan_visit(visit: Visit, catalog: Catalog) -> Plan:
     """Raises UnknownLinkError for a link that the catalog does not list."""
     partner, offer = catalog.link(visit.partner, visit.offer)
     refusal = _refusal(partner, offer)
-    url = offer.url
-    if refusal:
-        url = offer.fallback_url or catalog.fallback_url or ""
-    return Plan(visit, catalog, partner, offer, parse_template(url), refusal)
+    landing = parse_template(offer.url)
+    plan = Plan(visit, catalog, partner, offer, landing, ClickReason.NONE)
+    return refuse(plan, refusal) if refusal else plan
+
+
+def refuse(plan: Plan, reason: ClickReason) -> Plan:
+    """The same visit, sent to the fallback of its offer instead, or of the catalog."""
+    url = plan.offer.fallback_url or plan.catalog.fallback_url or ""
+    return plan.but(landing=parse_template(url), refusal=reason)
 
 
 def fallback_of(catalog: Catalog) -> str:

@@ -11,11 +11,13 @@ from prometheus_client import Counter
 from tracker import metrics
 from tracker.domain.click import (
     Click,
+    ClickReason,
     Plan,
     Visit,
     draw_click,
     fallback_of,
     plan_visit,
+    refuse,
     without_secrets,
 )
 from tracker.domain.click_id import ClickClass, shard_of
@@ -23,6 +25,7 @@ from tracker.domain.errors import (
     ClosedLinkError,
     UnknownLinkError,
 )
+from tracker.domain.meter import Closed, is_closed
 from tracker.failpoints import failpoint
 from tracker.flow.spool import spool_clicks
 from tracker.runtime import Runtime
@@ -45,6 +48,8 @@ async def redirect_visitor(runtime: Runtime, visit: Visit) -> str:
     """
     try:
         plan = plan_visit(visit, runtime.catalog)
+        if runtime.closed:
+            plan = _held_to_caps(plan, runtime.closed)
     except UnknownLinkError:
         log.info("link.unknown", partner=visit.partner[:64], offer=visit.offer[:64])
         if fallback := fallback_of(runtime.catalog):
@@ -115,6 +120,14 @@ async def _kept_click(runtime: Runtime, plan: Plan) -> Click:
         metrics.CLICKS_LOST.inc()
         log.critical("click.lost", click_id=click.id, error=str(error))
     return click
+
+
+def _held_to_caps(plan: Plan, closed: Closed) -> Plan:
+    partner, offer = plan.partner.key, plan.offer.key
+    if plan.refusal or not is_closed(closed, offer, partner, datetime.now(UTC)):
+        return plan
+    metrics.CLICKS_CAPPED.inc()
+    return refuse(plan, ClickReason.CAPPED)
 
 
 def _as_kept(click: Click, plan: Plan) -> Click:

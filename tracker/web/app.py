@@ -22,6 +22,7 @@ from tracker.domain.errors import (
     UnknownLinkError,
 )
 from tracker.flow.audit import SAVE_SECONDS, save_counts
+from tracker.flow.cap import LOOK_SECONDS, CapWatch
 from tracker.flow.catalog import follow_catalog
 from tracker.flow.drain import DRAIN_SECONDS, drain_spools
 from tracker.flow.start import start
@@ -138,6 +139,7 @@ def status_routes() -> list[Route]:
 def _loops(runtime: Runtime) -> list[Awaitable[None]]:
     return [
         follow_catalog(runtime, applies_edits=False),
+        keep_going("caps", CapWatch(runtime).look, LOOK_SECONDS),
         keep_going("count", lambda: save_counts(runtime), SAVE_SECONDS),
         keep_going("drain", lambda: drain_spools(runtime), DRAIN_SECONDS),
     ]
