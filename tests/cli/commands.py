@@ -17,6 +17,7 @@ _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(
     [
         "tracker.cli.story",
+        "tracker.flow.cap",
         "tracker.flow.catalog",
         "tracker.flow.conversion",
         "tracker.flow.quarantine",

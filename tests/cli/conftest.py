@@ -43,9 +43,11 @@ offers:
     advertiser: acme
     url: https://shop.acme.example/hats?cid={click_id}
     goals: {lead: {payout: 1, revenue: 2}}
+    caps: [{per: day, limit: 1}]
 partners:
   bestdeals:
     offers: [shoes]
+    caps: [{of: payout, per: month, limit: 1000, then: pending, clicks: redirect}]
     postbacks:
       - id: all
         url: "${INBOX}/pb?cid={sub1}&status={status}"

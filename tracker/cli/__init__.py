@@ -11,6 +11,7 @@ import typer
 
 from tracker import __version__
 from tracker.cli import (
+    caps,
     conversions,
     deliveries,
     editing,
@@ -45,6 +46,7 @@ app.command()(editing.check)
 app.command()(editing.schema)
 app.command()(editing.link)
 app.command("trace")(tracing.trace_id)
+app.command("caps")(caps.list_caps)
 app.add_typer(conversions.app, name="conversions")
 app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(quarantine.app, name="quarantine")
