@@ -27,8 +27,8 @@ COUNT_SECONDS = 0.5
 SETTLED_SECONDS = 11.0
 """An edit is followed everywhere by then; see `store/meters.py`."""
 
-AT_ONCE = 200
-"""Meters that are counted in one transaction."""
+AT_ONCE = 20
+"""Meters that are counted in one transaction, which postbacks may have to wait for."""
 
 
 @dataclass(frozen=True, slots=True)

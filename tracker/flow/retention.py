@@ -21,6 +21,9 @@ TRY_AGAIN_SECONDS = 1.0
 NONCES_ARE_KEPT = timedelta(days=7)
 """A call is stale after minutes; who signs anew with the same nonce has a week."""
 
+METERS_ARE_KEPT = timedelta(days=7)
+"""After their period; one that is asked for later is counted again."""
+
 WITH_ADDRESSES = ("clicks", "postbacks")
 """Tables by day that have a column of addresses."""
 
@@ -66,8 +69,7 @@ def purged_tables(settings: Settings) -> dict[Purged, timedelta]:
         Purged("clicks_rejected", "rejected_at"): set_aside,
         Purged("click_counts", "counted_at"): _COUNTS_FOR,
         Purged("click_audits", "audited_at"): _COUNTS_FOR,
-        # One that is asked for again is counted again.
-        Purged("cap_meters", "ends_at"): _COUNTS_FOR,
+        Purged("cap_meters", "ends_at"): METERS_ARE_KEPT,
     }
 
 

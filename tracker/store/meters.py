@@ -156,15 +156,16 @@ class MeterStore:
 
 async def lock_meters(
     connection: Connection, actions: Iterable[Action], catalog: Catalog
-) -> Meters:
-    """What actions may take of caps, nobody else's until commit."""
+) -> Meters | None:
+    """What actions may take of caps, nobody else's until commit; None if of none."""
     wanted: dict[Meter, list[PlacedCap]] = {}
     for action in actions:
         for placed, meter in meters_of(catalog, action):
             caps = wanted.setdefault(meter, [])
             if placed not in caps:
                 caps.append(placed)
-    return Meters(catalog, await _lock(connection, wanted, catalog))
+    taken = await _lock(connection, wanted, catalog)
+    return Meters(catalog, taken) if taken else None
 
 
 async def add_to_meters(connection: Connection, moved: Mapping[Meter, Decimal]) -> None:
