@@ -153,16 +153,18 @@ CREATE TABLE clicks (
     referrer text,
     language text,
     destination text,
-    CONSTRAINT clicks_class_check CHECK (((class >= 0) AND (class <= 4))),
+    route text,
     CONSTRAINT clicks_id_check CHECK ((length(id) = 32))
 )
 PARTITION BY RANGE (day);
 
-COMMENT ON TABLE clicks IS 'Every click; the day is that of its id. class: 0 visit, 1 head, 2 prefetch, 3 refused, 4 test.';
+COMMENT ON TABLE clicks IS 'Every click; the day is that of its id. class: 0 visit, 1 head, 2 prefetch, 3 refused, 4 test, 5 repeated.';
 
 COMMENT ON COLUMN clicks.reason IS 'Why it was refused, or why its deep link was not followed.';
 
 COMMENT ON COLUMN clicks.params IS 'Every query parameter that has no column of its own.';
+
+COMMENT ON COLUMN clicks.route IS 'Which rule and destination were chosen, and by what, where the offer has several.';
 
 CREATE TABLE clicks_rejected (
     entry text NOT NULL,
@@ -482,6 +484,9 @@ ALTER TABLE ONLY click_counts
 
 ALTER TABLE ONLY click_labels
     ADD CONSTRAINT click_labels_pkey PRIMARY KEY (id);
+
+ALTER TABLE clicks
+    ADD CONSTRAINT clicks_class_check CHECK (((class >= 0) AND (class <= 5))) NOT VALID;
 
 ALTER TABLE ONLY clicks
     ADD CONSTRAINT clicks_pkey PRIMARY KEY (day, id);

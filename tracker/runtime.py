@@ -14,6 +14,7 @@ from uuid import uuid4
 from tracker import failpoints
 from tracker.catalog import read_secrets
 from tracker.coalesce import Bounds, Coalescer, Faults
+from tracker.countries import Countries
 from tracker.domain.catalog import Catalog
 from tracker.domain.click_id import ClickIdMint
 from tracker.domain.deeplink import Seal
@@ -43,6 +44,7 @@ from tracker.store.redis import Client, make_client
 from tracker.store.reports import ReportStore
 from tracker.store.retention import RetentionStore
 from tracker.store.tally import Tally
+from tracker.store.visitors import VisitorStore
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -84,6 +86,7 @@ class Runtime:
     pool: Pool
     redis: Client
     clicks: ClickStore
+    visitors: VisitorStore
     stream: ClickStream
     click_log: ClickLog
     conversions: ConversionStore
@@ -99,6 +102,7 @@ class Runtime:
     tally: Tally
     label_hasher: LabelHasher
     sender: Sender
+    countries: Countries
     spools: SpoolFolder
     redis_outage: Outage
     postgres_outage: Outage
@@ -203,6 +207,7 @@ def _build(
         pool=pool,
         redis=redis,
         clicks=clicks,
+        visitors=VisitorStore(redis, shards=settings.shards),
         stream=ClickStream(reader, owner=owner),
         click_log=ClickLog(
             pool, partitions, settings.retention_addresses, label_hasher
@@ -220,6 +225,7 @@ def _build(
         tally=Tally(pool, process=f"{owner}:{uuid4().hex[:8]}"),
         label_hasher=label_hasher,
         sender=sender,
+        countries=Countries(settings.country_file),
         spools=SpoolFolder(settings.data_dir / "spool", _room(settings)),
         redis_outage=Outage("redis", clicks.is_taking),
         postgres_outage=Outage("postgres", partial(is_answering, pool)),

@@ -206,6 +206,10 @@ class Settings(BaseModel):
         Path | None,
         Field(description="Lines `NAME=value` for every `${NAME}` of the catalog"),
     ] = None
+    country_file: Annotated[
+        Path | None,
+        Field(description="Countries of addresses, in MaxMind's format"),
+    ] = None
     trusted_proxies: Annotated[
         Networks,
         Field(description="Networks whose `X-Forwarded-For` is believed"),

@@ -96,6 +96,8 @@ def _texts(entry: Advertiser | Offer | Partner) -> Iterator[str | None]:
                 yield from (entry.auth.signature.text, entry.auth.signature.key)
         case Offer():
             yield from (entry.url, entry.fallback_url)
+            if entry.targeting:
+                yield from entry.targeting.urls()
         case Partner():
             for postback in entry.postbacks:
                 yield from postback.texts

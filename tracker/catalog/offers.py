@@ -1,29 +1,43 @@
 """Offers in partners.yaml: how they are written, and the values they become."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Self
+from zoneinfo import ZoneInfo
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tracker.catalog.caps import OfferCapSections, compile_caps
 from tracker.catalog.scalars import (
     Amount,
     ClickUrl,
     Currency,
+    Dedup,
     Duration,
     Earning,
+    End,
     Flag,
     Host,
     Key,
+    Moment,
     Name,
-    OfferUrl,
     Payout,
     Timezone,
     Window,
 )
 from tracker.catalog.sections import Many, Section
+from tracker.catalog.targeting import SpreadSection, compile_targeting, first_url
 from tracker.domain.catalog import UNNUMBERED
-from tracker.domain.offer import Goal, Limits, Offer, OncePer, OnRepeat, Scope, Status
+from tracker.domain.offer import (
+    Goal,
+    Limits,
+    Offer,
+    OncePer,
+    OnRepeat,
+    Schedule,
+    Scope,
+    Status,
+)
 
 DEFAULT_WINDOW = timedelta(days=30)
 
@@ -56,12 +70,11 @@ class LimitsSection(Section):
     min_click_age: Duration | None = None
 
 
-class OfferSection(Section):
+class OfferSection(SpreadSection):
     """What is promoted."""
 
     advertiser: Key = Field(description="the key of the advertiser that owns it")
     name: Name | None = None
-    url: OfferUrl = Field(description="where visitors go; it must contain {click_id}")
     window: Window | None = Field(
         None, description="how long after a click a conversion counts; 30d unless set"
     )
@@ -73,23 +86,39 @@ class OfferSection(Section):
     deeplinks: Many[Host] = Field((), description="hosts that deep links may lead to")
     fallback_url: ClickUrl | None = None
     paused: Flag = False
+    starts: Moment | None = Field(
+        None, description="when it begins to take visitors, in its time zone"
+    )
+    ends: End | None = Field(
+        None, description="when it takes no more; a day is its last one"
+    )
+    dedup: Dedup | None = Field(
+        None, description="how soon a visitor that comes again is marked as repeated"
+    )
     limits: LimitsSection = LimitsSection()
     caps: OfferCapSections = Field((), description="how much may be had of it")
+
+    @model_validator(mode="after")
+    def _ends_after_it_starts(self) -> Self:
+        if self.starts and self.ends and self.ends <= self.starts:
+            raise ValueError("ends before it starts")
+        return self
 
 
 def compile_offer(
     key: str, section: OfferSection, *, currency: str, timezone: str
 ) -> Offer:
     """The offer of a section; currency and time zone are used where it has none."""
+    timezone = section.timezone or timezone
     return Offer(
         key=key,
         number=UNNUMBERED,
         name=section.name or key,
         advertiser=section.advertiser,
-        url=section.url,
+        url=first_url(section),
         window=section.window or DEFAULT_WINDOW,
         currency=section.currency or currency,
-        timezone=section.timezone or timezone,
+        timezone=timezone,
         goals={name: _goal(name, goal) for name, goal in section.goals.items()},
         default_goal=_default_goal(section.goals),
         deeplinks=frozenset(section.deeplinks),
@@ -97,7 +126,21 @@ def compile_offer(
         limits=_limits(section.limits),
         caps=compile_caps(section.caps),
         is_paused=section.paused,
+        schedule=_schedule(section, ZoneInfo(timezone)),
+        dedup=section.dedup,
+        targeting=compile_targeting(section),
     )
+
+
+def _schedule(section: OfferSection, zone: ZoneInfo) -> Schedule | None:
+    if not section.starts and not section.ends:
+        return None
+    return Schedule(_instant(section.starts, zone), _instant(section.ends, zone))
+
+
+def _instant(moment: datetime | None, zone: ZoneInfo) -> datetime | None:
+    """In UTC; of a time that the clocks show twice it is the first."""
+    return moment and moment.replace(tzinfo=zone).astimezone(UTC)
 
 
 def _goal(key: str, section: GoalSection) -> Goal:

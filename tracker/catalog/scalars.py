@@ -11,7 +11,7 @@ import binascii
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from ipaddress import ip_network
@@ -26,6 +26,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from tracker.catalog.countries import COUNTRIES, MISTAKEN
 from tracker.catalog.faults import one_of, suggest
 from tracker.catalog.nodes import Bare
 from tracker.catalog.patterns import check_quick
@@ -45,9 +46,11 @@ from tracker.domain.money import Rate
 from tracker.domain.outbound import Number
 from tracker.domain.reply import MACROS as REPLY_MACROS
 from tracker.domain.reply import unknown_words
+from tracker.domain.visitor import UNKNOWN
 from tracker.domain.vocabulary import HEADER, PATH
 
 MAX_WINDOW = timedelta(days=366)
+MAX_DEDUP = timedelta(days=30)
 MIN_KEY = 16
 """Characters of a key that signs postbacks."""
 
@@ -58,6 +61,9 @@ _KEY = re.compile(r"[a-z0-9_-]{1,64}")
 CURRENCY = re.compile(r"[A-Z]{3}")
 _DECIMAL = re.compile(r"\d{1,12}(\.\d{1,6})?", re.ASCII)
 _DURATION = re.compile(r"(\d{1,9})\s?([smhd])", re.ASCII)
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d)?)?", re.ASCII)
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8}){0,3}", re.ASCII)
+_WEIGHT = re.compile(r"\d{1,6}", re.ASCII)
 _HOST = re.compile(
     r"(?=.{1,253}\Z)([a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 )
@@ -181,6 +187,62 @@ def parse_window(text: str) -> timedelta:
     if not window:
         raise ValueError("must be more than zero; 30d is usual")
     return window
+
+
+def parse_dedup(text: str) -> timedelta:
+    """A duration above zero, and short enough for a store in memory."""
+    window = parse_duration(text)
+    if not timedelta() < window <= MAX_DEDUP:
+        raise ValueError("must be more than zero, and at most 30d")
+    return window
+
+
+def parse_moment(text: str) -> datetime:
+    """`2026-12-01T00:00`, or a day for its beginning; whose time zone comes later."""
+    if not _MOMENT.fullmatch(text):
+        raise ValueError(
+            "must be a time such as 2026-12-01T00:00, or a day; it is in the offer's"
+            " time zone"
+        )
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError("there is no such day or time") from None
+
+
+def parse_end(text: str) -> datetime:
+    """Likewise; a day for its end."""
+    moment = parse_moment(text)
+    return moment if ":" in text else moment + timedelta(days=1)
+
+
+def parse_weight(text: str) -> int:
+    """A share among others: a whole number."""
+    if not _WEIGHT.fullmatch(text):
+        raise ValueError("must be a whole number such as 70")
+    return int(text)
+
+
+def check_country(text: str) -> str:
+    """Two letters of ISO 3166, or `unknown`."""
+    code = text.upper()
+    if code in COUNTRIES:
+        return code
+    if text.lower() == UNKNOWN:
+        return UNKNOWN
+    meant = MISTAKEN.get(code)
+    raise ValueError(
+        f"there is no country {text[:20]!r}; "
+        + (f"did you mean {meant!r}?" if meant else "write two letters such as US")
+    )
+
+
+def check_language(text: str) -> str:
+    """`de`, or `de-ch` for one of its kinds, or `unknown`."""
+    tag = text.lower().replace("_", "-")
+    if tag != UNKNOWN and not _LANGUAGE.fullmatch(tag):
+        raise ValueError("must be a language such as de, or de-ch")
+    return tag
 
 
 def check_key(text: str) -> str:
@@ -484,6 +546,14 @@ Extract = Annotated[str, Field(max_length=500), AfterValidator(check_quick)]
 ReplyText = Annotated[str, Field(max_length=1000), AfterValidator(check_reply)]
 Duration = Annotated[timedelta, _from_text(parse_duration), _schema("string", "12h")]
 Window = Annotated[timedelta, _from_text(parse_window), _schema("string", "30d")]
+Dedup = Annotated[timedelta, _from_text(parse_dedup), _schema("string", "10m")]
+Moment = Annotated[
+    datetime, _from_text(parse_moment), _schema("string", "2026-12-01T00:00")
+]
+End = Annotated[datetime, _from_text(parse_end), _schema("string", "2026-12-24T18:00")]
+Weight = Annotated[int, _from_text(parse_weight), _schema("integer", "70")]
+Country = Annotated[str, AfterValidator(check_country), _LOOSE]
+Language = Annotated[str, AfterValidator(check_language), _LOOSE]
 Currency = Annotated[str, AfterValidator(check_currency)]
 Timezone = Annotated[str, Field(max_length=64), AfterValidator(check_timezone)]
 Network = Annotated[str, Field(max_length=64), AfterValidator(check_network)]

@@ -178,7 +178,7 @@ def _record_document(record: Click) -> dict[str, Any]:
 
 _RECORD_FIELDS = (
     "catalog_version", "ad_ids", "params", "address", "user_agent", "referrer",
-    "language", "destination", "reason",
+    "language", "destination", "route", "reason",
 )  # fmt: skip
 
 
@@ -210,6 +210,7 @@ def _record(record: Click) -> list[str]:
         _labelled("language", record.language),
         _labelled("referred by", record.referrer),
         _labelled("sent to", record.destination),
+        _labelled("route", record.route),
         _labelled("because", record.reason),
     ]
     return [line for line in lines if line]

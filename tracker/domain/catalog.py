@@ -249,6 +249,12 @@ class Catalog:
         return known.auth.is_signed
 
     @cached_property
+    def asks_for_countries(self) -> bool:
+        """Whether any offer sends its visitors somewhere by their country."""
+        rules = [offer.targeting for offer in self.offers.values()]
+        return any(one.asks_for("countries") for one in rules if one)
+
+    @cached_property
     def _is_signed_by_any(self) -> bool:
         return any(one.auth.is_signed for one in self.advertisers.values())
 

@@ -15,9 +15,11 @@ from tracker.domain.macros import (
     expand_url,
     parse_template,
 )
-from tracker.domain.offer import Offer
+from tracker.domain.offer import Offer, Schedule
 from tracker.domain.partner import Partner
+from tracker.domain.targeting import Targeting, choose
 from tracker.domain.value import Value
+from tracker.domain.visitor import CountryOf, Visitor, identity_of
 
 SUBS = tuple(f"sub{number}" for number in range(1, 11))
 AD_IDS = ("gclid", "gbraid", "wbraid", "fbclid", "ttclid", "msclkid")
@@ -41,6 +43,9 @@ class ClickReason(StrEnum):
     OFFER_PAUSED = "offer_paused"
     PARTNER_PAUSED = "partner_paused"
     CAPPED = "capped"
+    OFFER_NOT_STARTED = "offer_not_started"
+    OFFER_ENDED = "offer_ended"
+    NOT_TARGETED = "not_targeted"
     BAD_DEEPLINK = "bad_deeplink"
     DEEPLINK_NOT_LISTED = "deeplink_not_listed"
     BAD_DEEPLINK_SIGNATURE = "bad_deeplink_signature"
@@ -69,7 +74,8 @@ class Click(Value, frozen=True):
     What is kept of a visit.
 
     Partner, offer, class and time are in the id. `subs` are the ten labels in
-    order, "" where there is none.
+    order, "" where there is none. `route` is why it was sent to its destination and
+    to no other, "" where there is only one.
     """
 
     id: ClickId
@@ -83,6 +89,7 @@ class Click(Value, frozen=True):
     language: str = ""
     destination: str = ""
     reason: str = ClickReason.NONE
+    route: str = ""
 
     @property
     def is_erased(self) -> bool:
@@ -98,7 +105,8 @@ class Plan(Value, frozen=True):
     """
     What a visit asks for, once the catalog has been asked.
 
-    `landing` is where its visitor goes unless a deep link says otherwise.
+    `landing` is where its visitor goes unless a deep link says otherwise, and `route`
+    why. `is_repeated` says that the same visitor was there a moment ago.
     """
 
     visit: Visit
@@ -107,17 +115,32 @@ class Plan(Value, frozen=True):
     offer: Offer
     landing: Template
     refusal: ClickReason
+    route: str = ""
+    is_repeated: bool = False
 
     @property
     def click_class(self) -> ClickClass:
         """The class that goes into the id of the click."""
-        return ClickClass.REFUSED if self.refusal else self.visit.click_class
+        if self.refusal:
+            return ClickClass.REFUSED
+        return ClickClass.REPEATED if self.is_repeated else self.visit.click_class
+
+    @property
+    def identity(self) -> bytes:
+        """The same whenever this visitor follows this link."""
+        numbers = (self.partner.number, self.offer.number)
+        who = identity_of(self.visit.address, self.visit.user_agent)
+        return b"".join([n.to_bytes(3) for n in numbers]) + who
 
 
-def plan_visit(visit: Visit, catalog: Catalog) -> Plan:
-    """Raises UnknownLinkError for a link that the catalog does not list."""
+def plan_visit(visit: Visit, catalog: Catalog, *, now: datetime) -> Plan:
+    """
+    Where a visit leads that no targeting has been asked about yet.
+
+    Raises UnknownLinkError for a link that the catalog does not list.
+    """
     partner, offer = catalog.link(visit.partner, visit.offer)
-    refusal = _refusal(partner, offer)
+    refusal = _refusal(partner, offer, now)
     landing = parse_template(offer.url)
     plan = Plan(visit, catalog, partner, offer, landing, ClickReason.NONE)
     return refuse(plan, refusal) if refusal else plan
@@ -127,6 +150,16 @@ def refuse(plan: Plan, reason: ClickReason) -> Plan:
     """The same visit, sent to the fallback of its offer instead, or of the catalog."""
     url = plan.offer.fallback_url or plan.catalog.fallback_url or ""
     return plan.but(landing=parse_template(url), refusal=reason)
+
+
+def aim(plan: Plan, targeting: Targeting, country_of: CountryOf) -> Plan:
+    """The plan for this visitor: one of the offer's destinations, or its fallback."""
+    visit = plan.visit
+    visitor = Visitor(visit.address, visit.user_agent, visit.language, country_of)
+    choice = choose(targeting, visitor)
+    if choice.url is not None:
+        return plan.but(landing=parse_template(choice.url), route=choice.why)
+    return refuse(plan, ClickReason.NOT_TARGETED).but(route=choice.why)
 
 
 def fallback_of(catalog: Catalog) -> str:
@@ -166,13 +199,23 @@ def draw_click(
         language=_kept(visit.language),
         destination=destination,
         reason=reason,
+        route=plan.route,
     )
 
 
-def _refusal(partner: Partner, offer: Offer) -> ClickReason:
+def _refusal(partner: Partner, offer: Offer, now: datetime) -> ClickReason:
     if partner.is_paused:
         return ClickReason.PARTNER_PAUSED
-    return ClickReason.OFFER_PAUSED if offer.is_paused else ClickReason.NONE
+    if offer.is_paused:
+        return ClickReason.OFFER_PAUSED
+    return _untimely(offer.schedule, now) if offer.schedule else ClickReason.NONE
+
+
+def _untimely(schedule: Schedule, now: datetime) -> ClickReason:
+    if schedule.starts and now < schedule.starts:
+        return ClickReason.OFFER_NOT_STARTED
+    is_over = schedule.ends is not None and now >= schedule.ends
+    return ClickReason.OFFER_ENDED if is_over else ClickReason.NONE
 
 
 def _landing(

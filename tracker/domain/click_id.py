@@ -55,6 +55,7 @@ class ClickClass(IntEnum):
     PREFETCH = 2
     REFUSED = 3
     TEST = 4
+    REPEATED = 5
 
 
 class ClickFacts(Value, frozen=True):

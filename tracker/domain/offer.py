@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Literal
 
 from tracker.domain.cap import Cap
 from tracker.domain.money import Rate
+from tracker.domain.targeting import Targeting
 
 
 class Status(StrEnum):
@@ -54,12 +55,22 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Schedule:
+    """From when, and until when, an offer takes visitors; None is no bound."""
+
+    starts: datetime | None = None
+    ends: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Offer:
     """
     What is promoted.
 
-    `url` and `fallback_url` are templates. `default_goal` is None where several
-    goals exist and none is marked. `deeplinks` are lower-cased host names.
+    `url` and `fallback_url` are templates; where `targeting` sends visitors to several
+    places, `url` is the first of them. `default_goal` is None where several goals exist
+    and none is marked. `deeplinks` are lower-cased host names. A visitor that comes
+    again within `dedup` is marked as such.
     """
 
     key: str
@@ -76,5 +87,8 @@ class Offer:
     fallback_url: str | None = None
     limits: Limits = field(default_factory=Limits)
     caps: tuple[Cap, ...] = ()
+    schedule: Schedule | None = None
+    dedup: timedelta | None = None
+    targeting: Targeting | None = None
     is_paused: bool = False
     is_retired: bool = False

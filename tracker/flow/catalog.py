@@ -200,6 +200,8 @@ async def _load(runtime: Runtime, snapshot: bytes) -> None:
         hide([*tokens_of(one, catalog), *secrets_of(one, catalog)])
     for partner in catalog.partners.values():
         hide(text for one in partner.postbacks for text in one.credentials)
+    if catalog.asks_for_countries:
+        await runtime.countries.open()
     runtime.catalog_hash = read_facts(snapshot).content_hash
     runtime.catalog = catalog
     metrics.CATALOG_VERSION.set(catalog.version)

@@ -14,6 +14,7 @@ from tracker.domain.click import (
     ClickReason,
     Plan,
     Visit,
+    aim,
     draw_click,
     fallback_of,
     plan_visit,
@@ -27,6 +28,7 @@ from tracker.domain.errors import (
 )
 from tracker.domain.meter import Closed, is_closed
 from tracker.failpoints import failpoint
+from tracker.flow.dedup import tell_apart
 from tracker.flow.spool import spool_clicks
 from tracker.runtime import Runtime
 from tracker.store.redis import UNAVAILABLE
@@ -47,7 +49,7 @@ async def redirect_visitor(runtime: Runtime, visit: Visit) -> str:
     one that takes no visitors now, where the catalog has no fallback for it.
     """
     try:
-        plan = plan_visit(visit, runtime.catalog)
+        plan = plan_visit(visit, runtime.catalog, now=datetime.now(UTC))
         if runtime.closed:
             plan = _held_to_caps(plan, runtime.closed)
     except UnknownLinkError:
@@ -55,7 +57,13 @@ async def redirect_visitor(runtime: Runtime, visit: Visit) -> str:
         if fallback := fallback_of(runtime.catalog):
             return fallback
         raise
-    click = await _kept_click(runtime, plan)
+    offer = plan.offer
+    if offer.targeting and not plan.refusal:
+        plan = aim(plan, offer.targeting, runtime.countries.find)
+    since = asyncio.get_running_loop().time()
+    if offer.dedup and plan.click_class is ClickClass.VISIT:
+        plan = await tell_apart(runtime, plan, offer.dedup)
+    click = await _kept_click(runtime, plan, since)
     if not click.destination:
         raise ClosedLinkError(click.reason)
     return click.destination
@@ -101,14 +109,13 @@ async def _insert(
     return [is_free[click.id] for click in clicks]
 
 
-async def _kept_click(runtime: Runtime, plan: Plan) -> Click:
+async def _kept_click(runtime: Runtime, plan: Plan, since: float) -> Click:
     """
     The visitor arrives whatever the stores do.
 
     A click that neither Redis nor the disk has confirmed counts as lost. It may yet
     be kept, and then under the id that the visitor carries.
     """
-    since = asyncio.get_running_loop().time()
     click = _drawn(runtime, plan)
     try:
         while not await runtime.together(record_clicks, (_as_kept(click, plan), since)):

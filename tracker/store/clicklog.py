@@ -38,7 +38,7 @@ insert into clicks (
   day, id, clicked_at, class, partner_number, offer_number, catalog_version, reason,
   sub1, sub2, sub3, sub4, sub5, sub6, sub7, sub8, sub9, sub10,
   gclid, gbraid, wbraid, fbclid, ttclid, msclkid,
-  params, address, user_agent, referrer, language, destination
+  params, address, user_agent, referrer, language, destination, route
 )
 select *
   from json_to_recordset(%(rows)s::json) as new (
@@ -48,7 +48,7 @@ select *
          sub6 text, sub7 text, sub8 text, sub9 text, sub10 text,
          gclid text, gbraid text, wbraid text, fbclid text, ttclid text,
          msclkid text, params jsonb, address inet, user_agent text,
-         referrer text, language text, destination text
+         referrer text, language text, destination text, route text
        )
     on conflict (day, id) do nothing
 returning id
@@ -297,6 +297,7 @@ def _row(facts: ClickFacts, click: Click) -> dict[str, Any]:
         "referrer": click.referrer,
         "language": click.language,
         "destination": click.destination,
+        "route": click.route,
     }
     return {
         "day": facts.day,
@@ -323,6 +324,7 @@ def _click(row: Mapping[str, Any]) -> Click:
         language=row["language"] or "",
         destination=row["destination"] or "",
         reason=row["reason"] or "",
+        route=row["route"] or "",
     )
 
 

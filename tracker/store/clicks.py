@@ -41,6 +41,7 @@ class _Record(msgspec.Struct, array_like=True, frozen=True):
     language: str
     destination: str
     reason: str
+    route: str = ""
 
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -122,6 +123,7 @@ def encode_click(click: Click) -> bytes:
             click.language,
             click.destination,
             click.reason,
+            click.route,
         )
     )
 
@@ -143,6 +145,7 @@ def decode_click(click_id: ClickId, record: bytes) -> Click:
         language=fields.language,
         destination=fields.destination,
         reason=fields.reason,
+        route=fields.route,
     )
 
 

@@ -112,7 +112,8 @@ update clicks
        sub6 = null, sub7 = null, sub8 = null, sub9 = null, sub10 = null,
        gclid = null, gbraid = null, wbraid = null, fbclid = null, ttclid = null,
        msclkid = null, params = null, address = null, user_agent = null,
-       referrer = null, language = null, destination = null, reason = 'erased'
+       referrer = null, language = null, destination = null, route = null,
+       reason = 'erased'
  where day = any(%(days)s)
    and id  = any(%(ids)s)
    and reason is distinct from 'erased'

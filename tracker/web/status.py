@@ -46,6 +46,7 @@ async def list_degraded(runtime: Runtime) -> dict[str, str]:
         "redis": await _redis_fault(runtime),
         "catalog": await describe_file(runtime),
         "spool": _spool_fault(runtime),
+        "countries": runtime.countries.fault,
     }
     return {name: fault for name, fault in found.items() if fault}
 

@@ -1,0 +1,151 @@
+"""
+What a request tells of its visitor: country, device, language, and who comes again.
+
+Nothing of it is found out before somebody asks.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from functools import cached_property, lru_cache
+from hashlib import blake2b
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import Literal
+
+Trait = Literal["countries", "devices", "languages"]
+"""What rules can ask of a visitor."""
+
+UNKNOWN = "unknown"
+"""Stands for the country, or the language, of a visitor that nobody can tell."""
+
+CountryOf = Callable[[str], str]
+"""The country of an address, in two capital letters; "" where nobody knows."""
+
+_MOST_READ = 200
+"""Characters of an Accept-Language that are looked at."""
+
+
+class Device(StrEnum):
+    """What a user agent says it runs on."""
+
+    MOBILE = "mobile"
+    TABLET = "tablet"
+    DESKTOP = "desktop"
+    TV = "tv"
+    BOT = "bot"
+    OTHER = "other"
+
+
+# The first that is found counts. Android says Mobile on phones alone, and Windows may
+# say Tablet PC on any machine; CUBOT is a phone.
+_DEVICES: Mapping[Device, str] = {
+    Device.BOT: r"(?<!cu)bot\b|crawl|spider|slurp|facebookexternalhit|preview|headless"
+    r"|lighthouse|\b(curl|wget|python|java|ruby|perl|go-http-client|libwww)\b",
+    Device.TV: r"\btv\b|smart-?tv|appletv|googletv|hbbtv|\broku\b|\bcrkey\b",
+    Device.TABLET: r"ipad|tablet(?! pc)|kindle|playbook"
+    r"|(silk|android)(?!.*\bmobile\b)",
+    Device.MOBILE: r"mobile|iphone|ipod|android|windows phone|blackberry|opera mini",
+    Device.DESKTOP: r"windows nt|macintosh|x11|\bcros\b|linux",
+}
+_PATTERNS = {
+    device: re.compile(pattern, re.IGNORECASE) for device, pattern in _DEVICES.items()
+}
+
+
+class Visitor:
+    """Whoever made a request; `country_of` is asked once, and only if a rule asks."""
+
+    def __init__(
+        self, address: str, user_agent: str, accepts: str, country_of: CountryOf
+    ) -> None:
+        self._address = address
+        self._user_agent = user_agent
+        self._accepts = accepts
+        self._country_of = country_of
+        self._asked: dict[Trait, frozenset[str]] = {}
+
+    def words(self, trait: Trait) -> frozenset[str]:
+        """All that rules may call it: `de-ch` is `de` as well."""
+        if trait not in self._asked:
+            self._asked[trait] = self._find(trait)
+        return self._asked[trait]
+
+    @property
+    def asked(self) -> Mapping[Trait, str]:
+        """What was found out, each in its fullest word."""
+        return {trait: max(words, key=len) for trait, words in self._asked.items()}
+
+    @cached_property
+    def identity(self) -> bytes:
+        """The same for the same visitor."""
+        return identity_of(self._address, self._user_agent)
+
+    def _find(self, trait: Trait) -> frozenset[str]:
+        match trait:
+            case "countries":
+                return frozenset({self._country_of(self._address) or UNKNOWN})
+            case "devices":
+                return frozenset({device_of(self._user_agent)})
+            case "languages":
+                return _spellings(language_of(self._accepts) or UNKNOWN)
+
+
+def identity_of(address: str, user_agent: str) -> bytes:
+    """
+    By what a visitor is known again: no cookie, and no store.
+
+    Of an IPv6 address its first 64 bits count: devices change the others daily.
+    """
+    said = f"{_neighbourhood(address)}\n{user_agent}"
+    return blake2b(said.encode(errors="replace"), digest_size=16).digest()
+
+
+@lru_cache(maxsize=4096)
+def device_of(user_agent: str) -> Device:
+    """By what it says itself; an iPad that asks for desktop pages says Macintosh."""
+    for device, pattern in _PATTERNS.items():
+        if pattern.search(user_agent):
+            return device
+    return Device.OTHER
+
+
+@lru_cache(maxsize=4096)
+def language_of(accepts: str) -> str:
+    """
+    The language that an Accept-Language header likes best, in lower case; "" if none.
+
+    Of several that it likes equally the first counts (RFC 9110, 12.5.4).
+    """
+    best, most = "", 0.0
+    for part in accepts[:_MOST_READ].lower().split(","):
+        tag, _, parameters = part.partition(";")
+        quality = _quality(parameters)
+        if quality > most and tag.strip() not in {"", "*"}:
+            best, most = tag.strip(), quality
+    return best
+
+
+def _quality(parameters: str) -> float:
+    name, _, value = parameters.strip().partition("=")
+    if name.strip() != "q":
+        return 1.0
+    try:
+        return min(float(value), 1.0)
+    except ValueError:
+        return 0.0
+
+
+def _spellings(tag: str) -> frozenset[str]:
+    parts = tag.split("-")
+    return frozenset("-".join(parts[: end + 1]) for end in range(len(parts)))
+
+
+@lru_cache(maxsize=4096)
+def _neighbourhood(address: str) -> str:
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, IPv6Address):
+        return str(ip_network((parsed, 64), strict=False))
+    return address
