@@ -192,13 +192,15 @@ CREATE TABLE conversion_changes (
     note text,
     catalog_version integer NOT NULL,
     changed_at timestamp with time zone NOT NULL,
-    CONSTRAINT conversion_changes_check CHECK (((postback_id IS NULL) <> (operator IS NULL))),
+    rule text,
     CONSTRAINT conversion_changes_kind_check CHECK ((kind = ANY (ARRAY['created'::text, 'status'::text, 'amount'::text])))
 );
 
 COMMENT ON TABLE conversion_changes IS 'Append-only: every status and amount a conversion ever had, and who gave it.';
 
 COMMENT ON COLUMN conversion_changes.fingerprint IS 'A hash of what the postback said, by which a repeated one is known.';
+
+COMMENT ON COLUMN conversion_changes.rule IS 'The rule of the catalog that made it, where neither a postback nor an operator did.';
 
 CREATE TABLE conversion_keys (
     advertiser text NOT NULL COLLATE pg_catalog."C",
@@ -494,6 +496,9 @@ ALTER TABLE ONLY clicks
 ALTER TABLE ONLY clicks_rejected
     ADD CONSTRAINT clicks_rejected_pkey PRIMARY KEY (shard, entry);
 
+ALTER TABLE conversion_changes
+    ADD CONSTRAINT conversion_changes_cause CHECK ((num_nonnulls(postback_id, operator, rule) = 1)) NOT VALID;
+
 ALTER TABLE ONLY conversion_changes
     ADD CONSTRAINT conversion_changes_conversion_id_number_key UNIQUE (conversion_id, number);
 
@@ -554,6 +559,8 @@ CREATE INDEX conversions_by_partner ON conversions USING btree (partner, convert
 CREATE INDEX conversions_by_time ON conversions USING btree (converted_at);
 
 CREATE INDEX conversions_by_transaction ON conversions USING btree (advertiser, transaction_id) WHERE (transaction_id IS NOT NULL);
+
+CREATE INDEX conversions_pending ON conversions USING btree (offer, goal, converted_at) WHERE (status = 'pending'::text);
 
 CREATE INDEX deliveries_by_age ON deliveries USING btree (created_at);
 

@@ -83,6 +83,10 @@ CONNECTIONS_ENDED = Counter(
     "Connections ended because their callers took too long, or were too many.",
     ["reason"],
 )
+CONVERSIONS_APPROVED = Counter(
+    "tracker_conversions_approved_total",
+    "Pending conversions approved because their time was over.",
+)
 DELIVERY_ATTEMPTS = Counter(
     "tracker_delivery_attempts_total", "Calls made to partners.", ["outcome"]
 )

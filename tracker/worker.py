@@ -13,6 +13,7 @@ import structlog
 
 from tracker.coalesce import Coalescer
 from tracker.domain.errors import StoreUnavailableError
+from tracker.flow.approval import approve_overdue
 from tracker.flow.audit import audit_clicks
 from tracker.flow.cap import COUNT_SECONDS, CapCount
 from tracker.flow.catalog import follow_catalog
@@ -44,6 +45,7 @@ MEASURE_SECONDS = 15.0
 MAINTENANCE_SECONDS = 3600.0
 ERASE_SECONDS = 60.0
 AUDIT_SECONDS = 30.0
+APPROVE_SECONDS = 15.0
 PATIENCE_SECONDS = 15.0
 """How long calls in flight may take when the worker is asked to stop."""
 
@@ -179,6 +181,7 @@ def _loops(runtime: Runtime, dispatcher: Dispatcher) -> list[Awaitable[None]]:
         keep_going("measure", lambda: measure_backlog(runtime), MEASURE_SECONDS),
         keep_going("maintain", lambda: _maintain(runtime), MAINTENANCE_SECONDS),
         keep_going("audit", lambda: audit_clicks(runtime), AUDIT_SECONDS),
+        keep_going("approve", lambda: approve_overdue(runtime), APPROVE_SECONDS),
         keep_going("erase", lambda: finish_erasures(runtime), ERASE_SECONDS),
         *(_fold(runtime, shard) for shard in range(runtime.settings.shards)),
         keep_going("fold others", lambda: fold_others(runtime), SWEEP_SECONDS),

@@ -1,7 +1,7 @@
 select   conversion_changes.id, conversion_id, number, kind, old_status,
          conversion_changes.status, currency, conversion_changes.amount,
          conversion_changes.payout, conversion_changes.revenue, postback_id,
-         operator, note, conversion_changes.catalog_version,
+         operator, note, rule, conversion_changes.catalog_version,
          conversion_changes.changed_at
 from     conversion_changes
 join     conversions on conversions.id = conversion_changes.conversion_id

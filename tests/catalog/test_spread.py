@@ -1,4 +1,4 @@
-"""Where visitors go and when, as the file says it."""
+"""Where visitors go and when, and what is reviewed, as the file says it."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -108,6 +108,15 @@ def test_a_day_is_the_last_one(offer):
     assert offer("    ends: 2026-12-24\n").schedule.ends == datetime(
         2026, 12, 25, tzinfo=UTC
     )
+
+
+def test_a_goal_may_be_reviewed_and_has_its_time(check, changed, secrets):
+    terms = "payout: 8%, revenue: 12%"
+    text = changed(terms, f"{terms}, review: true, approve_after: 14d")
+    catalog = compile_catalog(check(text), secrets, version=1, numbers=NUMBERS)
+
+    assert catalog.offers["shoes"].goals["sale"].review
+    assert catalog.patience == [("shoes", "sale", timedelta(days=14))]
 
 
 def test_a_window_for_those_who_come_again(offer):

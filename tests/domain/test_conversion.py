@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tracker.domain.advertiser import Advertiser, Auth
 from tracker.domain.catalog import Catalog
 from tracker.domain.click_id import ClickClass, ClickIdMint, SigningKeys
-from tracker.domain.conversion import Ledger
+from tracker.domain.conversion import HELD, Cause, Ledger
 from tracker.domain.errors import QuarantinedError
 from tracker.domain.identity import new_postback_id
 from tracker.domain.judgement import Rules, judge
@@ -293,3 +293,76 @@ def test_what_is_quarantined_teaches_a_conversion_nothing(amount):
     is_believed = amount == "10"
     assert the_conversion(ledger).transaction_id == ("t-1" if is_believed else None)
     assert (("acme", "transaction:sale:t-1") in ledger.claimed) is is_believed
+
+
+IN_REVIEW = (Verdict.DUPLICATE, Reason.IN_REVIEW)
+UPDATED = (Verdict.UPDATED, Reason.NONE)
+STALE = (Verdict.DUPLICATE, Reason.STALE_STATUS)
+
+
+def reviewed(*told, by=None, **goal):
+    """What is decided of statuses and amounts that come one after the other."""
+    rules = the_rules(a_goal(review=True, **goal), **(by or {}))
+    ledger, click_id = Ledger({}, []), a_click_id()
+    decided = [
+        decide(ledger, rules, a_postback(click_id, timedelta(minutes=n), **said))
+        for n, said in enumerate(told)
+    ]
+    return ledger, decided[1:]
+
+
+def test_a_goal_under_review_holds_what_would_be_approved():
+    """Whether its advertiser says so, or nothing, or the goal itself."""
+    for said in ({"status": "approved"}, {}, {"status": "pending"}):
+        ledger, _ = reviewed(said)
+        assert the_conversion(ledger).status is Status.PENDING
+
+    assert ledger.changes[0].cause.note is None
+    assert reviewed({})[0].changes[0].cause.note == HELD
+
+
+def test_an_approval_under_review_changes_nothing_and_says_so():
+    ledger, decided = reviewed({"status": "pending"}, *[{"status": "approved"}] * 2)
+
+    assert decided == [IN_REVIEW, IN_REVIEW]
+    assert len(ledger.changes) == 1
+
+
+def test_under_review_a_rejection_rejects_and_is_final():
+    ledger, decided = reviewed({}, {"status": "rejected"}, {"status": "approved"})
+
+    assert decided == [UPDATED, STALE]
+    assert the_conversion(ledger).status is Status.REJECTED
+
+
+def test_what_is_reopened_under_review_is_pending():
+    told = [{}, {"status": "rejected"}, {"status": "approved"}]
+    ledger, decided = reviewed(*told, by={"reopen": True})
+
+    assert decided == [UPDATED, UPDATED]
+    assert the_conversion(ledger).status is Status.PENDING
+
+
+@pytest.mark.parametrize(
+    ("on_repeat", "outcome", "amount"),
+    [("status", IN_REVIEW, 10), ("update", UPDATED, 12), ("add", IN_REVIEW, 10)],
+)
+def test_an_approval_under_review_is_taken_at_its_amount(on_repeat, outcome, amount):
+    """As any approval: it may correct the amount, and adds nothing to it."""
+    told = [{"status": "pending"}, {"status": "approved", "amount": "12"}]
+    ledger, decided = reviewed(*told, on_repeat=on_repeat)
+
+    assert decided == [outcome]
+    assert the_conversion(ledger).money.amount == amount
+    assert the_conversion(ledger).status is Status.PENDING
+
+
+def test_a_rule_does_not_overtake_what_is_under_way():
+    ledger, _ = reviewed({})
+    (conversion,) = ledger.list_all()
+    later = conversion.changed_at + timedelta(days=14)
+
+    cause = Cause(later, catalog_version=1, rule="approve_after")
+    change = ledger.set_status(conversion.id, Status.APPROVED, cause)
+    assert change.changed_at == later
+    assert ledger.get(conversion.id).changed_at == conversion.changed_at

@@ -60,6 +60,12 @@ class GoalSection(Section):
     default: Flag = Field(
         default=False, description="true: what a postback without a goal means"
     )
+    review: Flag = Field(
+        default=False, description="true: pending, though its advertiser approves"
+    )
+    approve_after: Window | None = Field(
+        None, description="how long it may be pending; then it is approved by itself"
+    )
 
 
 class LimitsSection(Section):
@@ -152,6 +158,8 @@ def _goal(key: str, section: GoalSection) -> Goal:
         scope=section.scope,
         status=section.status,
         on_repeat=section.on_repeat,
+        review=section.review,
+        approve_after=section.approve_after,
     )
 
 

@@ -282,7 +282,7 @@ def _changed(change: ListedChange, released: Mapping[str, datetime | None]) -> E
     details = [
         _money(change),
         f"of {change.conversion_id}",
-        f"by {change.postback_id or change.operator}, {_terms(change)}",
+        f"by {change.postback_id or change.operator or change.rule}, {_terms(change)}",
         f"note: {change.note}" if change.note else "",
     ]
     return Event(

@@ -5,8 +5,9 @@ Plain values that a snapshot can carry: templates are text here and parsed when
 they are used, secrets are references (`${NAME}`) that `Catalog.secrets` answers.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import Decimal
 from functools import cached_property
 from typing import Literal
@@ -253,6 +254,16 @@ class Catalog:
         """Whether any offer sends its visitors somewhere by their country."""
         rules = [offer.targeting for offer in self.offers.values()]
         return any(one.asks_for("countries") for one in rules if one)
+
+    @cached_property
+    def patience(self) -> Sequence[tuple[str, str, timedelta]]:
+        """Offers and goals whose conversions may be pending for so long."""
+        return [
+            (offer.key, goal.key, goal.approve_after)
+            for offer in self.offers.values()
+            for goal in offer.goals.values()
+            if goal.approve_after is not None
+        ]
 
     @cached_property
     def _is_signed_by_any(self) -> bool:

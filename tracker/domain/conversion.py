@@ -34,12 +34,15 @@ _MOVES = {
 }
 """Where an advertiser may move a conversion; an operator may move it anywhere."""
 
+HELD = "held for review"
+"""The note of a change that would have been an approval."""
+
 
 class Conversion(Value, frozen=True):
     """
     An action we accepted and attributed, as it stands.
 
-    `changed_at` is the arrival of what changed it last, and `changes` how many
+    `changed_at` is when what somebody said changed it last, and `changes` how many
     changes it has had.
     """
 
@@ -62,10 +65,11 @@ class Conversion(Value, frozen=True):
 
 class Cause(Value, frozen=True):
     """
-    Who made a change, when, and under which catalog: one postback or one operator.
+    Who made a change, when, and under which catalog.
 
-    `fingerprint` is a hash of what the postback said, `note` why an operator did it, or
-    which cap it is beyond.
+    It is one postback, one operator, or one rule of the catalog. `fingerprint` is a
+    hash of what the postback said, `note` why an operator did it, or what kept a
+    postback's from being more: a cap, or a review.
     """
 
     at: datetime
@@ -74,6 +78,7 @@ class Cause(Value, frozen=True):
     fingerprint: bytes | None = None
     operator: str | None = None
     note: str | None = None
+    rule: str | None = None
 
 
 class Change(Value, frozen=True):
@@ -100,7 +105,7 @@ class Change(Value, frozen=True):
 
 
 class Standing(Value, frozen=True):
-    """What a postback makes of a conversion, with what caps have to say to that."""
+    """What a postback makes of a conversion, and what kept it from being more."""
 
     status: Status
     money: Money
@@ -149,6 +154,10 @@ class Ledger:
         changed = {change.conversion_id for change in self.changes} | self._learned
         return [self._conversions[one] for one in sorted(changed - created)]
 
+    def list_all(self) -> list[Conversion]:
+        """All of them, as they stand."""
+        return list(self._conversions.values())
+
     def get(self, conversion_id: ConversionId) -> Conversion:
         """A conversion as it stands."""
         return self._conversions[conversion_id]
@@ -184,7 +193,7 @@ class Ledger:
     def set_status(
         self, conversion_id: ConversionId, status: Status, cause: Cause
     ) -> Change:
-        """An operator's decision: any other status may follow."""
+        """A decision that no postback made: any other status may follow."""
         conversion = self._conversions[conversion_id]
         if conversion.status is status:
             raise RefusedChangeError(f"{conversion_id} is {status} already")
@@ -227,7 +236,7 @@ class Ledger:
 
     def _create(self, proposal: Proposal, rules: Rules) -> Outcome:
         conversion = _new_conversion(proposal, rules)
-        standing = self._within_caps(None, conversion, rules)
+        standing = self._standing(None, conversion, rules)
         if standing.status is not conversion.status:
             conversion = conversion.but(status=standing.status)
         self._claim(proposal, conversion.id)
@@ -272,10 +281,23 @@ class Ledger:
     ) -> Standing:
         status = proposal.status or conversion.status
         money = _money_after(conversion, proposal, rules)
-        if self.meters is None:
-            return Standing(status, money)
         after = conversion.but(status=status, money=money)
-        return self._within_caps(conversion, after, rules)
+        return self._standing(conversion, after, rules)
+
+    def _standing(
+        self, before: Conversion | None, after: Conversion, rules: Rules
+    ) -> Standing:
+        """
+        Where its goal's review, and then the caps, let a conversion stand.
+
+        Raises QuarantinedError where a cap has no room for it.
+        """
+        note = None
+        if _is_held(after, before, rules.catalog):
+            after, note = after.but(status=Status.PENDING), HELD
+        standing = self._within_caps(before, after, rules)
+        is_said = standing.note or note is None
+        return standing if is_said else standing.but(note=note)
 
     def _within_caps(
         self, before: Conversion | None, after: Conversion, rules: Rules
@@ -300,7 +322,8 @@ class Ledger:
         self, conversion: Conversion, proposal: Proposal, after: Standing, rules: Rules
     ) -> Outcome:
         if (after.status, after.money) == (conversion.status, conversion.money):
-            return _outcome(proposal, Verdict.DUPLICATE, conversion, Reason.REPEATED)
+            reason = Reason.IN_REVIEW if after.note == HELD else Reason.REPEATED
+            return _outcome(proposal, Verdict.DUPLICATE, conversion, reason)
         cause = _cause(proposal, rules, after.note)
         self._change(conversion, cause, status=after.status, money=after.money)
         return _outcome(proposal, Verdict.UPDATED, conversion)
@@ -327,7 +350,7 @@ class Ledger:
         changed = conversion.but(
             status=status or conversion.status,
             money=money or conversion.money,
-            changed_at=max(cause.at, conversion.changed_at),
+            changed_at=_told_last(conversion, cause),
             changes=conversion.changes + 1,
         )
         kind: ChangeKind = "amount" if changed.status is conversion.status else "status"
@@ -394,6 +417,23 @@ def _share(conversion: Conversion | None) -> Share | None:
         return None
     money = conversion.money
     return Share(_action(conversion), money.currency, money.payout, money.revenue)
+
+
+def _told_last(conversion: Conversion, cause: Cause) -> datetime:
+    """
+    When somebody said last how it stands.
+
+    A rule knows nothing new: a postback that was on its way may undo what it did.
+    """
+    is_news = cause.rule is None
+    return max(cause.at, conversion.changed_at) if is_news else conversion.changed_at
+
+
+def _is_held(after: Conversion, before: Conversion | None, catalog: Catalog) -> bool:
+    """Whether what an advertiser approves waits for an operator, or for its time."""
+    was_approved = before is not None and before.status is Status.APPROVED
+    is_approval = after.status is Status.APPROVED and not was_approved
+    return is_approval and _goal(after, catalog).review
 
 
 def _cause(proposal: Proposal, rules: Rules, note: str | None = None) -> Cause:

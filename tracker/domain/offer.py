@@ -33,6 +33,8 @@ class Goal:
     The named action that counts, and what it earns.
 
     A retired one was removed: it counts nothing new, but settles what it counted.
+    Where it is under `review` an advertiser's approval leaves it pending; what has
+    been pending for `approve_after` is approved by itself.
     """
 
     key: str
@@ -42,6 +44,8 @@ class Goal:
     scope: Scope = "advertiser"
     status: Status = Status.APPROVED
     on_repeat: OnRepeat = "status"
+    review: bool = False
+    approve_after: timedelta | None = None
     is_retired: bool = False
 
 

@@ -24,6 +24,7 @@ class Reason(StrEnum):
     REPEATED = "repeated"
     STALE_STATUS = "stale_status"
     OTHER_TRANSACTION = "other_transaction"
+    IN_REVIEW = "in_review"
     MISSING_TOKEN = "missing_token"  # noqa: S105 - a reason, not a password
     BAD_TOKEN = "bad_token"  # noqa: S105 - a reason, not a password
     BAD_SIGNATURE = "bad_signature"
@@ -62,6 +63,10 @@ REASONS: dict[Reason, tuple[int, str]] = {
     Reason.OTHER_TRANSACTION: (
         200,
         "the goal counts once per click, and another transaction has counted",
+    ),
+    Reason.IN_REVIEW: (
+        200,
+        "the goal is under review: an operator approves it, or its time does",
     ),
     Reason.MISSING_TOKEN: (401, "the advertiser's token was not sent"),
     Reason.BAD_TOKEN: (401, "the token is not this advertiser's"),

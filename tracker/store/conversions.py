@@ -5,10 +5,10 @@ A batch is one transaction with a fixed number of statements: lock the keys, rea
 what holds them, and, once it is decided, write everything.
 """
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -86,6 +86,43 @@ select *
    for update
 """
 
+# Its time runs from the change that made it pending, not from one of its amount.
+_LIST_OVERDUE = """
+select overdue.id
+  from json_to_recordset(%(terms)s::json) as term (
+         offer text, goal text, seconds double precision
+       )
+ cross join lateral (
+         select id, converted_at
+           from conversions
+          where status       = 'pending'
+            and offer        = term.offer
+            and goal         = term.goal
+            and converted_at <= tracker_now() - make_interval(secs => term.seconds)
+            and not exists (
+                  select
+                    from conversion_changes
+                   where conversion_id = conversions.id
+                     and kind          = 'status'
+                     and changed_at    > tracker_now()
+                                         - make_interval(secs => term.seconds)
+                )
+          order by converted_at
+          limit %(limit)s
+       ) as overdue
+ order by converted_at
+ limit %(limit)s
+"""
+
+_LOCK_PENDING = """
+select id
+  from conversions
+ where id     = any(%(ids)s)
+   and status = 'pending'
+ order by id
+   for update skip locked
+"""
+
 _LIST_APPLIED = """
 select conversion_id, fingerprint
   from conversion_changes
@@ -134,14 +171,14 @@ update conversions
 _INSERT_CHANGES = """
 insert into conversion_changes (
   id, conversion_id, number, kind, old_status, status, amount, payout, revenue,
-  fingerprint, postback_id, operator, note, catalog_version, changed_at
+  fingerprint, postback_id, operator, note, rule, catalog_version, changed_at
 )
 select *
   from json_to_recordset(%(rows)s::json) as new (
          id text, conversion_id text, number int, kind text, old_status text,
          status text, amount numeric, payout numeric, revenue numeric,
          fingerprint bytea, postback_id text, operator text, note text,
-         catalog_version int, changed_at timestamptz
+         rule text, catalog_version int, changed_at timestamptz
        )
 """
 
@@ -274,6 +311,20 @@ class ConversionStore:
         days = {postback_day(postback.id) for postback in postbacks}
         await self._partitions.ensure("postbacks", days)
 
+    async def list_overdue(
+        self, terms: Iterable[tuple[str, str, timedelta]], limit: int
+    ) -> list[ConversionId]:
+        """Those pending for longer than their goal allows, the oldest first."""
+        rows = [
+            {"offer": offer, "goal": goal, "seconds": allowed.total_seconds()}
+            for offer, goal, allowed in terms
+        ]
+        async with transaction(self._pool) as connection:
+            cursor = await connection.execute(
+                _LIST_OVERDUE, {"terms": as_rows(rows), "limit": limit}
+            )
+            return [row[0] for row in await cursor.fetchall()]
+
     async def list_outcomes(
         self, postbacks: Sequence[Postback]
     ) -> dict[PostbackId, Outcome]:
@@ -343,6 +394,14 @@ class LedgerTransaction:
         except KeyError:
             raise NotFoundError(f"no conversion {conversion_id}") from None
         return ledger
+
+    async def lock_pending(
+        self, ids: Iterable[ConversionId], catalog: Catalog
+    ) -> Ledger:
+        """Those of them that are pending, and that nobody else is changing now."""
+        cursor = await self.connection.execute(_LOCK_PENDING, {"ids": list(ids)})
+        found = [row[0] for row in await cursor.fetchall()]
+        return await self._ledger({("", one): one for one in found}, [], catalog)
 
     async def write(self, ledger: Ledger) -> None:
         """Everything that was decided."""
@@ -501,6 +560,7 @@ def _change_row(change: Change) -> dict[str, Any]:
         "postback_id": change.cause.postback_id,
         "operator": change.cause.operator,
         "note": change.cause.note,
+        "rule": change.cause.rule,
         "catalog_version": change.cause.catalog_version,
         "changed_at": change.changed_at,
     }

@@ -147,7 +147,7 @@ class ListedPostback:
 
 @dataclass(frozen=True, slots=True)
 class ListedChange:
-    """One thing that happened to a conversion, by a postback or an operator."""
+    """One thing that happened to a conversion, by a postback, an operator or a rule."""
 
     id: str
     conversion_id: str
@@ -162,6 +162,7 @@ class ListedChange:
     postback_id: str | None
     operator: str | None
     note: str | None
+    rule: str | None
     catalog_version: int
     changed_at: datetime
 
