@@ -87,20 +87,20 @@ class Choice:
 def choose(targeting: Targeting, visitor: Visitor) -> Choice:
     """Where this visitor goes, now and whenever it comes again."""
     number, destinations = _fitting(targeting, visitor)
-    said = {"rule": str(number or "none")} if targeting.rules else {}
-    chosen = pick(destinations, visitor.identity) if destinations else None
-    if chosen and len(destinations) > 1:
-        said["destination"] = str(destinations.index(chosen) + 1)
-    said |= {_SINGULAR[trait]: word for trait, word in visitor.asked.items()}
-    why = " ".join(f"{name}={value}" for name, value in said.items())
-    return Choice(chosen.url if chosen else None, why)
+    said = [f"rule={number or 'none'}"] if targeting.rules else []
+    chosen = destinations[0].url if destinations else None
+    if len(destinations) > 1:
+        place = pick(destinations, visitor.identity)
+        chosen = destinations[place].url
+        said.append(f"destination={place + 1}")
+    said += [f"{_SINGULAR[trait]}={word}" for trait, word in visitor.asked.items()]
+    return Choice(chosen, " ".join(said))
 
 
-def pick(destinations: Sequence[Destination], identity: bytes) -> Destination:
-    """One of them, in proportion to their weights, always the same for an identity."""
-    if len(destinations) == 1:
-        return destinations[0]
-    return max(destinations, key=lambda one: _score(one, identity))
+def pick(destinations: Sequence[Destination], identity: bytes) -> int:
+    """The place of one of them, by weight, always the same for an identity."""
+    scores = [_score(one, identity) for one in destinations]
+    return scores.index(max(scores))
 
 
 def _fitting(

@@ -7,7 +7,7 @@ Nothing of it is found out before somebody asks.
 import re
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from hashlib import blake2b
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Literal
@@ -36,20 +36,24 @@ class Device(StrEnum):
     OTHER = "other"
 
 
-# The first that is found counts. Android says Mobile on phones alone, and Windows may
-# say Tablet PC on any machine; CUBOT is a phone.
-_DEVICES: Mapping[Device, str] = {
-    Device.BOT: r"(?<!cu)bot\b|crawl|spider|slurp|facebookexternalhit|preview|headless"
-    r"|lighthouse|\b(curl|wget|python|java|ruby|perl|go-http-client|libwww)\b",
-    Device.TV: r"\btv\b|smart-?tv|appletv|googletv|hbbtv|\broku\b|\bcrkey\b",
-    Device.TABLET: r"ipad|tablet(?! pc)|kindle|playbook"
-    r"|(silk|android)(?!.*\bmobile\b)",
-    Device.MOBILE: r"mobile|iphone|ipod|android|windows phone|blackberry|opera mini",
-    Device.DESKTOP: r"windows nt|macintosh|x11|\bcros\b|linux",
-}
-_PATTERNS = {
-    device: re.compile(pattern, re.IGNORECASE) for device, pattern in _DEVICES.items()
-}
+# What is looked for in a user agent in lower case, the first that is found counts.
+_SAY: tuple[tuple[Device, tuple[str, ...]], ...] = (
+    (
+        Device.BOT,
+        ("crawl", "spider", "slurp", "facebookexternalhit", "preview", "headless",
+         "lighthouse", "curl/", "wget/", "python", "java/", "ruby", "perl", "libwww",
+         "go-http-client"),
+    ),
+    (Device.TV, ("smart-tv", "smarttv", "appletv", "googletv", "android tv", "hbbtv")),
+    (Device.TABLET, ("ipad", "tablet;", "tablet)", "kindle", "playbook")),
+    (Device.MOBILE, ("mobile", "iphone", "ipod", "windows phone", "opera mini")),
+    # Android says Mobile on phones alone.
+    (Device.TABLET, ("android", "silk/")),
+    (Device.DESKTOP, ("windows nt", "macintosh", "x11", "linux")),
+)  # fmt: skip
+
+# CUBOT is a phone.
+_is_bot = re.compile(r"(?<!cu)bot\b").search
 
 
 class Visitor:
@@ -75,7 +79,7 @@ class Visitor:
         """What was found out, each in its fullest word."""
         return {trait: max(words, key=len) for trait, words in self._asked.items()}
 
-    @cached_property
+    @property
     def identity(self) -> bytes:
         """The same for the same visitor."""
         return identity_of(self._address, self._user_agent)
@@ -103,9 +107,13 @@ def identity_of(address: str, user_agent: str) -> bytes:
 @lru_cache(maxsize=4096)
 def device_of(user_agent: str) -> Device:
     """By what it says itself; an iPad that asks for desktop pages says Macintosh."""
-    for device, pattern in _PATTERNS.items():
-        if pattern.search(user_agent):
-            return device
+    said = user_agent.lower()
+    if "bot" in said and _is_bot(said):
+        return Device.BOT
+    for device, words in _SAY:
+        for word in words:
+            if word in said:
+                return device
     return Device.OTHER
 
 
