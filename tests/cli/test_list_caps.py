@@ -45,3 +45,5 @@ async def test_a_trace_says_that_a_cap_had_no_room(tracker, hats):
 
     assert "quarantined: capped" in said
     assert "has no room for it" in said
+    assert "1 conversions per day for hats are taken: no room" in said
+    assert "1 payout per month for bestdeals are taken: there is room" in said

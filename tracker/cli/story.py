@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
@@ -12,6 +13,7 @@ from rich.text import Text
 from tracker.cli.output import full_time, print_rich, readable
 from tracker.domain.click import SUBS, Click
 from tracker.domain.delivery import EXPLANATIONS, DeadReason, Failure, HeldReason
+from tracker.domain.meter import Reading
 from tracker.domain.outcome import REASONS, Reason
 from tracker.flow.trace import Trace, TracedClick
 from tracker.store.reports import (
@@ -76,7 +78,7 @@ def tell(trace: Trace) -> list[Event]:
     """Every event of the story, in order of time; causes before effects."""
     events = tell_click(trace.click) if trace.click else []
     for postback in trace.postbacks:
-        events += tell_postback(postback)
+        events += tell_postback(postback, trace.meters.get(postback.id, ()))
     released = {one.id: one.released_at for one in trace.postbacks if one.conversion_id}
     events += [_changed(one, released) for one in trace.changes]
     events += tell_deliveries(trace)
@@ -102,11 +104,12 @@ def tell_click(click: TracedClick) -> list[Event]:
     return [Event(click.clicked_at, "click", headline, details)]
 
 
-def tell_postback(postback: ListedPostback) -> list[Event]:
+def tell_postback(
+    postback: ListedPostback, meters: Iterable[Reading] = ()
+) -> list[Event]:
     """Its arrival, and its release where it was in quarantine."""
-    arrived = Event(
-        postback.received_at, "postback", _arrival(postback), _said(postback)
-    )
+    details = _said(postback) + [_taken(one) for one in meters]
+    arrived = Event(postback.received_at, "postback", _arrival(postback), details)
     if postback.released_at is None:
         return [arrived]
     return [arrived, _release(postback, postback.released_at)]
@@ -132,6 +135,7 @@ def trace_document(trace: Trace) -> dict[str, Any]:
         "changes": [asdict(one) for one in trace.changes],
         "deliveries": [delivery_document(one, trace) for one in trace.deliveries],
         "erasures": [asdict(one) for one in trace.erasures],
+        "meters": trace.meters,
     }
 
 
@@ -247,6 +251,17 @@ def _said(postback: ListedPostback) -> list[str]:
         "" if postback.released_at else _concerns(postback),
     ]
     return [detail for detail in details if detail]
+
+
+def _taken(reading: Reading) -> str:
+    """How much of a cap is taken now, in the period that the postback arrived in."""
+    full = reading.enough is not None and reading.taken >= reading.enough
+    state = "no room" if full else "there is room"
+    return f"{_short(reading.taken)} {reading.meter} are taken: {state}"
+
+
+def _short(number: Decimal) -> str:
+    return f"{number.normalize():f}"
 
 
 def _source(postback: ListedPostback) -> str:

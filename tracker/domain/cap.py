@@ -82,6 +82,12 @@ class Meter(Value, frozen=True, order=True):
         """Whose it is."""
         return self.offer, self.partner
 
+    def __str__(self) -> str:
+        goals = f" ({', '.join(self.goals.split())})" if self.goals else ""
+        span = "in all" if self.per == "total" else f"per {self.per}"
+        whose = " and ".join(filter(None, self.place))
+        return f"{self.measure}{goals} {span} for {whose}"
+
     def covers(self, moment: datetime) -> bool:
         """Whether the moment is in its period."""
         return self.starts_at <= moment < self.ends_at
@@ -120,12 +126,8 @@ class PlacedCap(Value, frozen=True):
         )
 
     def __str__(self) -> str:
-        cap = self.cap
-        unit = "" if cap.of == "conversions" else f" {self.currency}"
-        span = "in all" if cap.per == "total" else f"per {cap.per}"
-        goals = f" ({', '.join(sorted(cap.goals))})" if cap.goals else ""
-        whose = " and ".join(filter(None, (self.offer, self.partner)))
-        return f"{cap.limit:f}{unit} {cap.of}{goals} {span} for {whose}"
+        unit = "" if self.cap.of == "conversions" else f" {self.currency}"
+        return f"{self.cap.limit:f}{unit} {self.meter(ALWAYS[0])}"
 
 
 def period_of(per: Span, timezone: str, moment: datetime) -> Period:

@@ -38,10 +38,11 @@ class Share(Value, frozen=True):
 
 
 class Reading(Value, frozen=True):
-    """How much has been taken by a meter."""
+    """What is taken of a meter, and how much of it reaches the first of its caps."""
 
     meter: Meter
     taken: Decimal = _NOTHING
+    enough: Decimal | None = None
 
 
 class Meters:

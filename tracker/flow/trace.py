@@ -15,6 +15,8 @@ from tracker.domain.errors import (
     NotFoundError,
     UnknownClickIdError,
 )
+from tracker.domain.meter import Reading
+from tracker.domain.outcome import Reason
 from tracker.domain.postback import clean
 from tracker.runtime import Runtime
 from tracker.store.redis import UNAVAILABLE
@@ -77,6 +79,8 @@ class Trace:
     """By delivery and round."""
 
     erasures: Sequence[ListedErasure] = ()
+    meters: Mapping[str, Sequence[Reading]] = field(default_factory=dict)
+    """By postback that a cap had no room for: what is taken of all it was held to."""
 
 
 async def trace(runtime: Runtime, asked: str) -> Trace:
@@ -165,10 +169,11 @@ async def _tell(runtime: Runtime, asked: str, click: TracedClick) -> Trace:
     conversions = await reports.list_conversions_of(click.id)
     ids = [conversion.id for conversion in conversions]
     deliveries = await reports.list_deliveries_of(ids, first_day=first_day)
+    postbacks = await reports.list_postbacks_of(click.id, ids, first_day=first_day)
     return Trace(
         asked=asked,
         click=click,
-        postbacks=await reports.list_postbacks_of(click.id, ids, first_day=first_day),
+        postbacks=postbacks,
         conversions=conversions,
         changes=await reports.list_changes_of(ids),
         deliveries=deliveries,
@@ -178,7 +183,20 @@ async def _tell(runtime: Runtime, asked: str, click: TracedClick) -> Trace:
             )
         ),
         erasures=await reports.list_erasures_of(click.id),
+        meters=await _list_meters(runtime, click, postbacks),
     )
+
+
+async def _list_meters(
+    runtime: Runtime, click: TracedClick, postbacks: Sequence[ListedPostback]
+) -> dict[str, list[Reading]]:
+    return {
+        one.id: await runtime.meters.list_of(
+            click.offer, click.partner, one.received_at
+        )
+        for one in postbacks
+        if Reason.CAPPED in {one.reason, one.quarantined_for}
+    }
 
 
 def by_round(

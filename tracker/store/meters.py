@@ -106,11 +106,21 @@ update cap_meters as meter
 """
 
 _LIST = """
-select offer, partner, measure, goals, per, starts_at, ends_at, taken
+select offer, partner, measure, goals, per, starts_at, ends_at, taken, enough
   from cap_meters
  where ends_at > %(now)s
    and starts_at <= %(now)s
    and (taken >= enough or not %(only_reached)s)
+"""
+
+_LIST_OF = """
+select offer, partner, measure, goals, per, starts_at, ends_at, taken, enough
+  from cap_meters
+ where offer   in ('', %(offer)s)
+   and partner in ('', %(partner)s)
+   and ends_at > %(at)s
+   and starts_at <= %(at)s
+ order by offer, partner, ends_at
 """
 
 _LIST_PARTNERS = """
@@ -135,6 +145,13 @@ class MeterStore:
         given = {"now": now, "only_reached": only_reached}
         async with connected(self._pool) as connection:
             cursor = await connection.execute(_LIST, given)
+            return [_reading(row) for row in await cursor.fetchall()]
+
+    async def list_of(self, offer: str, partner: str, at: datetime) -> list[Reading]:
+        """What has been taken in the periods of a moment that a link was held to."""
+        given = {"offer": offer, "partner": partner, "at": at}
+        async with connected(self._pool) as connection:
+            cursor = await connection.execute(_LIST_OF, given)
             return [_reading(row) for row in await cursor.fetchall()]
 
     async def list_partners(self, meter: Meter) -> list[str]:
@@ -217,4 +234,4 @@ def _meter(row: Any) -> Meter:
 
 
 def _reading(row: Any) -> Reading:
-    return Reading(_meter(row), row[7])
+    return Reading(_meter(row), row[7], row[8])
