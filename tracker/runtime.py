@@ -207,7 +207,7 @@ def _build(
         pool=pool,
         redis=redis,
         clicks=clicks,
-        visitors=VisitorStore(redis, shards=settings.shards),
+        visitors=VisitorStore(redis, keys, shards=settings.shards),
         stream=ClickStream(reader, owner=owner),
         click_log=ClickLog(
             pool, partitions, settings.retention_addresses, label_hasher

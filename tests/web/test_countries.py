@@ -84,6 +84,16 @@ async def test_an_own_file_of_another_kind_knows_no_country(database, record):
     assert (countries.find("10.0.0.1"), countries.fault) == ("", "")
 
 
+async def test_an_own_file_that_is_damaged_knows_no_country(database):
+    path = database({"country": "CH"})
+    raw = path.read_bytes()
+    at = raw.index(b"Gcountry")
+    path.write_bytes(raw[:at] + b"\xff" * 3 + raw[at + 3 :])
+
+    countries = await opened(path)
+    assert (countries.find("10.0.0.1"), countries.fault) == ("", "")
+
+
 @pytest.mark.parametrize("content", [None, b"", b"no database"])
 async def test_an_own_file_that_cannot_be_read_is_a_fault(tmp_path, content):
     """What is bundled has to do meanwhile."""

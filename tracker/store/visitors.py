@@ -1,7 +1,9 @@
 """Visitors in Redis: who followed which link a moment ago."""
 
 from collections.abc import Iterable, Sequence
+from hashlib import blake2b
 
+from tracker.domain.click_id import SigningKeys
 from tracker.domain.value import Value
 from tracker.store.redis import Client
 
@@ -19,7 +21,7 @@ return again
 
 
 class Sighting(Value, frozen=True):
-    """A visitor on a link, by a hash, and how long it is remembered."""
+    """A visitor on a link, and how long it is remembered."""
 
     identity: bytes
     milliseconds: int
@@ -29,11 +31,13 @@ class VisitorStore:
     """
     Which visitors were there within the time that their offer asks for.
 
-    Shared by all processes, in the same shards as clicks. Nothing but a hash is kept,
-    and it goes by itself.
+    Shared by all processes, in the same shards as clicks. Nothing but a keyed hash is
+    kept, and it goes by itself.
     """
 
-    def __init__(self, client: Client, *, shards: int) -> None:
+    def __init__(self, client: Client, keys: SigningKeys, *, shards: int) -> None:
+        derived = keys.derive(b"visitor")
+        self._key = derived.secrets[derived.signing]
         self._claim = client.register_script(_CLAIM)
         self._shards = shards
 
@@ -41,7 +45,7 @@ class VisitorStore:
         """Whether each is the first, in order; of two at once one is."""
         is_first = [True] * len(sightings)
         for shard, numbers in self._by_shard(sightings).items():
-            keys = [_key(shard, sightings[number].identity) for number in numbers]
+            keys = [self._name(shard, sightings[number]) for number in numbers]
             lives = [sightings[number].milliseconds for number in numbers]
             for place in await self._claim(keys, lives):
                 is_first[numbers[place]] = False
@@ -53,6 +57,6 @@ class VisitorStore:
             shards.setdefault(one.identity[-1] % self._shards, []).append(number)
         return shards
 
-
-def _key(shard: int, identity: bytes) -> str:
-    return f"seen:{{{shard}}}:{identity.hex()}"
+    def _name(self, shard: int, one: Sighting) -> str:
+        digest = blake2b(one.identity, key=self._key, digest_size=16).hexdigest()
+        return f"seen:{{{shard}}}:{digest}"
