@@ -256,8 +256,8 @@ def _said(postback: ListedPostback) -> list[str]:
 def _taken(reading: Reading) -> str:
     """How much of a cap is taken now, in the period that the postback arrived in."""
     full = reading.enough is not None and reading.taken >= reading.enough
-    state = "no room" if full else "there is room"
-    return f"{_short(reading.taken)} {reading.meter} are taken: {state}"
+    state = "no room" if full else "room"
+    return f"taken: {_short(reading.taken)} {reading.meter}, {state}"
 
 
 def _short(number: Decimal) -> str:
