@@ -8,6 +8,7 @@ from decimal import Decimal
 from functools import partial
 from itertools import count
 
+import psycopg
 import pytest
 from cast import CATALOG, TOKEN
 from hypothesis import HealthCheck, Phase, given, settings
@@ -401,6 +402,42 @@ async def test_a_test_takes_nothing(runtime, cap, report, taken):
 
     assert said(await report(click_id=click_id)) == ["accepted"]
     assert await taken() == [("conversions", 0)]
+
+
+@pytest.fixture
+def statements(monkeypatch):
+    """What Postgres is told of meters, besides being asked which are reached."""
+    said = []
+    execute = psycopg.AsyncCursor.execute
+
+    async def counting(self, query, *args, **kwargs):
+        if "cap_meters" in query and not query.strip().startswith("select"):
+            said.append(query)
+        return await execute(self, query, *args, **kwargs)
+
+    monkeypatch.setattr(psycopg.AsyncCursor, "execute", counting)
+    return said
+
+
+async def test_caps_cost_two_statements_a_batch_and_others_nothing(
+    runtime, cap, written, statements
+):
+    """However large the batch is; a third one counts what was never counted."""
+
+    async def cost(size, **said):
+        batch = [written(**said) for _ in range(size)]
+        statements.clear()
+        await accept_together(runtime, batch)
+        return len(statements)
+
+    before = await cost(50)
+    await cap("{per: day, limit: 60}", "{per: month, limit: 80}")
+    first = await cost(1)
+    capped = [await cost(size) for size in (1, 50)]
+    others = await cost(50, offer="moved")
+
+    assert (first, capped) == (3, [2, 2])
+    assert before == others == 0
 
 
 # ---------------------------------------------------------------------------- clicks
