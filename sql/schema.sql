@@ -263,6 +263,7 @@ CREATE TABLE deliveries (
     held_reason text,
     lease_token uuid,
     lease_until timestamp with time zone,
+    not_before timestamp with time zone,
     CONSTRAINT deliveries_check CHECK (((lease_token IS NULL) = (lease_until IS NULL))),
     CONSTRAINT deliveries_check1 CHECK (((held_reason IS NULL) OR (lease_token IS NULL)))
 )
@@ -277,6 +278,8 @@ COMMENT ON COLUMN deliveries.round IS '1, and one more for each replay.';
 COMMENT ON COLUMN deliveries.macro_values IS 'The values of its macros, frozen when the conversion changed.';
 
 COMMENT ON COLUMN deliveries.has_click IS 'Whether the values hold the details of the click, or only what the conversion knows.';
+
+COMMENT ON COLUMN deliveries.not_before IS 'Its postback wants it to wait until then; null if it does not.';
 
 CREATE TABLE delivery_archive (
     day date NOT NULL,

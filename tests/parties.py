@@ -16,7 +16,8 @@ from tracker.domain.click_id import ClickClass
 from tracker.domain.conversion import Cause, Change, Conversion
 from tracker.domain.delivery import owed_deliveries
 from tracker.domain.macro_values import Occasion
-from tracker.domain.offer import Status
+from tracker.domain.money import Rate
+from tracker.domain.offer import Goal, Offer, Status
 from tracker.domain.outbound import PartnerPostback
 from tracker.domain.partner import Partner
 from tracker.domain.worth import Money
@@ -71,6 +72,21 @@ def a_postback(url="https://track.example/pb?cid={click_id}", **changed):
 def a_partner(*postbacks, **changed):
     partner = Partner("bestdeals", 1, "Best Deals")
     return replace(partner, postbacks=postbacks or (a_postback(),), **changed)
+
+
+def an_offer(**changed):
+    offer = Offer(
+        key="acme-shoes",
+        number=1,
+        name="Acme Shoes",
+        advertiser="acme",
+        url="https://shop.example/?c={click_id}",
+        window=timedelta(days=30),
+        currency="USD",
+        timezone="UTC",
+        goals={"sale": Goal("sale", Rate(Decimal("2.5")), Rate(Decimal(4)))},
+    )
+    return replace(offer, **changed)
 
 
 def a_catalog(*postbacks, secrets=None, **changed):

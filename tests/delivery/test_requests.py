@@ -1,6 +1,8 @@
 """What a postback sends, of every form that it may have."""
 
 import base64
+import hashlib
+import hmac
 import json
 from urllib.parse import parse_qsl, urlsplit
 from xml.etree import ElementTree as ET
@@ -8,9 +10,10 @@ from xml.etree import ElementTree as ET
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from parties import NOW, a_delivery, a_postback
+from parties import CLICK_ID, NOW, a_delivery, a_postback
 
-from tracker.domain.outbound import Auth
+from tracker.domain.errors import TemplateError
+from tracker.domain.outbound import Auth, Signature
 from tracker.domain.request import build_request
 
 ANYTHING = st.text() | st.text(alphabet="{}$|&=#?/@:\\%\r\n\0 ;\"'<>]é€\ud800ab1")
@@ -134,6 +137,56 @@ def test_a_call_proves_who_makes_it():
     sent = [request_of(one, None, secrets).headers for one in (basic, bearer)]
     told = [headers["Authorization"] for headers in sent]
     assert told == [f"Basic {token}", "Bearer pass:word"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "signature"),
+    [
+        (
+            Signature("{click_id}:{payout}", key="${K}", param="sig"),
+            hmac.digest(b"hush", f"{CLICK_ID}:2.50".encode(), "sha256").hex(),
+        ),
+        (
+            Signature("{url}${K}", hash="md5", param="sig"),
+            hashlib.md5(b"https://a.example/?a=onehush").hexdigest(),
+        ),
+        (
+            Signature("{timestamp}.{body}", "${K}", "sha1", "base64", header="X-Sig"),
+            base64.b64encode(hmac.digest(b"hush", b'1795345200.{"a":"one"}', "sha1")),
+        ),
+    ],
+)
+def test_a_call_is_signed_the_way_its_receiver_wants_it(rule, signature):
+    postback = a_postback(
+        "https://a.example/?a={sub1}", method="POST", json='{"a":"{sub1}"}', sign=rule
+    )
+    request = request_of(postback, None, {"K": "hush"})
+
+    if rule.param:
+        assert request.url == f"https://a.example/?a=one&sig={signature}"
+        assert request.masked_url == "https://a.example/?a=one&sig=***"
+    else:
+        assert request.headers["X-Sig"] == signature.decode()
+        assert request.url == "https://a.example/?a=one"
+
+
+def test_a_signature_that_cannot_be_made_is_a_fault_of_the_template():
+    postback = a_postback(sign=Signature("{url}", key="${GONE}", param="s"))
+
+    with pytest.raises(TemplateError):
+        request_of(postback)
+
+
+@given(ANYTHING)
+def test_no_value_leaves_a_signed_url(text):
+    rule = Signature("{sub1}", key="k" * 16, encoding="base64", param="s&g")
+    postback = a_postback("https://a.example/?a={sub1}#{sub1}", sign=rule)
+
+    url = urlsplit(request_of(postback, {"sub1": text}).url)
+
+    assert url.netloc == "a.example"
+    names = [name for name, _ in parse_qsl(url.query, keep_blank_values=True)]
+    assert names == ["a", "s&g"]
 
 
 def test_the_time_of_the_attempt_is_not_frozen():

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from urllib.parse import parse_qsl, urlsplit
@@ -18,6 +19,7 @@ from parties import (
     a_conversion,
     a_delivery,
     a_postback,
+    an_offer,
 )
 
 from tracker.domain import macros
@@ -38,13 +40,15 @@ from tracker.domain.delivery import (
     HeldReason,
     Hold,
     Retry,
+    find_postback,
     is_wanted,
     owed_deliveries,
+    revealed,
 )
-from tracker.domain.errors import TemplateError
-from tracker.domain.macro_values import Occasion, macro_values
+from tracker.domain.errors import NotFoundError, TemplateError
+from tracker.domain.macro_values import Occasion, asked_values, macro_values
 from tracker.domain.offer import Status
-from tracker.domain.outbound import When
+from tracker.domain.outbound import Span, When
 from tracker.domain.request import build_request, sign
 from tracker.domain.worth import Money
 
@@ -93,6 +97,12 @@ def judged(answer, *, attempts=1, chance=0.5, postback=None):
             a_change(kind="amount", old_status=APPROVED),
             False,
         ),
+        (When(offers={"acme-shoes"}), a_change(), True),
+        (When(offers={"acme-hats"}), a_change(), False),
+        (When(payout=Span(Decimal("2.50"), Decimal("2.50"))), a_change(), True),
+        (When(payout=Span(least=Decimal("2.51"))), a_change(), False),
+        (When(payout=Span(most=Decimal("2.49"))), a_change(), False),
+        (When(amount=Span(least=Decimal(0))), a_change(), False),
         (
             When(changes=True, goals={"lead"}),
             a_change(kind="amount", old_status=APPROVED),
@@ -101,9 +111,122 @@ def judged(answer, *, attempts=1, chance=0.5, postback=None):
     ],
 )
 def test_a_postback_fires_on_what_it_asks_for(when, change, is_due):
-    assert is_wanted(change, "sale", when) is is_due
+    occasion = Occasion(change, a_conversion(), None, a_catalog())
+    assert is_wanted(occasion, when) is is_due
     catalog = a_catalog(a_postback(when=when))
     assert len(owed(change, catalog=catalog)) == is_due
+
+
+@pytest.mark.parametrize(
+    ("labels", "is_due"),
+    [
+        ({"sub1": {"one"}}, True),
+        ({"sub1": {"two", "one"}}, True),
+        ({"sub1": {"two"}}, False),
+        ({"sub1": {"*"}}, True),
+        ({"sub2": {"*"}}, False),
+        ({"sub2": {""}}, True),
+        ({"sub1": {"one"}, "gclid": {"*"}}, False),
+        ({"click.utm": {"mail"}}, True),
+        ({"click.utm": {"web"}}, False),
+        ({"ip": {"192.0.2.1"}}, True),
+    ],
+)
+def test_a_postback_fires_for_the_labels_it_asks_for(labels, is_due):
+    click = a_click(params={"utm": "mail"}, address="192.0.2.1")
+    catalog = a_catalog(a_postback(when=When(labels=labels)))
+
+    assert len(owed(click=click, catalog=catalog)) == is_due
+
+
+def test_labels_that_nobody_knows_yet_are_waited_for():
+    catalog = a_catalog(a_postback(when=When(labels={"sub1": {"two"}})))
+
+    (delivery,) = owed(catalog=catalog)
+
+    assert delivery.held_reason == HeldReason.CLICK_DETAILS
+
+
+def test_offers_and_the_operator_are_told_of_every_partners_conversions():
+    partners_own = a_postback("https://a.example/?r={revenue}", id="a")
+    own = a_postback("https://b.example/?r={revenue}", id="a")
+    offer = an_offer(postbacks=(own, a_postback(id="b", when=When(goals={"lead"}))))
+    catalog = replace(
+        a_catalog(partners_own), offers={offer.key: offer}, postbacks=(own,)
+    )
+    deliveries = owed(catalog=catalog)
+
+    assert [one.lane for one in deliveries] == [
+        "bestdeals/a@a.example",
+        "offer:acme-shoes/a@b.example",
+        "*/a@b.example",
+    ]
+    assert len({one.id for one in deliveries}) == 3
+    shown = []
+    for one in deliveries:
+        audience, postback = find_postback(catalog, one.partner, one.postback)
+        values = revealed(audience, one.macro_values)
+        shown.append(build_request(postback, values, {}, one.id, NOW).url)
+    assert shown == ["https://a.example/?r="] + ["https://b.example/?r=4.00"] * 2
+
+
+@pytest.mark.parametrize("key", ["offer:gone", "offer:acme-shoes", "gone", "*"])
+def test_what_was_removed_is_told_nothing(key):
+    offer = an_offer(postbacks=(a_postback(),), is_retired=True)
+    catalog = replace(a_catalog(), offers={offer.key: offer})
+
+    with pytest.raises(NotFoundError):
+        find_postback(catalog, key, "sales")
+
+
+def test_a_delay_moves_what_is_due():
+    (delivery,) = owed(catalog=a_catalog(a_postback(delay=timedelta(minutes=10))))
+
+    assert delivery.due_at - delivery.created_at == timedelta(minutes=10)
+
+
+def test_what_few_templates_ask_for_is_kept_where_they_do():
+    old = Money("USD", Decimal("1.50"), Decimal(4), Decimal(30))
+    new = Money("USD", Decimal("2.50"), Decimal(4), Decimal(20), Decimal(18), "EUR")
+    names = [*sorted(macros.ASKED_MACROS), "click.utm", "postback.Email", "postback.t"]
+    postback = a_postback(
+        "https://a.example/", form={name: f"{{{name}}}" for name in names}
+    )
+    occasion = Occasion(
+        a_change(kind="amount", old_status=APPROVED, money=new, old_money=old),
+        a_conversion(),
+        a_click(params={"utm": "mail"}, address="192.0.2.1", user_agent="curl"),
+        a_catalog(a_postback()),
+        sent=(("email", "a@b.example"), ("email", "c"), ("T", "***")),
+    )
+
+    assert asked_values(occasion, postback.asked) == {
+        "ip": "192.0.2.1",
+        "user_agent": "curl",
+        "partner_name": "Best Deals",
+        "offer_name": "acme-shoes",
+        "advertiser_name": "acme",
+        "change": "amount",
+        "old_status": "approved",
+        "amount_change": "-10.00",
+        "payout_change": "1.00",
+        "revenue_change": "0.00",
+        "sent_amount": "18.00",
+        "sent_currency": "EUR",
+        "click.utm": "mail",
+        "postback.Email": "a@b.example",
+    }
+
+
+def test_a_new_conversion_changes_by_all_it_is_worth():
+    occasion = Occasion(a_change(), a_conversion(), None, a_catalog())
+    asked = {"payout_change", "revenue_change", "amount_change", "old_status", "change"}
+
+    assert asked_values(occasion, asked) == {
+        "change": "created",
+        "payout_change": "2.50",
+        "revenue_change": "4.00",
+    }
 
 
 def test_every_postback_of_a_partner_is_owed_its_own_delivery():

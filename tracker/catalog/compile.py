@@ -12,6 +12,7 @@ from tracker.catalog.document import Document
 from tracker.catalog.environment import choose_secrets, secret_names
 from tracker.catalog.offers import compile_offer
 from tracker.catalog.partners import compile_partner
+from tracker.catalog.postbacks import compile_postbacks
 from tracker.domain.advertiser import Advertiser
 from tracker.domain.catalog import Catalog, Kind, Numbers
 from tracker.domain.errors import CatalogError, NotFoundError
@@ -73,6 +74,7 @@ def compile_unnumbered(document: Document, previous: Catalog | None) -> Catalog:
         partners=_with_retired(partners, former.partners),
         rates=_rates(document, former, gone.values()),
         fallback_url=document.fallback_url,
+        postbacks=compile_postbacks(document.postbacks),
     )
 
 

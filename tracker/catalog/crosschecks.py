@@ -49,6 +49,7 @@ def find_flaws(data: Entries) -> Iterator[Flaw]:
         yield from _offer_flaws(key, _mapping(offer), known)
     for key, partner in _mapping(data.get("partners")).items():
         yield from _partner_flaws(key, _mapping(partner), known)
+    yield from _postback_flaws(("postbacks",), data.get("postbacks"), known)
 
 
 def _currency_flaws(data: Entries, offers: Entries) -> Iterator[Flaw]:
@@ -149,6 +150,9 @@ def _offer_flaws(key: str, offer: Entries, known: _Known) -> Iterator[Flaw]:
     for goal in defaults[1:]:
         message = f"{_named(defaults[0])} is the default already: only one can be"
         yield Flaw(("offers", key, "goals", goal, "default"), message)
+    yield from _postback_flaws(
+        ("offers", key, "postbacks"), offer.get("postbacks"), known
+    )
 
 
 def _is_default(offer: Entries, goal: str) -> bool:
@@ -160,14 +164,23 @@ def _partner_flaws(key: str, partner: Entries, known: _Known) -> Iterator[Flaw]:
     loc: Loc = ("partners", key)
     yield from _cap_flaws(loc, partner, known.goals, "no offer has a goal")
     yield from _promotion_flaws((*loc, "offers"), partner.get("offers"), known.offers)
-    postbacks = [(i, _mapping(entry)) for i, entry in _items(partner.get("postbacks"))]
-    yield from _repeated_ids((*loc, "postbacks"), postbacks)
-    may_see = "revenue" in [name for _, name in _items(partner.get("reveal"))]
+    yield from _postback_flaws((*loc, "postbacks"), partner.get("postbacks"), known)
+    if "revenue" not in [name for _, name in _items(partner.get("reveal"))]:
+        for index, postback in _items(partner.get("postbacks")):
+            place: Loc = (*loc, "postbacks", index)
+            yield from _revenue_flaws(place, _mapping(postback))
+
+
+def _postback_flaws(loc: Loc, listed: Data, known: _Known) -> Iterator[Flaw]:
+    postbacks = [(index, _mapping(entry)) for index, entry in _items(listed)]
+    yield from _repeated_ids(loc, postbacks)
     for index, postback in postbacks:
-        place: Loc = (*loc, "postbacks", index)
-        yield from _goal_flaws(place, postback, known.goals)
-        if not may_see:
-            yield from _revenue_flaws(place, postback)
+        place: Loc = (*loc, index, "when")
+        when = _mapping(postback.get("when"))
+        yield from _goal_flaws(place, when, known.goals)
+        for at, offer in _items(when.get("offers")):
+            if isinstance(offer, str) and offer not in known.offers:
+                yield Flaw((*place, "offers", at), _no_offer(offer, known.offers))
 
 
 def _promotion_flaws(loc: Loc, promoted: Data, offers: Entries) -> Iterator[Flaw]:
@@ -214,12 +227,11 @@ def _repeated_ids(loc: Loc, postbacks: list[tuple[int, Entries]]) -> Iterator[Fl
             seen.add(name)
 
 
-def _goal_flaws(loc: Loc, postback: Entries, known: set[str]) -> Iterator[Flaw]:
-    when = _mapping(postback.get("when"))
+def _goal_flaws(loc: Loc, when: Entries, known: set[str]) -> Iterator[Flaw]:
     for index, goal in _items(when.get("goals")):
         if isinstance(goal, str) and goal not in known:
             message = f"no offer has a goal {_named(goal)}{suggest(goal, known)}"
-            yield Flaw((*loc, "when", "goals", index), message)
+            yield Flaw((*loc, "goals", index), message)
 
 
 def _revenue_flaws(loc: Loc, postback: Entries) -> Iterator[Flaw]:
@@ -230,7 +242,7 @@ def _revenue_flaws(loc: Loc, postback: Entries) -> Iterator[Flaw]:
 
 
 def _templates(postback: Entries) -> Iterator[tuple[Loc, str]]:
-    for part in ("url", "body", "form", "json", "headers"):
+    for part in ("url", "body", "form", "json", "headers", "sign"):
         yield from _texts((part,), postback.get(part))
 
 

@@ -12,6 +12,7 @@ from pydantic import Field, WithJsonSchema
 from tracker.catalog.advertisers import AdvertiserSection
 from tracker.catalog.offers import OfferSection
 from tracker.catalog.partners import MAX_ENTRIES, PartnerSection
+from tracker.catalog.postbacks import Postbacks
 from tracker.catalog.scalars import (
     ClickUrl,
     Currency,
@@ -39,6 +40,7 @@ class Document(Section):
     advertisers: dict[Key, AdvertiserSection] = Field({}, max_length=MAX_ENTRIES)
     offers: dict[Key, OfferSection] = Field({}, max_length=MAX_ENTRIES)
     partners: dict[Key, PartnerSection] = Field({}, max_length=MAX_ENTRIES)
+    postbacks: Postbacks = Field((), description="told of every conversion")
 
 
 def json_schema() -> dict[str, Any]:

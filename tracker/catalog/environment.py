@@ -16,6 +16,7 @@ from tracker.domain.catalog import Catalog
 from tracker.domain.errors import CatalogError
 from tracker.domain.macros import parse_template
 from tracker.domain.offer import Offer
+from tracker.domain.outbound import PartnerPostback
 from tracker.domain.partner import Partner
 
 # A filter's key may stand by its bare name.
@@ -75,7 +76,7 @@ def secret_names(catalog: Catalog) -> SecretNames:
     ]
     kept = chain.from_iterable(_texts(e) for e in entries if not e.is_retired)
     gone = chain.from_iterable(_texts(e) for e in entries if e.is_retired)
-    needed = _names(chain(kept, [catalog.fallback_url]))
+    needed = _names(chain(kept, [catalog.fallback_url], _told(catalog.postbacks)))
     return SecretNames(needed, _names(gone) - needed)
 
 
@@ -95,12 +96,16 @@ def _texts(entry: Advertiser | Offer | Partner) -> Iterator[str | None]:
             if entry.auth.signature:
                 yield from (entry.auth.signature.text, entry.auth.signature.key)
         case Offer():
-            yield from (entry.url, entry.fallback_url)
+            yield from (entry.url, entry.fallback_url, *_told(entry.postbacks))
             if entry.targeting:
                 yield from entry.targeting.urls()
         case Partner():
-            for postback in entry.postbacks:
-                yield from postback.texts
+            yield from _told(entry.postbacks)
+
+
+def _told(postbacks: Iterable[PartnerPostback]) -> Iterator[str]:
+    for postback in postbacks:
+        yield from postback.texts
 
 
 def _assignments(text: str, name: str) -> Iterator[tuple[str, str]]:

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, model_validator
 
 from tracker.catalog.caps import OfferCapSections, compile_caps
+from tracker.catalog.postbacks import Postbacks, compile_postbacks
 from tracker.catalog.scalars import (
     Amount,
     ClickUrl,
@@ -103,6 +104,7 @@ class OfferSection(SpreadSection):
     )
     limits: LimitsSection = LimitsSection()
     caps: OfferCapSections = Field((), description="how much may be had of it")
+    postbacks: Postbacks = Field((), description="told of every partner's conversions")
 
     @model_validator(mode="after")
     def _ends_after_it_starts(self) -> Self:
@@ -135,6 +137,7 @@ def compile_offer(
         schedule=_schedule(section, ZoneInfo(timezone)),
         dedup=section.dedup,
         targeting=compile_targeting(section),
+        postbacks=compile_postbacks(section.postbacks),
     )
 
 

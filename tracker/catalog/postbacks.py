@@ -6,6 +6,7 @@ Partners, offers and the file as a whole have them, all of the same form.
 
 import json
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
@@ -13,29 +14,40 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import TypeAliasType
 
 from tracker.catalog.scalars import (
+    Amount,
     AnswerStatus,
     BodyText,
     ContentType,
     Credential,
+    Delay,
     DeliveryText,
     DeliveryUrl,
     Flag,
     Header,
     JsonLeaf,
     Key,
+    Label,
+    LabelText,
     Name,
     Pattern,
+    Proof,
     SigningSecret,
+    SignText,
     unquoted_macro,
 )
 from tracker.catalog.sections import FAULT, Many, Section, shape_of
+from tracker.domain.macros import parse_template
 from tracker.domain.offer import Status
 from tracker.domain.outbound import (
     Auth,
+    Encoding,
+    HashName,
     Method,
     Number,
     PartnerPostback,
     Rule,
+    Signature,
+    Span,
     Tree,
     When,
 )
@@ -68,12 +80,33 @@ else:
     )
 
 
+class SpanSection(Section):
+    """A sum of money in the offer's currency; both ends are included."""
+
+    min: Amount | None = None
+    max: Amount | None = None
+
+    @model_validator(mode="after")
+    def _is_a_span(self) -> Self:
+        if self.min is None and self.max is None:
+            raise ValueError("must have a min, a max or both")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError("min must not be more than max")
+        return self
+
+
 class WhenSection(Section):
     """On what a postback fires; what is absent means any."""
 
     goals: Many[Key] = ()
     statuses: Many[Status] = ()
     changes: Flag = Field(default=False, description="true: on a changed amount too")
+    offers: Many[Key] = ()
+    labels: dict[Label, Many[LabelText]] = Field(
+        {}, max_length=30, description="sub2: [facebook]; '*' is anything but empty"
+    )
+    amount: SpanSection | None = None
+    payout: SpanSection | None = None
 
 
 class BasicSection(Section):
@@ -99,6 +132,30 @@ class AuthSection(Section):
     def _is_one(self) -> Self:
         if (self.basic is None) == (self.bearer is None):
             raise ValueError("write either 'basic: {user: …, password: …}' or 'bearer'")
+        return self
+
+
+class SignSection(Section):
+    """A signature of the receiver's own making."""
+
+    text: SignText = Field(
+        description="what is hashed: macros, ${NAME}, {url}, {body}, {timestamp}"
+    )
+    key: Proof | None = Field(None, description="makes it an HMAC; best as ${NAME}")
+    hash: HashName = "sha256"
+    encoding: Encoding = "hex"
+    param: Name | None = Field(None, description="the parameter that carries it")
+    header: Header | None = Field(None, description="or the header that does")
+
+    @model_validator(mode="after")
+    def _has_a_secret_and_a_place(self) -> Self:
+        if self.key is None and not parse_template(self.text).secrets:
+            raise ValueError(
+                "needs a secret: a 'key', or ${NAME} in the text;"
+                " anybody could make this signature"
+            )
+        if (self.param is None) == (self.header is None):
+            raise ValueError("write either 'param' or 'header': what carries it")
         return self
 
 
@@ -138,6 +195,7 @@ class PostbackSection(Section):
         None, description="of the body; values are escaped for it"
     )
     when: WhenSection = WhenSection()
+    delay: Delay | None = Field(None, description="how long it waits; at most 3d")
     success: Annotated[RuleSection, BeforeValidator(_as_rule)] | None = Field(
         None, description="what the answer must be; any 2xx unless set"
     )
@@ -150,6 +208,7 @@ class PostbackSection(Section):
     secret: SigningSecret | None = Field(
         None, description="signs each call (Standard Webhooks); best as ${NAME}"
     )
+    sign: SignSection | None = Field(None, description="signs each call its own way")
 
     @model_validator(mode="after")
     def _has_one_body(self) -> Self:
@@ -205,6 +264,8 @@ def _postback(section: PostbackSection) -> PartnerPostback:
         final=_rule(section.final),
         retry=_rule(section.retry),
         secret=section.secret,
+        sign=_signature(section.sign),
+        delay=section.delay or timedelta(),
     )
 
 
@@ -237,4 +298,29 @@ def _rule(section: RuleSection | None) -> Rule | None:
 
 
 def _when(section: WhenSection) -> When:
-    return When(frozenset(section.goals), frozenset(section.statuses), section.changes)
+    return When(
+        goals=frozenset(section.goals),
+        statuses=frozenset(section.statuses),
+        changes=section.changes,
+        offers=frozenset(section.offers),
+        labels={name: frozenset(texts) for name, texts in section.labels.items()},
+        amount=_span(section.amount),
+        payout=_span(section.payout),
+    )
+
+
+def _span(section: SpanSection | None) -> Span | None:
+    return Span(section.min, section.max) if section else None
+
+
+def _signature(section: SignSection | None) -> Signature | None:
+    if section is None:
+        return None
+    return Signature(
+        text=section.text,
+        key=section.key,
+        hash=section.hash,
+        encoding=section.encoding,
+        param=section.param,
+        header=section.header,
+    )

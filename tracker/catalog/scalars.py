@@ -33,6 +33,7 @@ from tracker.catalog.patterns import check_quick
 from tracker.domain.errors import TemplateError
 from tracker.domain.items import COUNTED
 from tracker.domain.macros import (
+    CLICK_DETAILS,
     CLICK_MACROS,
     CLICK_PARAMETER,
     DELIVERY_MACROS,
@@ -43,7 +44,7 @@ from tracker.domain.macros import (
     parse_template,
 )
 from tracker.domain.money import Rate
-from tracker.domain.outbound import Number
+from tracker.domain.outbound import MAX_DELAY, Number
 from tracker.domain.reply import MACROS as REPLY_MACROS
 from tracker.domain.reply import unknown_words
 from tracker.domain.visitor import UNKNOWN
@@ -245,6 +246,24 @@ def check_language(text: str) -> str:
     return tag
 
 
+def parse_delay(text: str) -> timedelta:
+    """A duration of three days at most: longer than that nothing may be owed."""
+    delay = parse_duration(text)
+    if delay > MAX_DELAY:
+        raise ValueError(f"must be at most {MAX_DELAY.days}d")
+    return delay
+
+
+def check_label(text: str) -> str:
+    """The name of a macro that the click fills."""
+    if not is_macro(text, CLICK_DETAILS):
+        raise ValueError(
+            "must be a label of the click, such as sub2 or click.NAME"
+            f"{suggest(text, CLICK_DETAILS)}"
+        )
+    return text
+
+
 def check_key(text: str) -> str:
     """How advertisers, offers, partners, goals and postbacks are named in links."""
     if not _KEY.fullmatch(text):
@@ -386,6 +405,12 @@ def check_delivery_url(text: str, info: ValidationInfo) -> str:
 def check_delivery_text(text: str, info: ValidationInfo) -> str:
     """A value of a form, a JSON body or a header."""
     _template(text, info, DELIVERY_MACROS)
+    return text
+
+
+def check_sign_text(text: str, info: ValidationInfo) -> str:
+    """What a signature is made of: also the call itself, and its time."""
+    _template(text, info, DELIVERY_MACROS | {"url", "body", "timestamp"})
     return text
 
 
@@ -545,6 +570,7 @@ Position = Annotated[int, _from_text(parse_position), _schema("integer", "2")]
 Extract = Annotated[str, Field(max_length=500), AfterValidator(check_quick)]
 ReplyText = Annotated[str, Field(max_length=1000), AfterValidator(check_reply)]
 Duration = Annotated[timedelta, _from_text(parse_duration), _schema("string", "12h")]
+Delay = Annotated[timedelta, _from_text(parse_delay), _schema("string", "10m")]
 Window = Annotated[timedelta, _from_text(parse_window), _schema("string", "30d")]
 Dedup = Annotated[timedelta, _from_text(parse_dedup), _schema("string", "10m")]
 Moment = Annotated[
@@ -567,6 +593,9 @@ DeliveryUrl = Annotated[str, Field(max_length=4096), AfterValidator(check_delive
 DeliveryText = Annotated[
     str, Field(max_length=4096), AfterValidator(check_delivery_text), _LOOSE
 ]
+SignText = Annotated[str, Field(max_length=1000), AfterValidator(check_sign_text)]
+Label = Annotated[str, AfterValidator(check_label)]
+LabelText = Annotated[str, Field(max_length=512), _LOOSE]
 JsonLeaf = Annotated[
     Any,
     PlainValidator(check_json_leaf),

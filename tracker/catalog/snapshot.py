@@ -30,6 +30,7 @@ from tracker.domain.advertiser import Advertiser
 from tracker.domain.catalog import Catalog, Kind, Numbers
 from tracker.domain.errors import CatalogError
 from tracker.domain.offer import Offer
+from tracker.domain.outbound import PartnerPostback
 from tracker.domain.partner import Partner
 
 FORMAT = 3
@@ -62,6 +63,7 @@ class _Terms(msgspec.Struct, array_like=True, frozen=True):
     advertisers: list[bytes]
     offers: list[bytes]
     partners: list[bytes]
+    postbacks: tuple[PartnerPostback, ...] = ()
 
 
 class _Sealed(msgspec.Struct, array_like=True, frozen=True):
@@ -204,6 +206,7 @@ def _terms(catalog: Catalog) -> _Terms:
         advertisers=_sliced(catalog.advertisers.values()),
         offers=_sliced(catalog.offers.values()),
         partners=_sliced(catalog.partners.values()),
+        postbacks=catalog.postbacks,
     )
 
 
@@ -251,6 +254,7 @@ def _loaded(
         partners=(yield from _numbered(terms.partners, _PARTNERS, sealed.partners)),
         rates=terms.rates,
         fallback_url=terms.fallback_url,
+        postbacks=terms.postbacks,
         secrets={} if secrets is None else choose_secrets(secrets, names),
     )
 

@@ -18,6 +18,7 @@ from tracker.domain.dialect import Dialect
 from tracker.domain.errors import NotFoundError, UnknownLinkError
 from tracker.domain.money import Rate
 from tracker.domain.offer import Goal, Offer
+from tracker.domain.outbound import PartnerPostback
 from tracker.domain.partner import GoalTerms, Partner
 from tracker.domain.vocabulary import CANONICAL, GENERIC, Names, Vocabulary
 
@@ -37,7 +38,7 @@ class Catalog:
     A retired entry was removed from the file: it takes no new clicks, but what
     belongs to its earlier clicks keeps the last terms it had. `rates` gives the
     value of one unit of a currency in the catalog's own. `secrets` holds the
-    values of all `${NAME}`.
+    values of all `${NAME}`. `postbacks` are told of every conversion.
     """
 
     version: int
@@ -49,6 +50,15 @@ class Catalog:
     rates: Mapping[str, Decimal] = field(default_factory=dict)
     fallback_url: str | None = None
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    postbacks: tuple[PartnerPostback, ...] = ()
+
+    def all_postbacks(self) -> Iterator[PartnerPostback]:
+        """Those of partners, of offers, and its own."""
+        for partner in self.partners.values():
+            yield from partner.postbacks
+        for offer in self.offers.values():
+            yield from offer.postbacks
+        yield from self.postbacks
 
     def link(self, partner: str, offer: str) -> tuple[Partner, Offer]:
         """Who sends to what; raises UnknownLinkError for a pair that is not listed."""

@@ -6,22 +6,28 @@ values are frozen when the conversion changes; the template is the one in force 
 each attempt.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from tracker.domain.catalog import Catalog
 from tracker.domain.click import Click
-from tracker.domain.conversion import Change
 from tracker.domain.errors import NotFoundError
 from tracker.domain.identity import ChangeId, ConversionId, DeliveryId, delivery_id
 from tracker.domain.macro_values import Occasion, asked_values, macro_values
 from tracker.domain.macros import SECRET_REVENUES, asks_for_click
-from tracker.domain.outbound import PartnerPostback, When
+from tracker.domain.offer import Offer
+from tracker.domain.outbound import PartnerPostback, When, find_by_id
 from tracker.domain.partner import Partner
 from tracker.domain.request import host_of
 from tracker.domain.value import Value
+
+OF_OFFER = "offer:"
+"""What the name of an offer begins with where it is told of conversions."""
+
+EVERYBODY = "*"
+"""The name under which the catalog as a whole is told."""
 
 MAX_AGE = timedelta(days=7)
 """What is unfinished by then is dead."""
@@ -45,6 +51,7 @@ class DeadReason(StrEnum):
     EXPIRED = "expired"
     CLICK_DETAILS_LOST = "click_details_lost"
     REFUSED = "refused"
+    NOT_WANTED = "not_wanted"
 
 
 class Failure(StrEnum):
@@ -76,6 +83,7 @@ EXPLANATIONS: Mapping[HeldReason | DeadReason | Failure, str] = {
         "the template needs details of the click that did not arrive within a day"
     ),
     DeadReason.REFUSED: "the answer was one that `final` lists",
+    DeadReason.NOT_WANTED: "its click came late, and has not the labels of `when`",
     Failure.NONE: "nothing went wrong",
     Failure.FORBIDDEN_ADDRESS: (
         "the host has an address that is neither public nor allowed"
@@ -98,12 +106,13 @@ EXPLANATIONS: Mapping[HeldReason | DeadReason | Failure, str] = {
 
 class Delivery(Value, frozen=True):
     """
-    What is owed to a partner.
+    What is owed to a partner, or to another audience: `partner` is its key.
 
     `lane` is what fails or waits together: `partner/postback@host`. `number` is
     that of the change: for one conversion and postback they go in this order.
     `round` is 1, and one more for each replay. `has_click` says whether the values
-    hold the details of the click. Until it is written, both times are the change's.
+    hold the details of the click. Until it is written, both times are the change's,
+    but for the delay that its postback wants.
     """
 
     id: DeliveryId
@@ -154,40 +163,109 @@ class Hold:
 Verdict = Delivered | Retry | Dead | Hold
 
 
+class Audience(Value, frozen=True):
+    """
+    Who is told of a conversion, and by which postbacks.
+
+    `key` is the partner's; `offer:KEY` is the offer that is told of every partner's
+    conversions, `*` the catalog as a whole.
+    """
+
+    key: str
+    postbacks: tuple[PartnerPostback, ...]
+    is_retired: bool = False
+    sees_revenue: bool = True
+
+
 def owed_deliveries(occasion: Occasion) -> tuple[Delivery, ...]:
     """Every call that is owed for a change of a conversion."""
-    change, conversion = occasion.change, occasion.conversion
-    partner = occasion.catalog.partner(conversion.partner)
     return tuple(
-        _owed(occasion, partner, postback)
-        for postback in partner.postbacks
-        if is_wanted(change, conversion.goal, postback.when)
+        _owed(occasion, audience, postback)
+        for audience in _audiences(occasion)
+        for postback in audience.postbacks
+        if is_wanted(occasion, postback.when)
     )
 
 
-def is_wanted(change: Change, goal: str, when: When) -> bool:
+def is_wanted(occasion: Occasion, when: When) -> bool:
     """
     Whether a postback fires: on entering a listed status.
 
     On a change of the amount alone only if it asks for `changes`.
     """
-    if when.goals and goal not in when.goals:
+    change, conversion = occasion.change, occasion.conversion
+    if when.goals and conversion.goal not in when.goals:
         return False
     if when.statuses and change.status not in when.statuses:
         return False
-    if change.kind == "amount":
-        return when.changes
-    return change.status != change.old_status
+    if when.offers and conversion.offer not in when.offers:
+        return False
+    if change.kind == "amount" and not when.changes:
+        return False
+    if change.kind != "amount" and change.status == change.old_status:
+        return False
+    return _is_worth_it(occasion, when) and _is_liked(occasion, when)
+
+
+def _is_worth_it(occasion: Occasion, when: When) -> bool:
+    money = occasion.change.money
+    if when.amount and not when.amount.holds(money.amount):
+        return False
+    return when.payout is None or when.payout.holds(money.payout)
+
+
+def _is_liked(occasion: Occasion, when: When) -> bool:
+    """As long as nobody knows the click, its labels may yet be those asked for."""
+    if not when.labels or occasion.click is None:
+        return True
+    asked = asked_values(occasion, when.labels)
+    return when.likes(occasion.click.labels() | asked)
+
+
+def find_audience(catalog: Catalog, key: str) -> Audience:
+    """Who is told now under that key; raises NotFoundError for what was removed."""
+    found = _audience(catalog, key)
+    if found.is_retired:
+        raise NotFoundError(f"{key} was removed")
+    return found
 
 
 def find_postback(
-    catalog: Catalog, partner: str, postback: str
-) -> tuple[Partner, PartnerPostback]:
+    catalog: Catalog, audience: str, postback: str
+) -> tuple[Audience, PartnerPostback]:
     """What is in force now; raises NotFoundError for what was removed."""
-    found = catalog.partner(partner)
-    if found.is_retired:
-        raise NotFoundError(f"partner {partner} was removed")
-    return found, found.postback(postback)
+    found = find_audience(catalog, audience)
+    return found, find_by_id(found.postbacks, postback)
+
+
+def _audiences(occasion: Occasion) -> Iterator[Audience]:
+    catalog, conversion = occasion.catalog, occasion.conversion
+    yield _of_partner(catalog.partner(conversion.partner))
+    offer = catalog.offers.get(conversion.offer)
+    if offer and offer.postbacks:
+        yield _of_offer(offer)
+    if catalog.postbacks:
+        yield Audience(EVERYBODY, catalog.postbacks)
+
+
+def _audience(catalog: Catalog, key: str) -> Audience:
+    if key == EVERYBODY:
+        return Audience(EVERYBODY, catalog.postbacks)
+    if not key.startswith(OF_OFFER):
+        return _of_partner(catalog.partner(key))
+    offer = catalog.offers.get(key.removeprefix(OF_OFFER))
+    if offer is None:
+        raise NotFoundError(f"no {key}")
+    return _of_offer(offer)
+
+
+def _of_partner(partner: Partner) -> Audience:
+    sees_revenue = "revenue" in partner.reveal
+    return Audience(partner.key, partner.postbacks, partner.is_retired, sees_revenue)
+
+
+def _of_offer(offer: Offer) -> Audience:
+    return Audience(OF_OFFER + offer.key, offer.postbacks, offer.is_retired)
 
 
 def needs_click(postback: PartnerPostback) -> bool:
@@ -202,16 +280,18 @@ def judge_missing_click(delivery: Delivery, now: datetime) -> Hold | Dead:
     return Dead(DeadReason.CLICK_DETAILS_LOST)
 
 
-def revealed(partner: Partner, values: Mapping[str, str]) -> Mapping[str, str]:
-    """The values without those that the partner may not see."""
-    if "revenue" in partner.reveal:
+def revealed(audience: Audience, values: Mapping[str, str]) -> Mapping[str, str]:
+    """The values without those that a partner may not see."""
+    if audience.sees_revenue:
         return values
     return {**values, **dict.fromkeys(SECRET_REVENUES, "")}
 
 
-def _owed(occasion: Occasion, partner: Partner, postback: PartnerPostback) -> Delivery:
+def _owed(
+    occasion: Occasion, audience: Audience, postback: PartnerPostback
+) -> Delivery:
     change, conversion, click = occasion.change, occasion.conversion, occasion.click
-    identity = delivery_id(change.id, partner.key, postback.id)
+    identity = delivery_id(change.id, audience.key, postback.id)
     values = macro_values(change, conversion, click, identity)
     if postback.asked:
         values |= asked_values(occasion, postback.asked)
@@ -219,29 +299,29 @@ def _owed(occasion: Occasion, partner: Partner, postback: PartnerPostback) -> De
         id=identity,
         change_id=change.id,
         conversion_id=conversion.id,
-        partner=partner.key,
+        partner=audience.key,
         postback=postback.id,
-        lane=lane_of(partner, postback, occasion.catalog.secrets),
+        lane=lane_of(audience, postback, occasion.catalog.secrets),
         number=change.number,
         macro_values=values,
         has_click=click is not None,
         created_at=change.changed_at,
-        due_at=change.changed_at,
-        held_reason=_held_reason(partner, postback, click),
+        due_at=change.changed_at + postback.delay,
+        held_reason=_held_reason(audience, postback, click),
     )
 
 
 def lane_of(
-    partner: Partner, postback: PartnerPostback, secrets: Mapping[str, str]
+    audience: Audience, postback: PartnerPostback, secrets: Mapping[str, str]
 ) -> str:
-    """`partner/postback@host`; no value can change the host, so none is needed."""
-    return f"{partner.key}/{postback.id}@{host_of(postback.url, secrets)}"
+    """`audience/postback@host`; no value can change the host, so none is needed."""
+    return f"{audience.key}/{postback.id}@{host_of(postback.url, secrets)}"
 
 
 def _held_reason(
-    partner: Partner, postback: PartnerPostback, click: Click | None
+    audience: Audience, postback: PartnerPostback, click: Click | None
 ) -> HeldReason | None:
-    if partner.is_retired:
+    if audience.is_retired:
         return HeldReason.REMOVED_POSTBACK
     if click is None and needs_click(postback):
         return HeldReason.CLICK_DETAILS

@@ -166,7 +166,7 @@ def parse_template(text: str) -> Template:
         secrets=frozenset(named.union(*(macro.secrets for macro in asked))),
         source=text,
         is_optional=any("optional" in macro.marks for macro in asked),
-        asked=frozenset(macro.name for macro in asked if _is_special(macro.name)),
+        asked=frozenset(macro.name for macro in asked if is_asked_for(macro.name)),
     )
 
 
@@ -177,7 +177,8 @@ def asks_for_click(names: Iterable[str]) -> bool:
     )
 
 
-def _is_special(name: str) -> bool:
+def is_asked_for(name: str) -> bool:
+    """Whether its value is worked out only where a template asks for it."""
     return name in ASKED_MACROS or "." in name
 
 

@@ -9,6 +9,7 @@ from typing import Literal
 
 from tracker.domain.cap import Cap
 from tracker.domain.money import Rate
+from tracker.domain.outbound import PartnerPostback
 from tracker.domain.targeting import Targeting
 
 
@@ -74,7 +75,8 @@ class Offer:
     `url` and `fallback_url` are templates; where `targeting` sends visitors to several
     places, `url` is the first of them. `default_goal` is None where several goals exist
     and none is marked. `deeplinks` are lower-cased host names. A visitor that comes
-    again within `dedup` is marked as such.
+    again within `dedup` is marked as such. `postbacks` are told of
+    every partner's conversions.
     """
 
     key: str
@@ -96,3 +98,4 @@ class Offer:
     targeting: Targeting | None = None
     is_paused: bool = False
     is_retired: bool = False
+    postbacks: tuple[PartnerPostback, ...] = ()

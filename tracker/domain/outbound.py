@@ -8,11 +8,13 @@ of every partner's conversions.
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
 from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 from tracker.domain.errors import NotFoundError
-from tracker.domain.macros import parse_template
+from tracker.domain.macros import is_asked_for, parse_template
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
@@ -27,13 +29,55 @@ Tree = Mapping[str, Any] | list[Any] | str | bool | None
 """A JSON document whose texts are templates, apart from each `Number`."""
 
 
+ANY = "*"
+"""Stands for any text but an empty one."""
+
+MAX_DELAY = timedelta(days=3)
+"""How long a call may wait by its postback's own wish."""
+
+HashName = Literal["sha256", "sha1", "sha512", "md5"]
+Encoding = Literal["hex", "base64"]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """From `least` to `most`, both included; None is no bound."""
+
+    least: Decimal | None = None
+    most: Decimal | None = None
+
+    def holds(self, value: Decimal | None) -> bool:
+        """Whether the value lies in it; what is not known does not."""
+        return (
+            value is not None
+            and (self.least is None or value >= self.least)
+            and (self.most is None or value <= self.most)
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class When:
-    """On what a postback fires; an empty set means any."""
+    """
+    On what a postback fires; what is empty means any.
+
+    `labels` are macros of the click, each with the texts that it may have; `amount`
+    and `payout` are in the offer's currency.
+    """
 
     goals: frozenset[str] = frozenset()
     statuses: frozenset[str] = frozenset()
     changes: bool = False
+    offers: frozenset[str] = frozenset()
+    labels: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    amount: Span | None = None
+    payout: Span | None = None
+
+    def likes(self, values: Mapping[str, str]) -> bool:
+        """Whether the click's labels are among those it asks for."""
+        return all(
+            values.get(name, "") in wanted or (ANY in wanted and values.get(name))
+            for name, wanted in self.labels.items()
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +86,22 @@ class Auth:
 
     secret: str
     user: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """
+    A signature of the receiver's own making, in a parameter or a header.
+
+    `text` is what is hashed, with `key` as an HMAC.
+    """
+
+    text: str
+    key: str | None = None
+    hash: HashName = "sha256"
+    encoding: Encoding = "hex"
+    param: str | None = None
+    header: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +127,7 @@ class PartnerPostback:
     these bodies there is one at most. `json` is a JSON text, or a flat object as older
     snapshots have it. `success` is what an answer must be, a regular expression being
     short for a rule with that body; `final` and `retry` say which answers end it, and
-    which never do. `secret` signs each call (Standard Webhooks).
+    which never do. `secret` signs each call (Standard Webhooks), `sign` in another way.
     """
 
     id: str
@@ -84,6 +144,8 @@ class PartnerPostback:
     auth: Auth | None = None
     final: Rule | None = None
     retry: Rule | None = None
+    sign: Signature | None = None
+    delay: timedelta = timedelta()
 
     @cached_property
     def tree(self) -> Tree:
@@ -100,6 +162,7 @@ class PartnerPostback:
             *([] if self.body is None else [self.body]),
             *(self.form or {}).values(),
             *self.headers.values(),
+            *([] if self.sign is None else [self.sign.text]),
             *_leaves(self.tree),
         )
 
@@ -107,7 +170,8 @@ class PartnerPostback:
     def credentials(self) -> tuple[str, ...]:
         """What it proves itself with: nobody else may know it."""
         password = self.auth.secret if self.auth else None
-        return tuple(text for text in (password, self.secret) if text)
+        key = self.sign.key if self.sign else None
+        return tuple(text for text in (password, self.secret, key) if text)
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -117,15 +181,14 @@ class PartnerPostback:
 
     @cached_property
     def macros(self) -> frozenset[str]:
-        """The names of all macros in it."""
+        """The names of all macros that it is told by, or chosen by."""
         asked = (parse_template(text).macros for text in self.templates)
-        return frozenset[str]().union(*asked)
+        return frozenset(self.when.labels).union(*asked)
 
     @cached_property
     def asked(self) -> frozenset[str]:
         """Those of them whose values are kept only where they are asked for."""
-        asked = (parse_template(text).asked for text in self.templates)
-        return frozenset[str]().union(*asked)
+        return frozenset(filter(is_asked_for, self.macros))
 
 
 def find_by_id(postbacks: tuple[PartnerPostback, ...], key: str) -> PartnerPostback:

@@ -1,11 +1,12 @@
 """How a postback becomes a call: its templates, filled with the values of a change."""
 
 import base64
+import hashlib
 import hmac
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
@@ -14,6 +15,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from tracker import __version__
 from tracker.domain import macros
 from tracker.domain.errors import TemplateError
+from tracker.domain.filters import parse_moment
 from tracker.domain.identity import DeliveryId
 from tracker.domain.macros import (
     Template,
@@ -25,7 +27,7 @@ from tracker.domain.macros import (
     typed_macro,
     value_of,
 )
-from tracker.domain.outbound import Auth, Number, PartnerPostback, Tree
+from tracker.domain.outbound import Auth, Number, PartnerPostback, Signature, Tree
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
@@ -69,18 +71,15 @@ def build_request(
         body = _body(postback, values, secrets)
         headers = _own_headers(postback, values, secrets) | _kind(postback)
         headers |= _standard_headers(postback, secrets, delivery, body, now)
+        called = shown = _ascii(expand_url(url, values, secrets))
+        if url.secrets:
+            shown = _ascii(expand_url(url, values, macros.masked(secrets)))
+        request = Request(postback.method, called, shown, headers, body)
+        if postback.sign is None:
+            return request
+        return _signed(request, postback.sign, values, secrets)
     except KeyError as missing:
         raise TemplateError(f"the secret {missing} is not set") from None
-    called = shown = _ascii(expand_url(url, values, secrets))
-    if url.secrets:
-        shown = _ascii(expand_url(url, values, macros.masked(secrets)))
-    return Request(
-        method=postback.method,
-        url=called,
-        masked_url=shown,
-        headers=headers,
-        body=body,
-    )
 
 
 def host_of(url: str, secrets: Texts) -> str:
@@ -121,6 +120,46 @@ def render_tree(tree: Tree, values: Texts, secrets: Texts) -> str:
     """
     rendered = _rendered(tree, values, secrets)
     return rendered or ("[]" if isinstance(tree, list) else "{}")
+
+
+def _signed(
+    request: Request, rule: Signature, values: Texts, secrets: Texts
+) -> Request:
+    """The call with a signature over what it was without one."""
+    covered = {
+        **values,
+        "url": request.url,
+        "body": request.body.decode(errors="replace"),
+        "timestamp": str(int(parse_moment(values["now"]).timestamp())),
+    }
+    text = expand_text(parse_template(rule.text), covered, secrets)
+    signature = _digest(rule, text.encode(errors="replace"), secrets)
+    if rule.param is None:
+        headers = {**request.headers, rule.header or "": signature}
+        return replace(request, headers=headers)
+    return replace(
+        request,
+        url=_with_parameter(request.url, rule.param, quote(signature, safe="")),
+        masked_url=_with_parameter(request.masked_url, rule.param, macros.MASK),
+    )
+
+
+def _digest(rule: Signature, text: bytes, secrets: Texts) -> str:
+    if rule.key is None:
+        digest = hashlib.new(rule.hash, text).digest()
+    else:
+        key = expand_text(parse_template(rule.key), {}, secrets).encode()
+        digest = hmac.digest(key, text, rule.hash)
+    if rule.encoding == "hex":
+        return digest.hex()
+    return base64.b64encode(digest).decode()
+
+
+def _with_parameter(url: str, name: str, value: str) -> str:
+    """The URL with a parameter behind its others."""
+    before, mark, fragment = url.partition("#")
+    between = "&" if "?" in before else "?"
+    return f"{before}{between}{quote(name, safe='')}={value}{mark}{fragment}"
 
 
 def _checked(url: str, secrets: Texts) -> Template:

@@ -198,8 +198,7 @@ async def _load(runtime: Runtime, snapshot: bytes) -> None:
     # These may also stand in the file as they are.
     for one in catalog.advertisers.values():
         hide([*tokens_of(one, catalog), *secrets_of(one, catalog)])
-    for partner in catalog.partners.values():
-        hide(text for one in partner.postbacks for text in one.credentials)
+    hide(text for one in catalog.all_postbacks() for text in one.credentials)
     if catalog.asks_for_countries:
         await runtime.countries.open()
     runtime.catalog_hash = read_facts(snapshot).content_hash

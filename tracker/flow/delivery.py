@@ -13,6 +13,7 @@ from tracker.domain.answer import Answer, judge_answer, judge_failure
 from tracker.domain.breaker import ANSWERED, Sign, read_sign
 from tracker.domain.catalog import Catalog
 from tracker.domain.delivery import (
+    Audience,
     Dead,
     DeadReason,
     Delivered,
@@ -29,7 +30,6 @@ from tracker.domain.delivery import (
 )
 from tracker.domain.errors import NotFoundError, TemplateError
 from tracker.domain.outbound import PartnerPostback
-from tracker.domain.partner import Partner
 from tracker.domain.request import Request, build_request
 from tracker.failpoints import failpoint
 from tracker.logs import mask
@@ -103,13 +103,15 @@ async def attempt_delivery(runtime: Runtime, lease: Lease) -> Ending:
     """Make the call that a lease is for, if it can be made; nothing is written."""
     delivery, catalog = lease.delivery, runtime.catalog
     try:
-        partner, postback = find_postback(catalog, delivery.partner, delivery.postback)
+        audience, postback = find_postback(catalog, delivery.partner, delivery.postback)
     except NotFoundError:
         return Ending(lease, Hold(HeldReason.REMOVED_POSTBACK))
     if not delivery.has_click and needs_click(postback):
         return Ending(lease, judge_missing_click(delivery, lease.claimed_at))
+    if not postback.when.likes(delivery.macro_values):
+        return Ending(lease, Dead(DeadReason.NOT_WANTED))
     try:
-        request = _request(lease, partner, postback, catalog)
+        request = _request(lease, audience, postback, catalog)
     except TemplateError as error:
         return _failed(lease, Failure.BAD_TEMPLATE, str(error), postback)
     failpoint("send.built")
@@ -183,10 +185,10 @@ async def free_restored(runtime: Runtime) -> None:
 
 
 def _request(
-    lease: Lease, partner: Partner, postback: PartnerPostback, catalog: Catalog
+    lease: Lease, audience: Audience, postback: PartnerPostback, catalog: Catalog
 ) -> Request:
     delivery = lease.delivery
-    values = revealed(partner, delivery.macro_values)
+    values = revealed(audience, delivery.macro_values)
     return build_request(
         postback, values, catalog.secrets, delivery.id, lease.claimed_at
     )
@@ -260,6 +262,10 @@ def _tell_breaker(judged: Judged) -> None:
 
 
 def _tell_dead(delivery: Delivery, reason: DeadReason) -> None:
+    """What nobody wanted is given up too, and is no reason for alarm."""
+    if reason is DeadReason.NOT_WANTED:
+        log.info("delivery.not_wanted", **_ids(delivery))
+        return
     metrics.DELIVERIES_DEAD.labels(reason).inc()
     log.warning("delivery.dead", **_ids(delivery), reason=reason)
 

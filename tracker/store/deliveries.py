@@ -138,7 +138,7 @@ with owed as (
     from   json_to_recordset(%(deliveries)s) as owed (
                id text, change_id text, conversion_id text, partner text,
                postback text, lane text, number integer, macro_values jsonb,
-               has_click boolean, held_reason text)
+               has_click boolean, held_reason text, delay double precision)
 ),
 earlier as (
     -- Locked, so that one which is being finished is either gone when we look,
@@ -152,10 +152,11 @@ earlier as (
 )
 insert into deliveries (
     id, change_id, conversion_id, partner, postback, lane, number, macro_values,
-    has_click, created_at, due_at, held_reason)
+    has_click, created_at, not_before, due_at, held_reason)
 select owed.id, owed.change_id, owed.conversion_id, owed.partner, owed.postback,
        owed.lane, owed.number, owed.macro_values, owed.has_click, tracker_now(),
-       greatest(tracker_now(), (
+       tracker_now() + make_interval(secs => owed.delay),
+       greatest(tracker_now() + make_interval(secs => coalesce(owed.delay, 0)), (
            select max(earlier.due_at)
            from   earlier
            where  earlier.conversion_id = owed.conversion_id
@@ -356,7 +357,8 @@ with moved as (
     order  by mine.id
 )
 update deliveries
-set    due_at = tracker_now() + make_interval(secs => moved.delay)
+set    due_at = greatest(
+           not_before, tracker_now() + make_interval(secs => moved.delay))
 from   moved
 where  deliveries.id = moved.id and deliveries.lease_token is null
 """
@@ -379,8 +381,13 @@ with found as (
                           'sub5', sub5, 'sub6', sub6, 'sub7', sub7, 'sub8', sub8,
                           'sub9', sub9, 'sub10', sub10,
                           'gclid', gclid, 'gbraid', gbraid, 'wbraid', wbraid,
-                          'fbclid', fbclid, 'ttclid', ttclid, 'msclkid', msclkid
-                      )) as labels
+                          'fbclid', fbclid, 'ttclid', ttclid, 'msclkid', msclkid,
+                          'ip', host(address), 'user_agent', user_agent,
+                          'referrer', referrer, 'language', language
+                      )) || coalesce((
+                          select jsonb_object_agg('click.' || name, value)
+                          from   jsonb_each_text(params) as param (name, value)
+                      ), '{}') as labels
                from   clicks
                where  clicks.day =
                           left(deliveries.macro_values ->> 'clicked_at', 10)::date
@@ -392,14 +399,15 @@ with found as (
 )
 update deliveries
 set    macro_values = deliveries.macro_values || found.labels,
-       has_click = true, held_reason = null, due_at = tracker_now()
+       has_click = true, held_reason = null,
+       due_at = greatest(not_before, tracker_now())
 from   found
 where  deliveries.id = found.id and deliveries.held_reason = 'click_details'
 """
 
 FREE_OVERDUE = """
 update deliveries
-set    held_reason = null, due_at = tracker_now()
+set    held_reason = null, due_at = greatest(not_before, tracker_now())
 where  held_reason = 'click_details'
 and    created_at <= (select tracker_now()) - %(wait)s
 """
@@ -412,7 +420,7 @@ where  held_reason = 'removed_postback'
 
 FREE_POSTBACKS = """
 update deliveries
-set    held_reason = null, due_at = tracker_now()
+set    held_reason = null, due_at = greatest(not_before, tracker_now())
 where  held_reason = 'removed_postback'
 and    (partner, postback) in (
            select * from unnest(%(partners)s::text[], %(postbacks)s::text[]))
@@ -770,7 +778,14 @@ def _owed(delivery: Delivery) -> dict[str, Any]:
         "macro_values": dict(delivery.macro_values),
         "has_click": delivery.has_click,
         "held_reason": delivery.held_reason,
+        "delay": _own_delay(delivery),
     }
+
+
+def _own_delay(delivery: Delivery) -> float | None:
+    """What its postback wants it to wait before it is first due."""
+    delay = delivery.due_at - delivery.created_at
+    return delay.total_seconds() if delay else None
 
 
 def _attempt(

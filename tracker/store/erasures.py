@@ -14,16 +14,17 @@ from typing import Any
 
 from psycopg import Rollback, sql
 
-from tracker.domain.click import AD_IDS, SUBS
 from tracker.domain.click_id import ClickFacts, ClickId
 from tracker.domain.erasure import SKEW, ErasedLabel, Erasures
 from tracker.domain.errors import NotFoundError
+from tracker.domain.macros import CLICK_DETAILS
 from tracker.store.postgres import Connection, Pool, connected, transaction
 
 UNDER_WAY = timedelta(minutes=2)
 """Longer than a lease, and than a postback may take: after it nobody has a copy."""
 
-_LABELS = [*SUBS, *AD_IDS]
+_LABELS = sorted(CLICK_DETAILS)
+_PARAMETERS = r"^(click|postback)[.]"
 
 _LOCK = "select pg_advisory_xact_lock(hashtext('tracker_erasures'))"
 _SHARE = "select pg_advisory_xact_lock_shared(hashtext('tracker_erasures'))"
@@ -76,7 +77,7 @@ select id
 _LIST_OWED_WITH = """
 select macro_values ->> 'click_id'
   from deliveries
- where partner = %(partner)s
+ where macro_values ->> 'partner' = %(partner)s
    and macro_values ->> %(label)s = %(value)s
 """
 
@@ -84,7 +85,7 @@ _LIST_ARCHIVED_WITH = """
 select macro_values ->> 'click_id'
   from delivery_archive
  where day = %(day)s
-   and partner = %(partner)s
+   and macro_values ->> 'partner' = %(partner)s
    and macro_values ->> %(label)s = %(value)s
 """
 
@@ -133,15 +134,27 @@ update postbacks
 """,
     "deliveries": """
 update deliveries
-   set macro_values = macro_values - %(labels)s::text[], has_click = false
+   set has_click = false,
+       macro_values = (
+           select coalesce(jsonb_object_agg(name, value), '{}')
+             from jsonb_each(macro_values) as told (name, value)
+            where name <> all(%(labels)s) and name !~ %(parameters)s)
  where conversion_id = any(%(conversions)s)
-   and (has_click or macro_values ?| %(labels)s::text[])
+   and (has_click or macro_values ?| %(labels)s::text[] or exists (
+           select from jsonb_object_keys(macro_values) as told (name)
+            where name ~ %(parameters)s))
 """,
     "delivery_archive": """
 update delivery_archive
-   set macro_values = macro_values - %(labels)s::text[], has_click = false
+   set has_click = false,
+       macro_values = (
+           select coalesce(jsonb_object_agg(name, value), '{}')
+             from jsonb_each(macro_values) as told (name, value)
+            where name <> all(%(labels)s) and name !~ %(parameters)s)
  where conversion_id = any(%(conversions)s)
-   and (has_click or macro_values ?| %(labels)s::text[])
+   and (has_click or macro_values ?| %(labels)s::text[] or exists (
+           select from jsonb_object_keys(macro_values) as told (name)
+            where name ~ %(parameters)s))
 """,
     "delivery_attempts": """
 update delivery_attempts
@@ -264,12 +277,13 @@ async def list_concerning(
 
 async def _concerned(
     connection: Connection, clicks: Sequence[ClickFacts]
-) -> dict[str, list[Any]]:
+) -> dict[str, Any]:
     """By what the statements find their rows."""
-    given: dict[str, list[Any]] = {
+    given: dict[str, Any] = {
         "ids": [one.id for one in clicks],
         "days": list({one.day for one in clicks}),
         "labels": _LABELS,
+        "parameters": _PARAMETERS,
     }
     for name, query in (
         ("conversions", _LIST_CONVERSIONS),
