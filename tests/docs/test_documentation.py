@@ -9,11 +9,14 @@ import psycopg
 import pytest
 import typer
 from prometheus_client.metrics import MetricWrapperBase
+from pydantic import TypeAdapter
 
 from tracker import metrics
 from tracker.catalog import check_text
 from tracker.catalog.document import Document
 from tracker.catalog.offers import DEFAULT_WINDOW
+from tracker.catalog.postbacks import JsonTree
+from tracker.catalog.reading import Source
 from tracker.catalog.scalars import parse_duration
 from tracker.catalog.sections import Section
 from tracker.cli import REFUSED, STORE_AWAY, app
@@ -29,9 +32,11 @@ from tracker.domain.macros import (
     DELIVERY_MACROS,
     SENT_PARAMETER,
     expand_text,
+    expand_url,
     parse_template,
 )
 from tracker.domain.outcome import REASONS, Reason, Verdict
+from tracker.domain.request import render_tree
 from tracker.domain.vocabulary import CANONICAL, GENERIC
 from tracker.settings import SERVER_NEEDS, Settings, load_settings, variable
 from tracker.web import postback, redirect
@@ -52,7 +57,7 @@ FILES = {
     "Makefile", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE",
 }  # fmt: skip
 
-SECRETS = dict.fromkeys(("ACME_TOKEN", "BESTDEALS_KEY"), "x" * 20) | {
+SECRETS = dict.fromkeys(("ACME_TOKEN", "BESTDEALS_KEY", "HOOK_KEY"), "x" * 20) | {
     "KEY": "hush",
     "BESTDEALS_SIGNING_SECRET": "whsec_c2VjcmV0",
 }
@@ -182,6 +187,31 @@ def test_the_example_of_the_file_is_right(readme):
     assert examples
     for example in examples:
         check_text(example, "partners.yaml", SECRETS)
+
+
+def test_the_example_of_a_body_is_what_is_sent(readme):
+    part = _part(readme, "Bodies")
+    (written,) = _blocks(part, "yaml")
+    (said,) = _blocks(part, "json")
+    tree = TypeAdapter(JsonTree).validate_python(Source(written, "").data["json"])
+    values = {
+        "converted_at": "2026-11-22T10:00:00.000+00:00",
+        "sub5": " Ann@Example.org",
+        "currency": "USD",
+        "amount": "49.90",
+    }
+
+    assert render_tree(tree, values, {}) == said.replace("\n", "")
+
+
+def test_the_examples_of_places_are_true(readme):
+    pattern = r"(?m)^(https://\S+) +with (\S+) +→ +(\S+)$"
+    shown = re.findall(pattern, _part(readme, "Filters"))
+
+    assert len(shown) == 4
+    for template, value, url in shown:
+        values = {} if value == "nothing" else {"sub1": value}
+        assert expand_url(parse_template(template), values, {}) == url
 
 
 # ---------------------------------------------------------------- macros and filters
