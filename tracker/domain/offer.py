@@ -75,8 +75,8 @@ class Offer:
     `url` and `fallback_url` are templates; where `targeting` sends visitors to several
     places, `url` is the first of them. `default_goal` is None where several goals exist
     and none is marked. `deeplinks` are lower-cased host names. A visitor that comes
-    again within `dedup` is marked as such. `postbacks` are told of
-    every partner's conversions.
+    again within `dedup` is marked as such. `postbacks` are told of every partner's
+    conversions.
     """
 
     key: str
