@@ -11,7 +11,7 @@ from decimal import Decimal
 from functools import lru_cache
 from hashlib import blake2b
 from ipaddress import ip_address, ip_network
-from typing import Any, Literal
+from typing import Literal
 
 from tracker.domain import base32
 from tracker.domain.advertiser import IGNORED, REFUNDED, Advertiser
@@ -33,7 +33,7 @@ from tracker.domain.signature import Call, Nonce, kinds_asked, prove
 from tracker.domain.unfilled import has_macro
 from tracker.domain.value import Value
 from tracker.domain.vocabulary import Meaning, Statement
-from tracker.domain.worth import SUMS, Sent
+from tracker.domain.worth import Sent
 
 MAX_TRANSACTION_ID = 255
 MAX_MENTION = 255
@@ -335,11 +335,12 @@ def propose(admitted: Admitted, rules: Rules) -> Proposal | None:
     word = _status_word(statement, advertiser)
     if word == IGNORED:
         return None
-    said = _sent(statement, advertiser.numerals)
-    refund = _refund(word, said)
+    sent = _sent(statement, advertiser.numerals, offer, rules.catalog)
+    refund: Refund | None = "word" if word == REFUNDED else None
+    if sent.is_negative:
+        refund, sent = _taken_back(refund, word, sent)
     status = None if refund else _status(word)
     partner = _partner(click, rules)
-    sent = said.absolute().but(currency=_currency(statement, offer, rules.catalog))
     owner = offer.advertiser if offer else advertiser.key
     keys = _keys(postback, offer, click, goal, transaction_id)
     return Proposal(
@@ -444,11 +445,14 @@ def _status(word: str | None) -> Status | None:
         raise QuarantinedError(Reason.UNKNOWN_STATUS) from None
 
 
-def _refund(word: str | None, sent: Sent) -> Refund | None:
-    """A rejection takes everything back, whatever sign its amount has."""
-    if word == REFUNDED:
-        return "word"
-    return "sign" if sent.is_negative and word != Status.REJECTED else None
+def _taken_back(
+    refund: Refund | None, word: str | None, sent: Sent
+) -> tuple[Refund | None, Sent]:
+    """Without its sign; a rejection takes everything back, whatever its amount says."""
+    if sent.is_contradictory:
+        raise QuarantinedError(Reason.BAD_AMOUNT)
+    by_sign: Refund | None = None if word == Status.REJECTED else "sign"
+    return refund or by_sign, sent.absolute()
 
 
 def _transaction_id(statement: Statement) -> str | None:
@@ -464,22 +468,26 @@ def _is_sound(text: str) -> bool:
     return is_short and text.isprintable() and "\ufffd" not in text
 
 
-def _sent(statement: Statement, numerals: Numerals) -> Sent:
+def _sent(
+    statement: Statement, numerals: Numerals, offer: Offer | None, catalog: Catalog
+) -> Sent:
     """What is said of money, signs and all."""
+    said, parse = statement.get, numerals.parse
+    amount, revenue, payout = said("amount"), said("revenue"), said("payout")
     try:
-        sums: dict[str, Any] = {
-            meaning: numerals.parse(statement.values[meaning])
-            for meaning in SUMS
-            if meaning in statement.values
-        }
-        if statement.items:
-            sums["amount"] = total_of(statement.items, numerals)
+        return Sent(
+            amount=parse(amount) if amount else _total(statement, numerals),
+            revenue=parse(revenue) if revenue else None,
+            payout=parse(payout) if payout else None,
+            currency=_currency(statement, offer, catalog),
+            is_minor=numerals.is_minor,
+        )
     except ValueError:
         raise QuarantinedError(Reason.BAD_AMOUNT) from None
-    sent = Sent(**sums, is_minor=numerals.is_minor)
-    if sent.is_contradictory:
-        raise QuarantinedError(Reason.BAD_AMOUNT)
-    return sent
+
+
+def _total(statement: Statement, numerals: Numerals) -> Decimal | None:
+    return total_of(statement.items, numerals) if statement.items else None
 
 
 def _currency(

@@ -19,7 +19,7 @@ _WHOLE = re.compile(
 _WITHIN = re.compile(
     rf"\{{{_WORD}\}}|\[{_WORD}\]|#{_WORD}#|%{_WORD}%|__[A-Za-z][A-Za-z_]*__"
 )
-_LAST = frozenset("}])>%#_!ELDd")
+ENDS = frozenset("}])>%#_!ELDd")
 """What a macro can end with: most values are told by this."""
 
 MAX_LENGTH = 300
@@ -28,11 +28,8 @@ MAX_LENGTH = 300
 
 def is_macro(text: str) -> bool:
     """Whether the text is a macro as a whole."""
-    return (
-        text[-1:] in _LAST
-        and len(text) <= MAX_LENGTH
-        and _WHOLE.fullmatch(text) is not None
-    )
+    is_one = text[-1:] in ENDS and len(text) <= MAX_LENGTH
+    return is_one and _WHOLE.fullmatch(text) is not None
 
 
 def has_macro(text: str) -> bool:

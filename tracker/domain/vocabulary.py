@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from tracker.domain.items import Item
-from tracker.domain.unfilled import is_macro
+from tracker.domain.unfilled import ENDS, is_macro
 from tracker.domain.value import Value
 
 Meaning = Literal[
@@ -66,9 +66,11 @@ class Statement(Value, frozen=True):
         found = [
             self.names.get(meaning, meaning)
             for meaning, value in self.values.items()
-            if is_macro(value) and meaning != "token"
+            if value[-1:] in ENDS and meaning != "token" and is_macro(value)
         ]
-        return found + [one.name for one in self.items if one.is_unfilled]
+        if self.items:
+            found += [one.name for one in self.items if one.is_unfilled]
+        return found
 
 
 class Vocabulary:

@@ -57,16 +57,17 @@ class Sent(Value, frozen=True):
     @property
     def is_negative(self) -> bool:
         """Whether it takes something off."""
-        return any(one < 0 for one in self._sums())
+        return True in [one < 0 for one in self._sums()]
 
     @property
     def is_contradictory(self) -> bool:
         """Whether it takes off and adds at once."""
-        return self.is_negative and any(one > 0 for one in self._sums())
+        sums = self._sums()
+        return min(sums) < 0 < max(sums)
 
     def absolute(self) -> "Sent":
         """The same without signs."""
-        return self._mapped(abs) if self.is_negative else self
+        return self._mapped(abs)
 
     def in_units_of(self, currency: str) -> "Sent":
         """The same in units of the currency it was sent in, or else of this one."""
