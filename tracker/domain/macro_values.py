@@ -38,13 +38,31 @@ def macro_values(
     Nothing here can be refused by Postgres: what came from outside was cleaned when
     it came.
     """
+    money = change.money
     values = {
         "delivery_id": delivery,
-        **_conversion_values(change, conversion),
-        **_money_values(change),
-        **(click.labels() if click else {}),
+        "click_id": conversion.click_id,
+        "partner": conversion.partner,
+        "offer": conversion.offer,
+        "advertiser": conversion.advertiser,
+        "goal": conversion.goal,
+        "conversion_id": conversion.id,
+        "change_id": change.id,
+        "status": change.status.value,
+        "clicked_at": spell_moment(conversion.clicked_at),
+        "converted_at": spell_moment(conversion.converted_at),
+        "changed_at": spell_moment(change.changed_at),
+        "currency": money.currency,
+        "payout": _sum(money.payout, money.currency),
+        "revenue": _sum(money.revenue, money.currency),
     }
-    return {name: value for name, value in values.items() if value}
+    if conversion.transaction_id:
+        values["transaction_id"] = conversion.transaction_id
+    if money.amount is not None:
+        values["amount"] = _sum(money.amount, money.currency)
+    if click:
+        values |= {name: text for name, text in click.labels().items() if text}
+    return values
 
 
 def asked_values(occasion: Occasion, asked: Iterable[str]) -> dict[str, str]:
@@ -71,39 +89,14 @@ def _sent(parameters: Pairs, name: str) -> str:
     return ""
 
 
-def _conversion_values(change: Change, conversion: Conversion) -> dict[str, str]:
-    return {
-        "click_id": conversion.click_id,
-        "partner": conversion.partner,
-        "offer": conversion.offer,
-        "advertiser": conversion.advertiser,
-        "goal": conversion.goal,
-        "transaction_id": conversion.transaction_id or "",
-        "conversion_id": conversion.id,
-        "change_id": change.id,
-        "status": change.status.value,
-        "clicked_at": spell_moment(conversion.clicked_at),
-        "converted_at": spell_moment(conversion.converted_at),
-        "changed_at": spell_moment(change.changed_at),
-    }
-
-
-def _money_values(change: Change) -> dict[str, str]:
-    money = change.money
-    return {
-        "currency": money.currency,
-        "amount": _sum(money.amount, money.currency),
-        "payout": _sum(money.payout, money.currency),
-        "revenue": _sum(money.revenue, money.currency),
-    }
-
-
-def _sum(value: Decimal | None, currency: str) -> str:
-    return "" if value is None else f"{to_minor_unit(value, currency):f}"
+def _sum(value: Decimal, currency: str) -> str:
+    return f"{to_minor_unit(value, currency):f}"
 
 
 def _sent_amount(occasion: Occasion) -> str:
     money = occasion.change.money
+    if money.sent_amount is None:
+        return ""
     return _sum(money.sent_amount, money.sent_currency or money.currency)
 
 

@@ -238,7 +238,8 @@ def value_of(
         if not (value or one.takes_empty):
             continue
         try:
-            value = one.apply(value, *[secrets[name] for name in one.secrets])
+            known = [secrets[name] for name in one.secrets] if one.secrets else ()
+            value = one.apply(value, *known)
         except UNREADABLE:
             # A label is whatever a visitor sent: what a filter cannot read
             # passes as it is, so that no value keeps a visitor from arriving.
@@ -275,23 +276,24 @@ def _expand(
     secrets: Mapping[str, str],
     encoding: _Encoding,
 ) -> str:
+    encode = encoding.encode
     texts = [
-        _placed(place, values, secrets, encoding)
-        if isinstance(place, Macro)
-        else secrets[place.name]
+        secrets[place.name]
+        if isinstance(place, Secret)
+        else _filtered(place, values, secrets, encoding)
+        if place.filters
+        else encode(values.get(place.name, ""))
         for place in template.places
     ]
     return template.text % tuple(texts)
 
 
-def _placed(
+def _filtered(
     macro: Macro,
     values: Mapping[str, str],
     secrets: Mapping[str, str],
     encoding: _Encoding,
 ) -> str:
-    if not macro.filters:
-        return encoding.encode(values.get(macro.name, ""))
     if macro.secrets and isinstance(secrets, _Masked):
         return MASK
     encode = encoding.encode_raw if "raw" in macro.marks else encoding.encode
@@ -400,12 +402,12 @@ def _macro(text: str, position: int) -> Macro:
     if not name.strip():
         raise TemplateError("a macro without a name", position)
     try:
-        return _filtered(name.strip(), [parse_filter(spelled) for spelled in filters])
+        return _with_filters(name.strip(), list(map(parse_filter, filters)))
     except ValueError as error:
         raise TemplateError(f"{{{text}}}: {error}", position) from error
 
 
-def _filtered(name: str, filters: Sequence[Filter]) -> Macro:
+def _with_filters(name: str, filters: Sequence[Filter]) -> Macro:
     return Macro(
         name,
         filters=tuple(filters),
