@@ -475,8 +475,11 @@ async def test_a_web_process_sees_a_reached_cap_within_a_second(cap, client, rep
 
 
 async def test_clicks_may_be_let_through_all_the_same(runtime, cap, client, report):
-    await cap("{per: day, limit: 1, clicks: redirect}")
-    await report(datetime.now(UTC))
+    """And another cap of the offer is not reached by what that one counts."""
+    let_through = "{per: day, limit: 2, then: accept, clicks: redirect}"
+    await cap(let_through, "{of: payout, goals: upsell, per: day, limit: 1}")
+    for _ in range(2):
+        await report(datetime.now(UTC))
     await CapWatch(runtime).look()
     assert (await client.get("/c/bestdeals/shoes")).status_code == 302
 
