@@ -10,10 +10,12 @@ READ_FROM_THE_PACKAGE = """
 from tracker.store.migrations import list_migrations, sql_folder
 print(sql_folder())
 print(len(list_migrations(sql_folder() / "migrations")))
+from tracker.catalog.presets import get_preset, list_presets
+print(len([get_preset(key) for key in list_presets()]))
 """
 
 
-def test_the_wheel_carries_its_sql_and_reads_it_from_there(tmp_path):
+def test_the_wheel_carries_its_sql_and_presets_and_reads_them_from_there(tmp_path):
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir"]
     subprocess.run([*build, tmp_path, REPOSITORY], check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
@@ -28,9 +30,11 @@ def test_the_wheel_carries_its_sql_and_reads_it_from_there(tmp_path):
         text=True,
     )
 
-    folder, count = done.stdout.split()
+    folder, count, presets = done.stdout.split()
     assert folder == str(tmp_path / "installed" / "tracker" / "sql")
     assert int(count) == len(list((REPOSITORY / "sql" / "migrations").glob("*.sql")))
+    written = REPOSITORY / "tracker" / "catalog" / "presets"
+    assert int(presets) == len(list(written.glob("*.yaml")))
 
 
 def test_imports_point_inward():

@@ -1,9 +1,11 @@
 """Advertisers in partners.yaml: how they are written, and the values they become."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from tracker.catalog.presets import SideName
+from tracker.catalog.presettable import Presettable
 from tracker.catalog.scalars import (
     Between,
     ContentType,
@@ -150,8 +152,10 @@ class ItemsSection(Section):
         return self
 
 
-class AdvertiserPostbackSection(Section):
+class AdvertiserPostbackSection(Presettable):
     """How an advertiser's server spells what it reports."""
+
+    side: ClassVar[SideName] = "advertiser"
 
     params: dict[Meaning, Many[Parameter]] = Field(
         {}, description="its names for our parameters, in order of preference"

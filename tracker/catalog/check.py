@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from tracker.catalog.crosschecks import find_flaws
 from tracker.catalog.document import Document
+from tracker.catalog.expand import Expansion
 from tracker.catalog.faults import MOST_FAULTS, Fault, FaultyCatalogError, Flaw
 from tracker.catalog.nodes import MAX_BYTES
 from tracker.catalog.reading import Source
@@ -59,12 +60,14 @@ def hash_content(raw: str | bytes) -> str:
 
 
 def _validated(source: Source, secrets: Mapping[str, str]) -> Document:
+    presets = Expansion(source.data)
     flaws = list(islice(find_flaws(source.data), MOST_FAULTS))
     document = None
     try:
         document = Document.model_validate(source.data, context={"secrets": secrets})
     except ValidationError as error:
         flaws += _flaws(error)
+    flaws = [*presets.flaws, *presets.placed(flaws)]
     faults = [*source.faults, *(source.fault(flaw) for flaw in flaws)]
     if document is None or faults:
         raise FaultyCatalogError(faults)

@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypeAliasType
 
+from tracker.catalog.presettable import Presettable
 from tracker.catalog.scalars import (
     Amount,
     AnswerStatus,
@@ -180,7 +181,7 @@ def _as_rule(value: Any) -> Any:
     return {"body": value} if isinstance(value, str) else value
 
 
-class PostbackSection(Section):
+class PostbackSection(Presettable):
     """A call that is wanted when a conversion changes."""
 
     id: Key = Field(description="a name of its own, such as sales")

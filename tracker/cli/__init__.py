@@ -17,6 +17,7 @@ from tracker.cli import (
     editing,
     erasing,
     playing,
+    presets,
     quarantine,
     running,
     tracing,
@@ -44,6 +45,7 @@ app.command()(running.worker)
 app.command()(running.migrate)
 app.command()(editing.check)
 app.command()(editing.schema)
+app.command()(presets.presets)
 app.command()(editing.link)
 app.command("trace")(tracing.trace_id)
 app.command("caps")(caps.list_caps)
