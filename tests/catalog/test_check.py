@@ -180,7 +180,7 @@ ONE_FAULT = {
     "an unknown macro": (
         URL,
         f"{URL}&s={{sub0}}",
-        "9:10: offers.shoes.url: unknown macro {sub0}; did you mean 'sub10'?",
+        "9:10: offers.shoes.url: unknown macro {sub0}; did you mean {sub10}?",
     ),
     "a macro that comes too early": (
         URL,
@@ -317,7 +317,7 @@ ONE_FAULT = {
         f"{TELL}&p={{payuot}}",
         (
             "17:14: partners.best.postbacks[0].url:"
-            " unknown macro {payuot}; did you mean 'payout'?"
+            " unknown macro {payuot}; did you mean {payout}?"
         ),
     ),
     "an unknown filter": (

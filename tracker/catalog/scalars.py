@@ -31,6 +31,7 @@ from tracker.catalog.faults import one_of, suggest
 from tracker.catalog.nodes import Bare
 from tracker.catalog.patterns import check_quick
 from tracker.domain.errors import TemplateError
+from tracker.domain.foreign import translation
 from tracker.domain.items import COUNTED
 from tracker.domain.macros import (
     CLICK_DETAILS,
@@ -522,7 +523,7 @@ def _no_macro(name: str, macros: frozenset[str]) -> str:
         return f"no macro is possible here: {{{name}}}"
     if is_macro(name, DELIVERY_MACROS):
         return f"{{{name}}} is not known yet when somebody clicks"
-    return f"unknown macro {{{name}}}{suggest(name, macros)}"
+    return f"unknown macro {{{name}}}{translation(name, sorted(macros))}"
 
 
 def _unset(template: Template, secrets: Mapping[str, str]) -> list[str]:
