@@ -20,8 +20,25 @@ def without_stores(environ):
 def test_a_good_file_is_summed_up(tracker, without_stores):
     said = tracker("check")
 
+    hint, good = said.out.splitlines()
     assert (said.code, said.err) == (0, "")
-    assert said.out == "partners.yaml is good: 1 advertiser, 2 offers, 1 partner\n"
+    assert hint.startswith("partners.yaml:14:3: hint: offers.hats: no partner may")
+    assert good == "partners.yaml is good: 1 advertiser, 2 offers, 1 partner"
+
+
+def test_of_many_hints_of_a_kind_a_few_are_printed(
+    tracker, without_stores, catalog_file
+):
+    """A thousand partners may all lack the same."""
+    idle = "".join(f"  idle{n}: {{offers: []}}\n" for n in range(25))
+    catalog_file.write_text(catalog_file.read_text() + idle)
+
+    said, machine = tracker("check"), tracker("check", "--json")
+
+    assert said.out.count("may promote nothing") == 10
+    assert "15 more like these (idle_partner); --json has them" in said.out
+    kinds = [one["kind"] for one in machine.document["hints"]]
+    assert (kinds.count("idle_partner"), kinds.count("idle_offer")) == (25, 1)
 
 
 def test_every_fault_is_a_line(tracker, without_stores, catalog_file):
@@ -44,6 +61,7 @@ def test_faults_for_machines(tracker, without_stores, catalog_file):
 
     assert (good["is_good"], good["offers"]) == (True, 2)
     assert (said.code, said.document["is_good"]) == (1, False)
+    assert said.document["hints"] == []
     assert said.document["faults"][0].keys() >= {"line", "column", "path", "message"}
 
 

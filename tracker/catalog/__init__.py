@@ -2,6 +2,7 @@
 partners.yaml: read, checked, compiled, and carried from process to process.
 
     check_text, check_file      the file to a document, or all its faults at once
+    find_hints                  what is likely not meant in a file that is good
     draft_apart                 the same and compiled, in a process of its own
     seal_draft                  with version and numbers it becomes a snapshot
     load_snapshot               a snapshot to the catalog, in slices
@@ -25,6 +26,7 @@ from tracker.catalog.disk import COPY, read_copy, write_copy
 from tracker.catalog.document import json_schema
 from tracker.catalog.environment import read_secrets
 from tracker.catalog.faults import Fault, FaultyCatalogError
+from tracker.catalog.hints import HINTS, Hint, find_hints
 from tracker.catalog.snapshot import (
     Draft,
     SnapshotFacts,
@@ -37,16 +39,19 @@ from tracker.catalog.snapshot import (
 
 __all__ = [
     "COPY",
+    "HINTS",
     "CheckedCatalog",
     "Draft",
     "Fault",
     "FaultyCatalogError",
+    "Hint",
     "SnapshotFacts",
     "check_file",
     "check_text",
     "compile_catalog",
     "draft_apart",
     "draft_catalog",
+    "find_hints",
     "hash_content",
     "json_schema",
     "load_snapshot",

@@ -19,10 +19,15 @@ from tracker.catalog.sections import KEY_FAULT
 
 @dataclass(frozen=True, slots=True)
 class CheckedCatalog:
-    """A document that can be believed; `content_hash` is the file's SHA-256."""
+    """
+    A document that can be believed; `content_hash` is the file's SHA-256.
+
+    Its `source` knows the line of everything.
+    """
 
     document: Document = field(repr=False)
     content_hash: str
+    source: Source = field(repr=False)
 
 
 def check_file(path: Path, secrets: Mapping[str, str]) -> CheckedCatalog:
@@ -51,7 +56,7 @@ def check_text(
     """
     source = Source(raw, name)
     document = _validated(source, secrets)
-    return CheckedCatalog(document, hash_content(raw))
+    return CheckedCatalog(document, hash_content(raw), source)
 
 
 def hash_content(raw: str | bytes) -> str:

@@ -3,6 +3,7 @@
 
 import json
 import sys
+from collections import Counter
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,14 +15,16 @@ from tracker.cli.options import AsDocument
 from tracker.domain.errors import UnknownLinkError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    from tracker.catalog import CheckedCatalog, Fault
+    from tracker.catalog import CheckedCatalog, Fault, Hint
     from tracker.domain.catalog import Catalog
     from tracker.domain.offer import Offer
     from tracker.settings import Settings
 
 SECTIONS = ("advertisers", "offers", "partners")
+MOST_OF_A_KIND = 10
+"""Hints that are printed of each kind."""
 
 Sub = Annotated[str, typer.Option(help="A label, returned to the partner untouched.")]
 
@@ -33,18 +36,24 @@ def check(
     *,
     as_json: AsDocument = False,
 ) -> None:
-    """Check partners.yaml: every fault, one a line, each with its place."""
-    from tracker.catalog import FaultyCatalogError, check_file
+    """
+    Check partners.yaml: every fault, one a line, each with its place.
+
+    A file with faults is refused. A good one may have hints: what is likely not
+    meant. They refuse nothing.
+    """
+    from tracker.catalog import FaultyCatalogError, check_file, find_hints
     from tracker.cli.joining import own_settings, read_catalog_secrets
 
     settings = own_settings()
     path = file or settings.catalog
+    secrets = read_catalog_secrets(settings)
     try:
-        checked = check_file(path, read_catalog_secrets(settings))
+        checked = check_file(path, secrets)
     except FaultyCatalogError as error:
         _print_faults(path, error.faults, as_json=as_json)
         raise typer.Exit(1) from None
-    _print_good(path, checked, as_json=as_json)
+    _print_good(path, checked, find_hints(checked, secrets), as_json=as_json)
 
 
 def schema() -> None:
@@ -100,20 +109,39 @@ def _print_faults(path: Path, faults: "Iterable[Fault]", *, as_json: bool) -> No
     from tracker.cli.output import print_json
 
     if as_json:
-        print_json({"file": str(path), "is_good": False, "faults": list(faults)})
+        print_json(
+            {"file": str(path), "is_good": False, "faults": list(faults), "hints": []}
+        )
     for fault in () if as_json else faults:
         print(fault, file=sys.stderr)
 
 
-def _print_good(path: Path, checked: "CheckedCatalog", *, as_json: bool) -> None:
+def _print_good(
+    path: Path, checked: "CheckedCatalog", hints: "Sequence[Hint]", *, as_json: bool
+) -> None:
     from tracker.cli.output import print_json
 
     counts = {name: len(getattr(checked.document, name)) for name in SECTIONS}
     if as_json:
-        print_json({"file": str(path), "is_good": True, "faults": [], **counts})
+        found = {"is_good": True, "faults": [], "hints": hints}
+        print_json({"file": str(path), **found, **counts})
         return
+    _print_hints(hints)
     listed = ", ".join(_counted(number, name) for name, number in counts.items())
     print(f"{path.name} is good: {listed}")
+
+
+def _print_hints(hints: "Sequence[Hint]") -> None:
+    """A few of each kind: a thousand partners may all lack the same."""
+    shown: Counter[str] = Counter()
+    for hint in hints:
+        shown[hint.kind] += 1
+        if shown[hint.kind] <= MOST_OF_A_KIND:
+            print(hint)
+    for kind, number in shown.items():
+        if number > MOST_OF_A_KIND:
+            more = f"{number - MOST_OF_A_KIND} more like these ({kind})"
+            print(f"{hints[0].file}: hint: {more}; --json has them")
 
 
 def _counted(number: int, plural: str) -> str:
