@@ -17,6 +17,7 @@ from tracker.cli import (
     editing,
     erasing,
     playing,
+    postback,
     presets,
     quarantine,
     running,
@@ -49,6 +50,7 @@ app.command()(presets.presets)
 app.command()(editing.link)
 app.command("trace")(tracing.trace_id)
 app.command("caps")(caps.list_caps)
+app.add_typer(postback.app, name="postback")
 app.add_typer(conversions.app, name="conversions")
 app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(quarantine.app, name="quarantine")

@@ -6,7 +6,7 @@ import sys
 from collections import Counter
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote, urlencode
 
 import typer
@@ -89,11 +89,11 @@ def link(  # noqa: PLR0913 - a partner has ten labels
     The catalog in force must list it; where nothing runs, the file must. A deep
     link to a host that is not on the offer's list is signed.
     """
-    from tracker.cli.joining import own_settings
+    from tracker.cli.joining import known_catalog, own_settings
     from tracker.cli.output import print_json
 
     settings = own_settings()
-    target = _target(_catalog(settings), partner, offer)
+    target = _target(known_catalog(settings), partner, offer)
     labels = (sub1, sub2, sub3, sub4, sub5, sub6, sub7, sub8, sub9, sub10)
     query = {f"sub{number}": label for number, label in enumerate(labels, 1) if label}
     if deeplink:
@@ -146,37 +146,6 @@ def _print_hints(hints: "Sequence[Hint]") -> None:
 
 def _counted(number: int, plural: str) -> str:
     return f"{number} {plural if number != 1 else plural.removesuffix('s')}"
-
-
-def _catalog(settings: "Settings") -> "Catalog":
-    """What a visitor's link is looked up in."""
-    from tracker.cli.joining import run
-
-    if settings.database_url is None:
-        return _catalog_of_file(settings)
-    return run(_catalog_in_force())
-
-
-async def _catalog_in_force() -> "Catalog":
-    from tracker.cli.joining import open_tracker_in_force
-
-    async with open_tracker_in_force() as runtime:
-        return runtime.catalog
-
-
-def _catalog_of_file(settings: "Settings") -> "Catalog":
-    """A link needs no numbers, which only a database gives."""
-    from tracker.catalog import check_file, compile_catalog
-    from tracker.cli.joining import read_catalog_secrets
-
-    secrets = read_catalog_secrets(settings)
-    checked = check_file(settings.catalog, secrets)
-    numbers: Any = dict.fromkeys(
-        [("partner", key) for key in checked.document.partners]
-        + [("offer", key) for key in checked.document.offers],
-        0,
-    )
-    return compile_catalog(checked, secrets, version=0, numbers=numbers)
 
 
 def _target(catalog: "Catalog", partner: str, offer: str) -> "Offer":

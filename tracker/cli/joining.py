@@ -14,6 +14,7 @@ from tracker.domain.errors import CatalogError, StoreUnavailableError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tracker.domain.catalog import Catalog
     from tracker.runtime import Runtime
     from tracker.settings import Settings
     from tracker.store.postgres import Pool
@@ -101,6 +102,32 @@ async def open_tracker_in_force() -> AsyncIterator["Runtime"]:
         if not runtime.catalog.version:
             raise CatalogError("no catalog is in force yet; start `tracker worker`")
         yield runtime
+
+
+def known_catalog(settings: "Settings") -> "Catalog":
+    """The catalog in force; where nothing runs, the one of the file."""
+    if settings.database_url is None:
+        return _catalog_of_file(settings)
+    return run(_catalog_in_force())
+
+
+async def _catalog_in_force() -> "Catalog":
+    async with open_tracker_in_force() as runtime:
+        return runtime.catalog
+
+
+def _catalog_of_file(settings: "Settings") -> "Catalog":
+    """Without numbers, which only a database gives; a link needs none."""
+    from tracker.catalog import check_file, compile_catalog
+
+    secrets = read_catalog_secrets(settings)
+    checked = check_file(settings.catalog, secrets)
+    numbers: Any = dict.fromkeys(
+        [("partner", key) for key in checked.document.partners]
+        + [("offer", key) for key in checked.document.offers],
+        0,
+    )
+    return compile_catalog(checked, secrets, version=0, numbers=numbers)
 
 
 async def _check_database(settings: "Settings") -> None:

@@ -61,6 +61,19 @@ def print_table(
     print_rich(table)
 
 
+def print_lines(pairs: Iterable[tuple[str, str]]) -> None:
+    """What each line is about, and what is said of it; no line is longer than 80."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True, style="bold")
+    table.add_column(overflow="fold")
+    for name, text in pairs:
+        table.add_row(Text(readable(name)), Text(readable(text)))
+    print_rich(table)
+
+
 def print_rich(what: Any) -> None:
     """In colour where a terminal wants it; no line ends in blanks."""
     console = _console()
