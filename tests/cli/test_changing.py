@@ -99,7 +99,9 @@ async def test_without_a_waiver_it_stays(tracker, suspect):
 
     assert said.code == 1
     assert said.err == (
-        f"tracker: {suspect} stays: bad_token, the token is not this advertiser's\n"
+        f"tracker: {suspect} stays: bad_token, the token is not this advertiser's;"
+        " compare the token it sends with its `auth.token`; while it changes, list"
+        " both\n"
     )
 
 

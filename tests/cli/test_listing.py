@@ -40,6 +40,17 @@ async def test_quarantine_is_filtered(tracker, ledger):
     assert reasons("--since", "2999-01-01") == []
 
 
+async def test_quarantine_says_what_to_do(tracker, ledger):
+    """Once for each reason, however many wait for it; machines read it in each row."""
+    said = tracker("quarantine", "list").out
+    _, wrong = tracker("quarantine", "list", "--json").lines
+
+    assert said.count("the token is not this advertiser's") == 1
+    assert "compare the token it sends with its `auth.token`" in " ".join(said.split())
+    assert wrong["meaning"] == "the token is not this advertiser's"
+    assert wrong["remedy"].startswith("compare the token it sends")
+
+
 async def test_deliveries_are_filtered(tracker, ledger):
     def states(*words):
         found = tracker("deliveries", "list", "--json", *words).lines

@@ -19,6 +19,7 @@ from tracker.cli.options import (
 from tracker.cli.output import refuse
 from tracker.domain.errors import RefusedChangeError
 from tracker.domain.outcome import REASONS, Reason
+from tracker.domain.remedy import REMEDIES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,13 +54,21 @@ def list_them(  # noqa: PLR0913 - what is chosen, and how it is shown
     limit: Limit = 50,
     as_json: AsJson = False,
 ) -> None:
-    """List postbacks in quarantine, the newest first."""
+    """
+    List postbacks in quarantine, the newest first, and what to do about them.
+
+    Each reason is explained once, below the table.
+    """
     from tracker.cli.joining import run
     from tracker.cli.output import print_list
 
     wanted = _wanted(reason, advertiser, since, until)
     found = run(_list(replace(wanted, limit=limit)))
-    print_list(found, COLUMNS, _cells, as_json=as_json, folds=FOLDS)
+    if as_json:
+        _print_documents(found)
+        return
+    print_list(found, COLUMNS, _cells, as_json=False, folds=FOLDS)
+    _print_remedies(found)
 
 
 @app.command()
@@ -130,6 +139,26 @@ def release(  # noqa: PLR0913 - what is chosen, and what is waived
     elif ids or yes or _is_confirmed(chosen):
         pardon = Pardon(operator_name(by), click, waive)
         run(_release(chosen, pardon, as_json=as_json))
+
+
+def _print_documents(found: "Sequence[ListedPostback]") -> None:
+    from tracker.cli.output import print_json
+    from tracker.cli.story import postback_document
+
+    for one in found:
+        print_json(postback_document(one))
+
+
+def _print_remedies(found: "Sequence[ListedPostback]") -> None:
+    """For each reason in the list what it means, and what to do about it."""
+    from tracker.cli.output import print_lines
+
+    if found:
+        print()
+    lines: list[tuple[str, str]] = []
+    for reason in dict.fromkeys(Reason(one.reason) for one in found):
+        lines += [(reason, REASONS[reason][1]), ("", REMEDIES[reason])]
+    print_lines(lines)
 
 
 def _would_be_judged(ids: "Sequence[str]") -> str:
@@ -203,7 +232,8 @@ def _say(outcome: "Outcome", *, as_json: bool) -> None:
     meaning = REASONS[outcome.reason][1]
     if outcome.verdict == "quarantined":
         raise RefusedChangeError(
-            f"{outcome.postback_id} stays: {outcome.reason}, {meaning}"
+            f"{outcome.postback_id} stays: {outcome.reason}, {meaning};"
+            f" {REMEDIES[outcome.reason]}"
         )
     if not as_json:
         because = f" ({outcome.reason}, {meaning})" if outcome.reason else ""

@@ -15,6 +15,7 @@ from tracker.domain.click import SUBS, Click
 from tracker.domain.delivery import EXPLANATIONS, DeadReason, Failure, HeldReason
 from tracker.domain.meter import Reading
 from tracker.domain.outcome import REASONS, Reason
+from tracker.domain.remedy import REMEDIES
 from tracker.flow.trace import Trace, TracedClick
 from tracker.store.reports import (
     ListedChange,
@@ -145,6 +146,7 @@ def postback_document(postback: ListedPostback) -> dict[str, Any]:
     return {
         **asdict(postback),
         "meaning": _meaning(postback.reason),
+        "remedy": REMEDIES[Reason(postback.reason)],
         "quarantined_meaning": _meaning(was) if was else None,
     }
 

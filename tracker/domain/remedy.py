@@ -1,0 +1,63 @@
+"""What an operator does about each reason that a postback did not count."""
+
+from collections.abc import Mapping
+
+from tracker.domain.outcome import Reason
+
+REMEDIES: Mapping[Reason, str] = {
+    Reason.NONE: "",
+    Reason.REPEATED: "nothing: it counted when it came first",
+    Reason.STALE_STATUS: "nothing, unless the conversion is wrong: `tracker conversions"
+    " approve` or `reject` sets it; `reopen: true` lets the advertiser do so",
+    Reason.OTHER_TRANSACTION: "where every order of a visitor is to count, write"
+    " `once_per: transaction` for the goal",
+    Reason.MISSING_TOKEN: "hand the advertiser its URL again, token and all:"
+    " `tracker postback ask`",
+    Reason.BAD_TOKEN: "compare the token it sends with its `auth.token`; while it"
+    " changes, list both",
+    Reason.BAD_SIGNATURE: "compare key and text with what the advertiser signs; a proxy"
+    " that changes the URL breaks a signature too",
+    Reason.STALE_SIGNATURE: "set the sender's clock, or ours; if both are right it was"
+    " a recording",
+    Reason.IP_NOT_ALLOWED: "if the address is the advertiser's, add it to"
+    " `auth.allow_ips`; if it is our proxy's, set TRACKER_TRUSTED_PROXIES",
+    Reason.WRONG_ADVERTISER: "correct the name in the path of the URL that is called,"
+    " or the `advertiser` of the offer",
+    Reason.UNKNOWN_ADVERTISER: "correct the name in the path of the URL that is called,"
+    " or add the advertiser to partners.yaml and release it",
+    Reason.UNKNOWN_CLICK: "see that the URL has the sender's macro for our click id,"
+    " and that nothing cuts the id; `quarantine release --click ID` names it by hand",
+    Reason.FORGED_CLICK: "find out what changed the id on its way; if nothing did,"
+    " somebody makes ids up",
+    Reason.REPLAYED: "the sender has to use each nonce for one content only",
+    Reason.TRANSACTION_CONFLICT: "ask the advertiser which click its order belongs to;"
+    " `tracker trace` shows whom it counted for",
+    Reason.OUTSIDE_WINDOW: "give the offer a longer `window` and release it, or waive"
+    " this reason",
+    Reason.TOO_LARGE: "the sender has to send less",
+    Reason.MISSING_CLICK_ID: "list the name it sends the click id by under"
+    " `params.click_id` and release it; `tracker postback explain` says what nobody"
+    " reads",
+    Reason.MISSING_TRANSACTION_ID: "list the name of its order id under"
+    " `params.transaction_id` and release it",
+    Reason.MISSING_GOAL: "mark a goal of the offer with `default: true`, or list the"
+    " name under `params.goal`, and release it",
+    Reason.MISSING_AMOUNT: "list the name of the amount under `params.amount` and"
+    " release it, or pay a fixed sum",
+    Reason.UNFILLED_MACRO: "correct the macro in the URL that is called: its sender"
+    " does not know it, or has nothing to put in",
+    Reason.BAD_AMOUNT: "see how the sender writes amounts: `amounts` knows commas and"
+    " cents",
+    Reason.BAD_TRANSACTION_ID: "the sender has to send one id that can be printed",
+    Reason.UNKNOWN_GOAL: "add the word to the advertiser's `goals`, or the goal to the"
+    " offer, and release it",
+    Reason.UNKNOWN_STATUS: "add the word to the advertiser's `statuses` and release it",
+    Reason.UNKNOWN_CURRENCY: "add the currency to `rates` and release it",
+    Reason.OFFER_MISMATCH: "the sender has to name the offer of the click, or none",
+    Reason.REFUSED_CLICK: "offer or partner was paused when the visitor came: waive"
+    " this reason if it is to count all the same",
+    Reason.TOO_EARLY: "lower the offer's `limits.min_click_age`, or waive this reason",
+    Reason.OVER_LIMIT: "if the order is real, waive this reason, or raise the offer's"
+    " `limits`",
+}
+"""For every reason, so that each answer says what to do next."""
