@@ -7,30 +7,28 @@ checked document, named in `HINTS` by the word that stands for it.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
-from typing import Any
 
 from tracker.catalog.advertisers import AdvertiserSection
 from tracker.catalog.check import CheckedCatalog
 from tracker.catalog.document import Document
 from tracker.catalog.faults import MOST_FAULTS, Flaw, one_of
-from tracker.catalog.offers import GoalSection, OfferSection
-from tracker.catalog.partners import PartnerPostbackSection, PartnerSection
-from tracker.domain.errors import TemplateError
+from tracker.catalog.offers import OfferSection
+from tracker.catalog.partners import PartnerSection
+from tracker.catalog.postbacks import compile_postbacks
 from tracker.domain.foreign import ours
 from tracker.domain.macros import (
     BASE_URL,
-    CLICK_DETAILS,
-    Template,
+    asks_for_click,
     expand_text,
     parse_template,
 )
 from tracker.domain.money import Rate
 from tracker.domain.offer import Status
-from tracker.domain.vocabulary import CANONICAL, GENERIC
+from tracker.domain.outbound import PartnerPostback
+from tracker.domain.vocabulary import CANONICAL, GENERIC, Meaning
 
 Loc = tuple[str | int, ...]
 
@@ -96,12 +94,12 @@ class Survey:
                 yield key, offer
 
     @cached_property
-    def postbacks(self) -> list[tuple[Loc, PartnerSection, PartnerPostbackSection]]:
+    def postbacks(self) -> list[tuple[Loc, PartnerSection, PartnerPostback]]:
         """Every call that a partner wants, with its place."""
         return [
             (("partners", key, "postbacks", index), partner, postback)
             for key, partner in self.document.partners.items()
-            for index, postback in enumerate(partner.postbacks)
+            for index, postback in enumerate(compile_postbacks(partner.postbacks))
         ]
 
     @cached_property
@@ -138,8 +136,8 @@ def _shared_secrets(survey: Survey) -> Iterator[Flaw]:
                 yield Flaw(loc, message)
 
 
-def _secrets_in(postback: PartnerPostbackSection, survey: Survey) -> list[str]:
-    names = {name for one in _templates(postback) for name in one.secrets}
+def _secrets_in(postback: PartnerPostback, survey: Survey) -> list[str]:
+    names = {name for text in postback.texts for name in parse_template(text).secrets}
     return [survey.secrets.get(name, "") for name in sorted(names - {BASE_URL})]
 
 
@@ -148,12 +146,18 @@ def _plain_secrets(survey: Survey) -> Iterator[Flaw]:
         "stands in the file for everybody who reads it: write ${NAME}, and put the"
         " value into the environment or the secrets file"
     )
-    for _, loc, text in survey.proofs:
-        if not parse_template(text).secrets:
+    for _, loc, proof in survey.proofs:
+        if not parse_template(proof).secrets:
             yield Flaw(loc, message)
     for loc, _, postback in survey.postbacks:
-        if postback.secret and not parse_template(postback.secret).secrets:
-            yield Flaw((*loc, "secret"), message)
+        places = {"secret": postback.secret, "auth": _password(postback)}
+        for place, text in places.items():
+            if text and not parse_template(text).secrets:
+                yield Flaw((*loc, place), message)
+
+
+def _password(postback: PartnerPostback) -> str | None:
+    return postback.auth.secret if postback.auth else None
 
 
 def _nothing_proven(survey: Survey) -> Iterator[Flaw]:
@@ -215,7 +219,7 @@ def _unspoken_goals(survey: Survey) -> Iterator[Flaw]:
     """Words are given, so all its goals should have one."""
     for key, advertiser in survey.document.advertisers.items():
         words = advertiser.postback.goals
-        spoken = set(words.values())
+        spoken = {*words.values(), *_said(advertiser, "goal")}
         for offer, name in _silent_goals(survey, key) if words else ():
             if name not in spoken:
                 message = (
@@ -223,6 +227,14 @@ def _unspoken_goals(survey: Survey) -> Iterator[Flaw]:
                     " itself"
                 )
                 yield Flaw(("offers", offer, "goals", name), message, at_key=True)
+
+
+def _said(advertiser: AdvertiserSection, meaning: Meaning) -> Iterator[str]:
+    """What it says of a meaning without a parameter for it."""
+    postback = advertiser.postback
+    for said in (postback.defaults, *postback.present.values()):
+        if meaning in said:
+            yield said[meaning]
 
 
 def _silent_goals(survey: Survey, advertiser: str) -> Iterator[tuple[str, str]]:
@@ -236,9 +248,9 @@ def _silent_goals(survey: Survey, advertiser: str) -> Iterator[tuple[str, str]]:
 def _unnamed_parameters(survey: Survey) -> Iterator[Flaw]:
     """Names are given, so what its offers cannot do without should have one."""
     for key, advertiser in survey.document.advertisers.items():
-        named = set[str](advertiser.postback.params)
+        named = set(advertiser.postback.params)
         for meaning, why in _needs(survey, key) if named else ():
-            if meaning not in named:
+            if meaning not in named and not _is_said(advertiser, meaning):
                 message = (
                     f"{why}, and {meaning} is not listed: {key} would have to send"
                     f" `{meaning}` itself"
@@ -247,9 +259,16 @@ def _unnamed_parameters(survey: Survey) -> Iterator[Flaw]:
                 yield Flaw(loc, message, at_key=True)
 
 
-def _needs(survey: Survey, advertiser: str) -> Iterator[tuple[str, str]]:
+def _is_said(advertiser: AdvertiserSection, meaning: Meaning) -> bool:
+    """Whether it is said in another way: the sum of items is an amount."""
+    if meaning == "amount" and advertiser.postback.items:
+        return True
+    return any(_said(advertiser, meaning))
+
+
+def _needs(survey: Survey, advertiser: str) -> Iterator[tuple[Meaning, str]]:
     """What a postback must say for some offer of the advertiser, and why."""
-    needs: dict[str, str] = {}
+    needs: dict[Meaning, str] = {}
     for key, offer in survey.goals_of(advertiser):
         if len(offer.goals) > 1 and not any(g.default for g in offer.goals.values()):
             needs.setdefault("goal", f"{key} has several goals and no default")
@@ -258,13 +277,15 @@ def _needs(survey: Survey, advertiser: str) -> Iterator[tuple[str, str]]:
                 needs.setdefault(
                     "transaction_id", f"{name} of {key} counts once per transaction"
                 )
+            if goal.payout.is_sent:
+                needs.setdefault("payout", f"{name} of {key} pays what is sent")
             if _is_share(goal.payout) or _is_share(goal.revenue):
                 needs.setdefault("amount", f"{name} of {key} is a share of the amount")
     yield from needs.items()
 
 
-def _is_share(rate: Any) -> bool:
-    return isinstance(rate, Rate) and rate.is_percent
+def _is_share(rate: Rate) -> bool:
+    return rate.is_percent and rate.basis == "amount"
 
 
 def _doubtful_names(survey: Survey) -> Iterator[Flaw]:
@@ -283,10 +304,14 @@ def _doubt(name: str, meaning: str, times: int) -> str:
     """What is odd about this name for this meaning; "" for nothing."""
     if times > 1:
         return f"{name!r} is listed for several meanings: its value counts for each"
-    if name in CANONICAL and name != meaning:
+    if name in CANONICAL and name != meaning and name not in _SHARED_WORDS:
         return f"{name!r} is our own word for something else than {meaning}"
     near = _misspelt(name)
     return f"{name!r} looks misspelt; did you mean {near!r}?" if near else ""
+
+
+_SHARED_WORDS = frozenset({"payout"})
+"""In a buyer's tracker it is what the buyer earns, which is our revenue."""
 
 
 def _misspelt(name: str) -> str:
@@ -322,8 +347,7 @@ def _odd_words(survey: Survey) -> Iterator[Flaw]:
 def _unmatched_postbacks(survey: Survey) -> Iterator[Flaw]:
     """What a partner put on its link is all that it can find its own click by."""
     for loc, _, postback in survey.postbacks:
-        asked = {name for one in _templates(postback) for name in one.macros}
-        if not any(name in CLICK_DETAILS or "." in name for name in asked):
+        if not asks_for_click(postback.macros):
             message = (
                 "says nothing that the partner's link had, such as {sub1}: how is it"
                 " to know which click paid off?"
@@ -348,7 +372,7 @@ def _told_twice(survey: Survey) -> Iterator[Flaw]:
     """The same call for the same reason, under two ids."""
     seen: dict[tuple[str | int, ...], str] = {}
     for loc, _, postback in survey.postbacks:
-        content = postback.model_dump_json(exclude={"id"})
+        content = repr(replace(postback, id=""))
         first = seen.setdefault((*loc[:2], content), postback.id)
         if first != postback.id:
             message = f"says the same as {first!r}: the partner is told twice"
@@ -370,42 +394,28 @@ def _losses(survey: Survey) -> Iterator[Flaw]:
 _LOSS = "the partner earns more than the advertiser owes us"
 
 
-def _is_loss(payout: Any, revenue: Any) -> bool:
-    """Sums and shares cannot be compared with each other."""
-    if not isinstance(payout, Rate) or not isinstance(revenue, Rate):
-        return False
+def _is_loss(payout: Rate, revenue: Rate) -> bool:
+    """Sums and shares cannot be compared with each other, nor what is sent later."""
+    if payout.basis == "revenue":
+        return payout.value > _ALL
     is_alike = replace(payout, value=revenue.value) == revenue
     return is_alike and payout.value > revenue.value
 
 
+_ALL = 100
+"""Per cent."""
+
+
 def _own_terms(
     partner: PartnerSection, offers: Mapping[str, OfferSection]
-) -> Iterator[tuple[Loc, Any, Any]]:
+) -> Iterator[tuple[Loc, Rate, Rate]]:
     if not isinstance(partner.offers, Mapping):
         return
     for key, own in partner.offers.items():
         for name, terms in own.goals.items():
-            goal: GoalSection = offers[key].goals[name]
             if terms.payout is not None:
-                revenue = terms.revenue or goal.revenue
+                revenue = terms.revenue or offers[key].goals[name].revenue
                 yield (key, "goals", name), terms.payout, revenue
-
-
-def _templates(postback: PartnerPostbackSection) -> Iterator[Template]:
-    for text in _texts(postback.model_dump(exclude={"id", "when", "success"})):
-        with suppress(TemplateError):
-            yield parse_template(text)
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for inner in value.values():
-            yield from _texts(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from _texts(inner)
 
 
 HINTS: Mapping[str, Callable[[Survey], Iterator[Flaw]]] = {

@@ -25,6 +25,7 @@ _ABOUT: Mapping[Meaning, str] = {
     "amount": "what the customer paid",
     "currency": "the currency of the sums",
     "revenue": "what you owe us for it",
+    "payout": "what our partner is to get",
     "offer": "our key for the offer",
     "token": "the secret that proves you",
 }

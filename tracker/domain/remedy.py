@@ -29,6 +29,8 @@ REMEDIES: Mapping[Reason, str] = {
     " and that nothing cuts the id; `quarantine release --click ID` names it by hand",
     Reason.FORGED_CLICK: "find out what changed the id on its way; if nothing did,"
     " somebody makes ids up",
+    Reason.UNKNOWN_CONVERSION: "it takes something off what never counted here: see why"
+    " the sale itself is missing, then release it",
     Reason.REPLAYED: "the sender has to use each nonce for one content only",
     Reason.TRANSACTION_CONFLICT: "ask the advertiser which click its order belongs to;"
     " `tracker trace` shows whom it counted for",
