@@ -18,6 +18,7 @@ from tracker.catalog.faults import MOST_FAULTS, Flaw, one_of
 from tracker.catalog.offers import OfferSection
 from tracker.catalog.partners import PartnerSection
 from tracker.catalog.postbacks import compile_postbacks
+from tracker.catalog.targeting import RuleSection, SpreadSection
 from tracker.domain.foreign import ours
 from tracker.domain.macros import (
     BASE_URL,
@@ -173,11 +174,28 @@ def _nothing_proven(survey: Survey) -> Iterator[Flaw]:
 def _plain_http(survey: Survey) -> Iterator[Flaw]:
     message = "goes through the net for everybody to read and to change: use https://"
     for key, offer in survey.document.offers.items():
-        if _is_open(offer.url):
-            yield Flaw(("offers", key, "url"), message)
+        for place, url in _destinations(offer):
+            if _is_open(url):
+                yield Flaw(("offers", key, *place), message)
     for loc, _, postback in survey.postbacks:
         if _is_open(postback.url):
             yield Flaw((*loc, "url"), message)
+
+
+def _destinations(offer: OfferSection) -> Iterator[tuple[Loc, str]]:
+    """Every URL that its visitors may be sent to, and where it stands."""
+    yield from _spread((), offer)
+    for index, rule in enumerate(offer.targeting):
+        yield from _spread(("targeting", index), rule)
+
+
+def _spread(
+    place: Loc, section: SpreadSection | RuleSection
+) -> Iterator[tuple[Loc, str]]:
+    if section.url:
+        yield (*place, "url"), section.url
+    for index, one in enumerate(section.destinations):
+        yield (*place, "destinations", index, "url"), one.url
 
 
 def _is_open(url: str) -> bool:

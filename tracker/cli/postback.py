@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from tracker.domain.advertiser import Advertiser
     from tracker.domain.catalog import Catalog
     from tracker.domain.invitation import Invitation
+    from tracker.flow.explanation import Explanation
+    from tracker.web.arrival import Arrival
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -52,6 +54,57 @@ def ask(
         print_json(found)
     else:
         _print_invitation(found)
+
+
+@app.command()
+def explain(  # noqa: PLR0913 - a call has parts
+    url: Annotated[
+        str,
+        typer.Argument(
+            metavar="URL", help="As it arrived, or its path; or pb_… in quarantine."
+        ),
+    ],
+    *,
+    method: Annotated[
+        str, typer.Option(help="GET, or POST where there is a body, unless set.")
+    ] = "",
+    body: Annotated[str, typer.Option(help="A form, or JSON, as it arrived.")] = "",
+    header: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LINE", help="'Name: value', any number of times."),
+    ] = None,
+    address: Annotated[
+        str, typer.Option(help="Who called; unless set, one that is allowed.")
+    ] = "",
+    as_json: AsDocument = False,
+) -> None:
+    """
+    Say what would be decided about a postback, step by step, and why.
+
+    By the catalog in force and all that is known now. Nothing is written.
+    """
+    from tracker.cli.explaining import explanation_document, print_explanation
+    from tracker.cli.joining import run
+    from tracker.cli.output import print_json
+    from tracker.web.arrival import Arrival
+
+    arrival = Arrival(url, method, body, header or (), address)
+    found = run(_explain(arrival))
+    if as_json:
+        print_json(explanation_document(found))
+    else:
+        print_explanation(found)
+
+
+async def _explain(arrival: "Arrival") -> "Explanation":
+    from tracker.cli.joining import open_tracker_in_force
+    from tracker.flow.explanation import explain_postback, explain_quarantined
+    from tracker.web.arrival import read_arrival
+
+    async with open_tracker_in_force() as runtime:
+        if arrival.url.startswith("pb_"):
+            return await explain_quarantined(runtime, arrival.url)
+        return await explain_postback(runtime, *await read_arrival(runtime, arrival))
 
 
 def _advertiser(catalog: "Catalog", key: str) -> "Advertiser":

@@ -271,6 +271,22 @@ async def recognise(
     return recognised, await opened.list_outcomes(earlier)
 
 
+async def judge_alone(
+    opened: LedgerTransaction, hearing: Hearing
+) -> tuple[Judged, Ledger]:
+    """
+    What becomes of one postback outside of its arrival: its nonce stays as it is.
+
+    Nothing is written but the locks of its keys.
+    """
+    used = await opened.list_uses([hearing.nonce] if hearing.nonce else [])
+    heard, firsts = await recognise(opened, [hearing], used)
+    proposals = [one.proposal for one in heard if one.proposal]
+    ledger = await opened.lock(proposals, hearing.rules.catalog)
+    (judged,) = conclude(heard, ledger, hearing.rules, firsts)
+    return judged, ledger
+
+
 def _recognised(hearing: Hearing, users: Mapping[tuple[str, str], Use]) -> Hearing:
     """The nonce's first user may propose; who comes later repeats it, or replays."""
     mine = hearing.nonce

@@ -10,13 +10,7 @@ from tracker.domain.judgement import WAIVABLE, Rules
 from tracker.domain.outcome import Outcome, Reason
 from tracker.domain.postback import Postback
 from tracker.flow.ledger import Decided, find_clicks, write_changes
-from tracker.flow.postback import (
-    clicks_of,
-    conclude,
-    hear,
-    postbacks_of,
-    recognise,
-)
+from tracker.flow.postback import clicks_of, hear, judge_alone, postbacks_of
 from tracker.runtime import Runtime
 from tracker.store.conversions import Release
 
@@ -52,14 +46,10 @@ async def release_postback(
     release = Release(pardon.operator, datetime.now(UTC), pardon.waived)
     async with runtime.conversions.transaction() as opened:
         postback = await opened.get_quarantined(postback_id)
-        heard = [hear(_pardoned(postback, pardon, rules), rules)]
-        used = await opened.list_uses([one.nonce for one in heard if one.nonce])
-        heard, firsts = await recognise(opened, heard, used)
-        found = await find_clicks(runtime, clicks_of(heard))
-        proposals = [one.proposal for one in heard if one.proposal]
-        ledger = await opened.lock(proposals, rules.catalog)
-        (judged,) = conclude(heard, ledger, rules, firsts)
-        said = postbacks_of(heard)
+        heard = hear(_pardoned(postback, pardon, rules), rules)
+        found = await find_clicks(runtime, clicks_of([heard]))
+        judged, ledger = await judge_alone(opened, heard)
+        said = postbacks_of([heard])
         decided = Decided(ledger, rules.catalog, found, said)
         await write_changes(runtime, opened, decided)
         await opened.release(judged, release)

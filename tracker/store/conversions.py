@@ -306,6 +306,12 @@ class ConversionStore:
                 self._partitions.forget()
             raise
 
+    @asynccontextmanager
+    async def rehearsal(self) -> AsyncIterator["LedgerTransaction"]:
+        """The same transaction, of which nothing stays."""
+        async with pipelined(self._pool, is_rehearsal=True) as connection:
+            yield LedgerTransaction(connection)
+
     async def make_room(self, postbacks: Sequence[Postback]) -> None:
         """The days of these postbacks have their partitions."""
         days = {postback_day(postback.id) for postback in postbacks}

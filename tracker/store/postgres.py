@@ -127,16 +127,19 @@ async def transaction(pool: Pool) -> AsyncIterator[Connection]:
 
 
 @asynccontextmanager
-async def pipelined(pool: Pool) -> AsyncIterator[Connection]:
+async def pipelined(
+    pool: Pool, *, is_rehearsal: bool = False
+) -> AsyncIterator[Connection]:
     """
     One transaction whose statements wait for each other only where a result is read.
 
-    Raises what `connected` does, and what a statement meets at the end at the latest.
+    Of a rehearsal nothing stays. Raises what `connected` does, and what a statement
+    meets at the end at the latest.
     """
     async with (
         connected(pool) as connection,
         connection.pipeline(),
-        connection.transaction(),
+        connection.transaction(force_rollback=is_rehearsal),
     ):
         yield connection
 

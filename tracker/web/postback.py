@@ -54,7 +54,7 @@ async def receive_postback(
 ) -> None:
     """Answers a postback: truly, at once, and with a stable reason."""
     body = await _body(scope, receive)
-    postback, call = await _postback(runtime, scope, body)
+    postback, call = await read_postback(runtime, scope, body)
     advertiser = runtime.catalog.advertisers.get(postback.route or "")
     reply = advertiser.reply if advertiser else Reply()
     try:
@@ -87,7 +87,7 @@ def _has_body(scope: Scope) -> bool:
     return b"content-length" in names or b"transfer-encoding" in names
 
 
-async def _postback(
+async def read_postback(
     runtime: Runtime, scope: Scope, body: bytes
 ) -> tuple[Postback, Call]:
     """What is kept of the request, and what it was on the wire, which is not."""
