@@ -181,7 +181,7 @@ def owed_deliveries(occasion: Occasion) -> tuple[Delivery, ...]:
     """Every call that is owed for a change of a conversion."""
     return tuple(
         _owed(occasion, audience, postback)
-        for audience in _audiences(occasion)
+        for audience in audiences_of(occasion)
         for postback in audience.postbacks
         if is_wanted(occasion, postback.when)
     )
@@ -238,7 +238,8 @@ def find_postback(
     return found, find_by_id(found.postbacks, postback)
 
 
-def _audiences(occasion: Occasion) -> Iterator[Audience]:
+def audiences_of(occasion: Occasion) -> Iterator[Audience]:
+    """Everybody who has postbacks for a conversion, whether they fire or not."""
     catalog, conversion = occasion.catalog, occasion.conversion
     yield _of_partner(catalog.partner(conversion.partner))
     offer = catalog.offers.get(conversion.offer)

@@ -1,0 +1,368 @@
+"""
+What partners would be told: of a past click, a past conversion, or a made-up one.
+
+Everything is made by what makes it in earnest: the click by `draw_click`, the
+conversion by a ledger that stands empty, each call by `build_request`. Nothing is
+written; only `send_rehearsed` makes a call.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from tracker.domain.answer import Answer, judge_answer
+from tracker.domain.catalog import Catalog
+from tracker.domain.click import Visit, draw_click, plan_visit
+from tracker.domain.click_id import ClickClass, ClickFacts
+from tracker.domain.conversion import Cause, Change, ChangeKind, Ledger
+from tracker.domain.delivery import (
+    Audience,
+    Verdict,
+    audiences_of,
+    is_wanted,
+    revealed,
+)
+from tracker.domain.errors import (
+    NotFoundError,
+    QuarantinedError,
+    RefusedChangeError,
+    TemplateError,
+)
+from tracker.domain.identity import (
+    ChangeId,
+    ConversionId,
+    DeliveryId,
+    new_postback_id,
+)
+from tracker.domain.judgement import Admitted, propose
+from tracker.domain.macro_values import Occasion, asked_values, macro_values
+from tracker.domain.macros import MASK, SENT_PARAMETER, asks_for_click, masked
+from tracker.domain.money import Numerals
+from tracker.domain.offer import Status
+from tracker.domain.outbound import PartnerPostback, Span, When
+from tracker.domain.outcome import REASONS, Reason
+from tracker.domain.postback import Postback
+from tracker.domain.request import Request, build_request
+from tracker.domain.vocabulary import Meaning, Statement
+from tracker.flow.trace import TracedClick, find_click
+from tracker.runtime import Runtime
+
+TEST_HEADER = "X-Tracker-Test"
+"""What tells a call of `postback send` from one in earnest."""
+
+_TEST_ORDER = "test-order"
+_HARMLESS_URL = "https://masked.invalid/"
+_ALWAYS = When(changes=True)
+_UNSAID = {
+    Reason.MISSING_AMOUNT: "amount",
+    Reason.MISSING_GOAL: "goal",
+    Reason.UNKNOWN_GOAL: "goal",
+}
+_OF_THE_ID = frozenset({"click_id", "clicked_at", "partner", "offer"})
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """
+    What is rehearsed: the click or conversion `asked` for, or a visit that is made up.
+
+    `said` is what an advertiser would say of it, in our words or its own.
+    """
+
+    asked: str = ""
+    visit: Visit | None = None
+    said: Mapping[Meaning, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FilledMacro:
+    """A macro of a postback, its value, and where that is from, or why it is empty."""
+
+    name: str
+    value: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class RehearsedCall:
+    """
+    One postback: the call it would make, or why it would not.
+
+    `audience` is who is told: the partner, `offer:KEY` or `*`. `silence` has the
+    conditions that keep it silent; `problem` says why there is no call. What is
+    `shown` has no secrets.
+    """
+
+    audience: str
+    postback: PartnerPostback
+    silence: Sequence[str]
+    macros: Sequence[FilledMacro]
+    problem: str = ""
+    request: Request | None = None
+    shown: Request | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """What there is to tell, of which click, and each call that may tell it."""
+
+    occasion: Occasion
+    click: TracedClick
+    is_made_up: bool = False
+    calls: Sequence[RehearsedCall] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SentCall:
+    """A call that was made, the answer to it, and what that would mean."""
+
+    call: RehearsedCall
+    answer: Answer
+    verdict: Verdict
+
+
+async def rehearse(runtime: Runtime, choice: Choice) -> Rehearsal:
+    """
+    What would be told of it, by the catalog in force.
+
+    Raises NotFoundError for an id that is not there, UnknownLinkError for a link that
+    is not listed, and RefusedChangeError where no conversion would come of it.
+    """
+    now = datetime.now(UTC)
+    found = await _find(runtime, choice, now)
+    calls = [
+        _rehearsed(audience, postback, found, now)
+        for audience in audiences_of(found.occasion)
+        for postback in audience.postbacks
+    ]
+    return replace(found, calls=calls)
+
+
+def choose_call(rehearsal: Rehearsal, postback: str = "") -> RehearsedCall:
+    """
+    The call of that postback, or the only one; raises NotFoundError.
+
+    `sales` is the partner's own; those of others are `offer:KEY/sales` and `*/sales`.
+    """
+    own = rehearsal.occasion.conversion.partner
+    calls = {_name(one, own): one for one in rehearsal.calls}
+    if not postback and len(calls) == 1:
+        return rehearsal.calls[0]
+    if postback not in calls:
+        wrong = f"no postback {postback!r}" if postback else "name the postback"
+        raise NotFoundError(f"{wrong}; there are {', '.join(calls) or 'none'}")
+    return calls[postback]
+
+
+def _name(call: RehearsedCall, own: str) -> str:
+    name = call.postback.id
+    return name if call.audience == own else f"{call.audience}/{name}"
+
+
+async def send_rehearsed(runtime: Runtime, call: RehearsedCall) -> SentCall:
+    """Makes the call, once, marked as a test; RefusedChangeError if none is to make."""
+    if call.request is None:
+        raise RefusedChangeError(f"{call.postback.id}: {call.problem}")
+    request = _marked(call.request)
+    answer = await runtime.sender.send(request)
+    verdict = judge_answer(answer, call.postback, 1, datetime.now(UTC), 0.5)
+    shown = call.shown and _marked(call.shown)
+    return SentCall(replace(call, request=request, shown=shown), answer, verdict)
+
+
+async def _find(runtime: Runtime, choice: Choice, now: datetime) -> Rehearsal:
+    if choice.visit is not None:
+        return _imagined(runtime, choice.visit, choice.said, now)
+    if choice.asked.startswith("cv_"):
+        return await _remembered(runtime, ConversionId(choice.asked))
+    click = await find_click(runtime, choice.asked)
+    if click.facts is None:
+        raise NotFoundError(f"{choice.asked}: {click.doubt}")
+    return _converted(runtime, click, click.facts, choice.said, now)
+
+
+def _imagined(
+    runtime: Runtime, visit: Visit, said: Mapping[Meaning, str], now: datetime
+) -> Rehearsal:
+    """A click that nobody made, of the class of tests; it is kept nowhere."""
+    plan = plan_visit(visit, runtime.catalog)
+    click_id = runtime.mint.mint(
+        now=now,
+        shard=0,
+        click_class=ClickClass.TEST,
+        partner_number=plan.partner.number,
+        offer_number=plan.offer.number,
+    )
+    record = draw_click(plan, click_id, runtime.seal, now=now)
+    facts = runtime.mint.read(click_id)
+    click = TracedClick(click_id, "nowhere", facts=facts, record=record)
+    return replace(_converted(runtime, click, facts, said, now), is_made_up=True)
+
+
+def _converted(
+    runtime: Runtime,
+    click: TracedClick,
+    facts: ClickFacts,
+    said: Mapping[Meaning, str],
+    now: datetime,
+) -> Rehearsal:
+    """A conversion as it would come of the click, were it reported in time."""
+    catalog, ledger = runtime.catalog, Ledger({}, [])
+    rules = runtime.rules().but(waived=Reason.REFUSED_CLICK)
+    try:
+        proposal = propose(_admitted(catalog, facts, said, now), rules)
+        if proposal is None:
+            raise RefusedChangeError("this status is ignored: nobody is told")
+        ledger.decide(proposal, rules)
+    except QuarantinedError as error:
+        meaning = REASONS[error.reason][1]
+        unsaid = _UNSAID.get(error.reason)
+        raise RefusedChangeError(
+            f"no conversion would come of it: {error.reason}, {meaning}"
+            + (f"; say its {unsaid}" if unsaid else "")
+        ) from None
+    (change,) = ledger.changes
+    occasion = Occasion(change, ledger.get_after(change), click.record, catalog)
+    return Rehearsal(occasion, click)
+
+
+def _admitted(
+    catalog: Catalog, facts: ClickFacts, said: Mapping[Meaning, str], now: datetime
+) -> Admitted:
+    """What its advertiser would have said of it, in time, with amounts as we write."""
+    offer = catalog.offer_numbered(facts.offer_number)
+    advertiser = replace(catalog.advertiser(offer.advertiser), numerals=Numerals())
+    in_time = min(now, facts.clicked_at + offer.window)
+    at = max(in_time, facts.clicked_at + offer.limits.min_click_age)
+    statement = Statement({"transaction_id": _TEST_ORDER, **said})
+    postback = Postback(new_postback_id(at), at, "", "", "")
+    return Admitted(postback, statement, advertiser, facts)
+
+
+async def _remembered(runtime: Runtime, asked: ConversionId) -> Rehearsal:
+    """A conversion as it stands, and the change that it had last."""
+    catalog = runtime.catalog
+    async with runtime.conversions.rehearsal() as opened:
+        ledger = await opened.lock_conversion(asked)
+    conversion = ledger.get(asked)
+    *_, last = await runtime.reports.list_changes_of([asked])
+    change = Change(
+        id=ChangeId(last.id),
+        conversion_id=asked,
+        number=last.number,
+        kind=cast("ChangeKind", last.kind),
+        old_status=Status(last.old_status) if last.old_status else None,
+        status=Status(last.status),
+        money=conversion.money,
+        cause=Cause(last.changed_at, last.catalog_version),
+    )
+    click = await find_click(runtime, conversion.click_id)
+    occasion = Occasion(change, conversion, click.record, catalog)
+    return Rehearsal(occasion, click)
+
+
+def _rehearsed(
+    audience: Audience, postback: PartnerPostback, found: Rehearsal, now: datetime
+) -> RehearsedCall:
+    occasion = found.occasion
+    delivery = DeliveryId(f"test-{occasion.change.id.removeprefix('ch_')}")
+    values = _values(occasion, postback, delivery)
+    seen = revealed(audience, values)
+    names = sorted(postback.macros)
+    call = RehearsedCall(
+        audience=audience.key,
+        postback=postback,
+        silence=list(_silence(postback.when, occasion)),
+        macros=[_filled(name, seen, found) for name in names],
+    )
+    try:
+        request = build_request(postback, seen, occasion.catalog.secrets, delivery, now)
+        veiled = _veiled(postback, seen, occasion.catalog.secrets, delivery, now)
+    except TemplateError as error:
+        return replace(call, problem=str(error))
+    return replace(call, request=request, shown=_shown(request, veiled, postback))
+
+
+def _values(
+    occasion: Occasion, postback: PartnerPostback, delivery: DeliveryId
+) -> Mapping[str, str]:
+    """What would be frozen into its delivery, whether it fires or not."""
+    change, conversion, click = occasion.change, occasion.conversion, occasion.click
+    asked = asked_values(occasion, postback.asked)
+    return {**macro_values(change, conversion, click, delivery), **asked}
+
+
+def _silence(when: When, occasion: Occasion) -> Iterator[str]:
+    """Each condition that would keep it silent though there were no other."""
+    if occasion.change.kind == "amount" and not when.changes:
+        yield "changes: true, and here the amount alone has changed"
+    for one in fields(When):
+        condition: dict[str, Any] = {one.name: getattr(when, one.name)}
+        if not all(condition.values()):
+            continue
+        if not is_wanted(occasion, replace(_ALWAYS, **condition)):
+            yield f"{one.name}: {_spelled(condition[one.name])}"
+
+
+def _spelled(value: Any) -> str:
+    """A condition, much as the file has it."""
+    match value:
+        case Mapping():
+            inner = ", ".join(f"{k}: {_spelled(v)}" for k, v in value.items())
+            return f"{{{inner}}}"
+        case frozenset():
+            return f"[{', '.join(sorted(map(str, value)))}]"
+        case Span():
+            bounds = {"min": value.least, "max": value.most}
+            return _spelled({k: v for k, v in bounds.items() if v is not None})
+        case _:
+            return str(value)
+
+
+def _filled(name: str, values: Mapping[str, str], found: Rehearsal) -> FilledMacro:
+    value, source = values.get(name, ""), _source(name, found)
+    if value:
+        return FilledMacro(name, value, f"from {source}")
+    if name == "now":
+        return FilledMacro(name, "", "the time of each attempt")
+    return FilledMacro(name, "", f"empty: {source} has none")
+
+
+def _source(name: str, found: Rehearsal) -> str:
+    """Where the value of a macro comes from, or would."""
+    if asks_for_click([name]):
+        return "the made-up click" if found.is_made_up else "the click"
+    if name.startswith(SENT_PARAMETER):
+        return "the postback that caused it"
+    if name in _OF_THE_ID:
+        return "the id of the click"
+    if name.endswith("_name"):
+        return "the catalog"
+    conversion = found.occasion.conversion
+    return f"the conversion: goal {conversion.goal} of {conversion.offer}"
+
+
+def _marked(request: Request) -> Request:
+    """What its receiver can tell a test by."""
+    return replace(request, headers={**request.headers, TEST_HEADER: "1"})
+
+
+def _veiled(
+    postback: PartnerPostback,
+    values: Mapping[str, str],
+    secrets: Mapping[str, str],
+    delivery: DeliveryId,
+    now: datetime,
+) -> Request:
+    """Its headers and its body, made of secrets that are masked."""
+    harmless = replace(postback, url=_HARMLESS_URL, secret=None, sign=None)
+    return build_request(harmless, values, masked(secrets), delivery, now)
+
+
+def _shown(request: Request, veiled: Request, postback: PartnerPostback) -> Request:
+    """The call for people: with what was veiled in place of what it is made of."""
+    headers = {**request.headers, **veiled.headers}
+    if postback.sign and postback.sign.header:
+        headers[postback.sign.header] = MASK
+    return replace(request, url=request.masked_url, headers=headers, body=veiled.body)
