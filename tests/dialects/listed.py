@@ -31,7 +31,8 @@ from tracker.domain.request import build_request
 from tracker.domain.worth import Money
 from tracker.flow.postback import conclude, hear
 from tracker.settings import Settings
-from tracker.web.postback import _answer, _body, _postback
+from tracker.web.arrival import Arrival, read_arrival
+from tracker.web.postback import _answer
 
 FOLDER = Path(__file__).parent
 DIRECTIONS = ("inbound", "outbound")
@@ -145,7 +146,7 @@ class Inbound:
 
     def call(self, said: dict):
         """What was decided, what the conversion is then, and what is answered."""
-        postback, call = asyncio.run(self._arrive(said))
+        postback, call = self._arrive(said)
         hearing = hear(postback, self.rules, call)
         (judged,) = conclude([hearing], self.ledger, self.rules, {})
         reply = self.rules.catalog.advertisers["acme"].reply
@@ -156,27 +157,19 @@ class Inbound:
         stored = {one.id: one for one in (*self.ledger.created, *self.ledger.updated)}
         return stored.get(outcome.conversion_id)
 
-    async def _arrive(self, said: dict):
+    def _arrive(self, said: dict):
         target, body, kind = self._written(said)
-        path, _, query = target.partition("?")
-        headers = {"content-length": str(len(body)), "content-type": kind}
-        headers |= {k.lower(): text for k, text in said.get("headers", {}).items()}
-        scope = {
-            "method": "POST" if body else "GET",
-            "path": path,
-            "raw_path": path.encode(),
-            "query_string": query.encode(),
-            "headers": [(k.encode(), v.encode()) for k, v in headers.items()],
-            "client": (said.get("from", "203.0.113.1"), 4000),
-        }
+        told = [f"{name}: {text}" for name, text in said.get("headers", {}).items()]
+        arrival = Arrival(
+            url=target,
+            body=body,
+            headers=[f"Content-Type: {kind}", *told],
+            address=said.get("from", "203.0.113.1"),
+        )
         runtime = SimpleNamespace(
             catalog=self.rules.catalog, hasher=self.rules.hasher, settings=Settings()
         )
-
-        async def receive():
-            return {"type": "http.request", "body": body.encode()}
-
-        return await _postback(runtime, scope, await _body(scope, receive))
+        return asyncio.run(read_arrival(runtime, arrival))
 
     def _written(self, said: dict) -> tuple[str, str, str]:
         """Target, body and content type."""

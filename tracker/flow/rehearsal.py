@@ -186,7 +186,7 @@ def _imagined(
     runtime: Runtime, visit: Visit, said: Mapping[Meaning, str], now: datetime
 ) -> Rehearsal:
     """A click that nobody made, of the class of tests; it is kept nowhere."""
-    plan = plan_visit(visit, runtime.catalog)
+    plan = plan_visit(visit, runtime.catalog, now=now)
     click_id = runtime.mint.mint(
         now=now,
         shard=0,
@@ -244,7 +244,7 @@ async def _remembered(runtime: Runtime, asked: ConversionId) -> Rehearsal:
     """A conversion as it stands, and the change that it had last."""
     catalog = runtime.catalog
     async with runtime.conversions.rehearsal() as opened:
-        ledger = await opened.lock_conversion(asked)
+        ledger = await opened.lock_conversion(asked, catalog)
     conversion = ledger.get(asked)
     *_, last = await runtime.reports.list_changes_of([asked])
     change = Change(
