@@ -136,7 +136,7 @@ async def test_a_postback_comes_through_a_snapshot(check, changed):
             "        json: {a: [{b: '{payuot}'}]}",
             (
                 "18:24: partners.best.postbacks[0].json.a[0].b:"
-                " unknown macro {payuot}; did you mean 'payout'?"
+                " unknown macro {payuot}; did you mean {payout}?"
             ),
         ),
         (

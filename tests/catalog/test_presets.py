@@ -125,7 +125,7 @@ WRONG = {
     ),
     "an argument with a fault": (
         "{preset: voluum, with: {host: a.example, click: '{sbu1}'}}",
-        "preset: unknown macro {sbu1}; did you mean 'sub1'? (in the preset voluum)",
+        "preset: unknown macro {sbu1}; did you mean {sub1}? (in the preset voluum)",
     ),
     "a fault beside the preset": (
         "{preset: voluum, with: {host: a.example}, when: {statuses: [aproved]}}",

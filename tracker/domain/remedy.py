@@ -11,6 +11,8 @@ REMEDIES: Mapping[Reason, str] = {
     " approve` or `reject` sets it; `reopen: true` lets the advertiser do so",
     Reason.OTHER_TRANSACTION: "where every order of a visitor is to count, write"
     " `once_per: transaction` for the goal",
+    Reason.IN_REVIEW: "approve it with `tracker conversions approve`, or wait for"
+    " `approve_after`",
     Reason.MISSING_TOKEN: "hand the advertiser its URL again, token and all:"
     " `tracker postback ask`",
     Reason.BAD_TOKEN: "compare the token it sends with its `auth.token`; while it"
@@ -54,6 +56,8 @@ REMEDIES: Mapping[Reason, str] = {
     Reason.UNKNOWN_GOAL: "add the word to the advertiser's `goals`, or the goal to the"
     " offer, and release it",
     Reason.UNKNOWN_STATUS: "add the word to the advertiser's `statuses` and release it",
+    Reason.CAPPED: "raise the limit of the cap and release it, or waive this reason;"
+    " `tracker caps` lists what is taken",
     Reason.UNKNOWN_CURRENCY: "add the currency to `rates` and release it",
     Reason.OFFER_MISMATCH: "the sender has to name the offer of the click, or none",
     Reason.REFUSED_CLICK: "offer or partner was paused when the visitor came: waive"
