@@ -1,12 +1,25 @@
 """How postbacks are written in the file, and what becomes of each way."""
 
+from datetime import timedelta
+from decimal import Decimal
+
+import msgspec
 import pytest
 
 from tracker.catalog import compile_catalog, json_schema, load_snapshot, take_snapshot
 from tracker.catalog.environment import secret_names
-from tracker.domain.outbound import Auth, Number, Rule
+from tracker.domain.outbound import (
+    Auth,
+    Number,
+    PartnerPostback,
+    Rule,
+    Signature,
+    Span,
+    When,
+)
 
 NUMBERS = {("partner", "best"): 1, ("offer", "shoes"): 1}
+SECRETS = dict.fromkeys(("ACME_TOKEN", "SIGNING", "BASE"), "x")
 TELL = "url: https://best.example/pb?cid={sub1}"
 
 
@@ -219,3 +232,129 @@ def test_editors_get_a_schema_that_takes_any_document():
 
     kinds = [one.get("type") for one in schema["oneOf"]]
     assert kinds == ["object", "array", ["string", "number", "boolean"], "null"]
+
+
+EVERYWHERE = """
+        headers: {X: "${SIGNING}"}
+        sign: {text: "{url}", key: "${BASE}", header: X-Sig}
+        delay: 90m
+        when:
+          offers: shoes
+          labels: {sub2: [fb, 7], click.utm: "*"}
+          amount: {min: 10, max: 500}
+          payout: {max: 2.50}
+"""
+
+
+def test_a_condition_is_kept_as_it_is_written(check, changed):
+    checked = check(changed(TELL, TELL + EVERYWHERE))
+    catalog = compile_catalog(
+        checked, dict.fromkeys(SECRETS, "x"), version=1, numbers=NUMBERS
+    )
+    (postback,) = catalog.partners["best"].postbacks
+
+    assert postback.delay == timedelta(minutes=90)
+    assert postback.sign == Signature("{url}", "${BASE}", header="X-Sig")
+    assert postback.when == When(
+        offers=frozenset({"shoes"}),
+        labels={"sub2": frozenset({"fb", "7"}), "click.utm": frozenset("*")},
+        amount=Span(Decimal(10), Decimal(500)),
+        payout=Span(most=Decimal("2.50")),
+    )
+    assert postback.asked == {"click.utm"}
+
+
+async def test_offers_and_the_file_have_postbacks_too(check, changed):
+    listed = [f"\n    - id: o\n      {TELL}" + EVERYWHERE.replace("\n  ", "\n")]
+    deeper = listed[0].replace("\n", "\n  ")
+    text = changed(
+        "partners:", f"    postbacks:{deeper}\npostbacks:{listed[0]}\npartners:"
+    )
+    secrets = dict.fromkeys(SECRETS, "x")
+    checked = check(text)
+    snapshot = take_snapshot(checked, version=1, numbers=NUMBERS)
+
+    catalog = await load_snapshot(snapshot, secrets)
+
+    assert catalog == compile_catalog(checked, secrets, version=1, numbers=NUMBERS)
+    assert catalog.postbacks == catalog.offers["shoes"].postbacks
+    assert secret_names(catalog).needed == SECRETS.keys()
+    assert len(list(catalog.all_postbacks())) == 3
+
+
+def test_a_postback_of_an_older_snapshot_is_still_read():
+    older = {
+        "id": "sales", "url": "https://a.example/", "method": "POST", "form": None,
+        "json": {"a": "{sub1}"}, "headers": {}, "success": "OK", "secret": None,
+        "when": {"goals": ["sale"], "statuses": ["approved"], "changes": False},
+    }  # fmt: skip
+
+    postback = msgspec.convert(older, PartnerPostback)
+
+    assert postback.tree == {"a": "{sub1}"}
+    assert (postback.success, postback.delay) == ("OK", timedelta())
+
+
+@pytest.mark.parametrize(
+    ("lines", "fault"),
+    [
+        (
+            "{when: {offers: [shoez]}}",
+            "when.offers[0]: no offer 'shoez'; did you mean 'shoes'?",
+        ),
+        (
+            "{when: {labels: {sub11: x}}}",
+            (
+                "when.labels.sub11: must be a label of the click, such as sub2 or"
+                " click.NAME; did you mean 'sub1'?"
+            ),
+        ),
+        ("{when: {amount: {}}}", "when.amount: must have a min, a max or both"),
+        (
+            "{when: {payout: {min: 2, max: 1}}}",
+            "when.payout: min must not be more than max",
+        ),
+        ("{delay: 4d}", "delay: must be at most 3d"),
+        (
+            "{sign: {text: '{url}', param: s}}",
+            (
+                "sign: needs a secret: a 'key', or ${NAME} in the text;"
+                " anybody could make this signature"
+            ),
+        ),
+        (
+            "{sign: {text: '{url}', key: abc}}",
+            "sign: write either 'param' or 'header': what carries it",
+        ),
+        (
+            "{sign: {text: '{uri}', key: abc, param: s}}",
+            "sign.text: unknown macro {uri}; did you mean 'url'?",
+        ),
+        (
+            "{sign: {text: '{revenue}', key: abc, param: s}}",
+            (
+                "sign.text: {revenue} is shown only to a partner"
+                " with 'reveal: [revenue]'"
+            ),
+        ),
+    ],
+)
+def test_a_wish_that_makes_no_sense_is_refused(lines, fault, faults_of, changed):
+    merged = f"<<: {lines}"
+    faults = faults_of(changed(TELL, f"{TELL}\n        {merged}"))
+
+    assert [one.split("postbacks[0].")[-1] for one in faults] == [fault]
+
+
+def test_an_offer_tells_only_of_goals_of_its_own(faults_of, changed):
+    two = """\
+  hats:
+    advertiser: acme
+    url: https://shop.acme.example/?cid={click_id}
+    goals: {lead: {payout: 1, revenue: 2}}
+    postbacks: [{id: a, url: https://a.example/, when: {goals: sale}}]
+partners:
+"""
+    assert faults_of(changed("partners:\n", two)) == [
+        "16:64: offers.hats.postbacks[0].when.goals: this offer has no goal 'sale'"
+    ]

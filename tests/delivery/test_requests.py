@@ -65,6 +65,21 @@ def test_optional_fields_and_headers_vanish_too():
     assert (request.headers["B"], request.headers["C"]) == ("xone", "")
 
 
+def test_a_postback_may_name_another_user_agent():
+    headers = request_of(a_postback(headers={"user-agent": "x"})).headers
+
+    assert [name for name in headers if name.lower() == "user-agent"] == ["user-agent"]
+
+
+@pytest.mark.parametrize("text", ["$${X}", "{{X}}", "[X]", "#X#", "100%s %d"])
+def test_what_looks_like_a_macro_of_others_is_left_alone(text):
+    said = text.replace("$$", "$").replace("{{", "{").replace("}}", "}")
+    postback = a_postback(method="POST", body=text, content_type="text/plain")
+
+    assert request_of(postback).body.decode() == said
+    assert json_of({"a": text}) == json.dumps({"a": said}, separators=(",", ":"))
+
+
 def test_an_empty_leaf_is_left_out_and_what_is_empty_by_that():
     tree = {
         "data": [{"a": "{sub2}", "b": {"c": "{sub3}"}}, {"d": "{sub1}", "e": None}],

@@ -5,10 +5,19 @@ from datetime import timedelta
 
 import pytest
 from aiohttp import web
-from parties import CLICK_ID, a_catalog, a_delivery, a_postback, an_offer
+from parties import (
+    CLICK_ID,
+    a_catalog,
+    a_change,
+    a_conversion,
+    a_delivery,
+    a_postback,
+    an_offer,
+)
 from structlog.testing import capture_logs
 
-from tracker.domain.delivery import HeldReason
+from tracker.domain.delivery import owed_deliveries
+from tracker.domain.macro_values import Occasion
 from tracker.domain.outbound import Rule, When
 from tracker.flow.delivery import deliver_due, sweep_deliveries
 
@@ -42,11 +51,8 @@ def owe_late(runtime, owe, partner_inbox):
     async def owe_late(**changed):
         postback = a_postback(partner_inbox.url("/pb?i={ip}&u={click.utm}"))
         runtime.catalog = a_catalog(replace(postback, **changed))
-        delivery = a_delivery(
-            catalog=a_catalog(postback),
-            has_click=False,
-            held_reason=HeldReason.CLICK_DETAILS,
-        )
+        unseen = Occasion(a_change(), a_conversion(), None, runtime.catalog)
+        (delivery,) = owed_deliveries(unseen)
         await owe(delivery)
         return delivery
 
@@ -96,6 +102,17 @@ async def test_a_click_that_comes_late_with_other_labels_is_no_alarm(
     assert ledger.archived == ["dead not_wanted"]
     assert partner_inbox.hits == []
     assert [log["event"] for log in logs] == ["delivery.not_wanted"]
+
+
+async def test_labels_that_were_asked_for_later_keep_nothing_that_is_owed(
+    runtime, owe, partner_inbox
+):
+    await owe(a_delivery(catalog=runtime.catalog))
+    edited = When(labels={"sub1": {"two"}, "click.utm": {"*"}})
+    runtime.catalog = a_catalog(a_postback(partner_inbox.url(), when=edited))
+    await deliver_due(runtime)
+
+    assert len(partner_inbox.hits) == 1
 
 
 async def test_an_answer_that_refuses_ends_it_and_is_no_failure_of_the_lane(

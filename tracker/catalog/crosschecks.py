@@ -150,9 +150,8 @@ def _offer_flaws(key: str, offer: Entries, known: _Known) -> Iterator[Flaw]:
     for goal in defaults[1:]:
         message = f"{_named(defaults[0])} is the default already: only one can be"
         yield Flaw(("offers", key, "goals", goal, "default"), message)
-    yield from _postback_flaws(
-        ("offers", key, "postbacks"), offer.get("postbacks"), known
-    )
+    told: Loc = ("offers", key, "postbacks")
+    yield from _postback_flaws(told, offer.get("postbacks"), known, offer)
 
 
 def _is_default(offer: Entries, goal: str) -> bool:
@@ -171,13 +170,21 @@ def _partner_flaws(key: str, partner: Entries, known: _Known) -> Iterator[Flaw]:
             yield from _revenue_flaws(place, _mapping(postback))
 
 
-def _postback_flaws(loc: Loc, listed: Data, known: _Known) -> Iterator[Flaw]:
+def _postback_flaws(
+    loc: Loc, listed: Data, known: _Known, of: Entries | None = None
+) -> Iterator[Flaw]:
+    """Those of postbacks that are told of one offer, or of any."""
+    goals = known.goals if of is None else set(_goals(of))
+    lacking = "this offer has no goal" if of else "no offer has a goal"
     postbacks = [(index, _mapping(entry)) for index, entry in _items(listed)]
     yield from _repeated_ids(loc, postbacks)
     for index, postback in postbacks:
         place: Loc = (*loc, index, "when")
         when = _mapping(postback.get("when"))
-        yield from _goal_flaws(place, when, known.goals)
+        for at, goal in _items(when.get("goals")):
+            if isinstance(goal, str) and goal not in goals:
+                message = f"{lacking} {_named(goal)}{suggest(goal, goals)}"
+                yield Flaw((*place, "goals", at), message)
         for at, offer in _items(when.get("offers")):
             if isinstance(offer, str) and offer not in known.offers:
                 yield Flaw((*place, "offers", at), _no_offer(offer, known.offers))
@@ -225,13 +232,6 @@ def _repeated_ids(loc: Loc, postbacks: list[tuple[int, Entries]]) -> Iterator[Fl
             yield Flaw((*loc, index, "id"), message)
         elif isinstance(name, str):
             seen.add(name)
-
-
-def _goal_flaws(loc: Loc, when: Entries, known: set[str]) -> Iterator[Flaw]:
-    for index, goal in _items(when.get("goals")):
-        if isinstance(goal, str) and goal not in known:
-            message = f"no offer has a goal {_named(goal)}{suggest(goal, known)}"
-            yield Flaw((*loc, "goals", index), message)
 
 
 def _revenue_flaws(loc: Loc, postback: Entries) -> Iterator[Flaw]:

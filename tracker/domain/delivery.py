@@ -26,6 +26,9 @@ from tracker.domain.value import Value
 OF_OFFER = "offer:"
 """What the name of an offer begins with where it is told of conversions."""
 
+UNDECIDED = "when"
+"""Stands among the values of a delivery whose labels nobody knew when it was owed."""
+
 EVERYBODY = "*"
 """The name under which the catalog as a whole is told."""
 
@@ -281,6 +284,12 @@ def judge_missing_click(delivery: Delivery, now: datetime) -> Hold | Dead:
     return Dead(DeadReason.CLICK_DETAILS_LOST)
 
 
+def is_still_wanted(delivery: Delivery, postback: PartnerPostback) -> bool:
+    """Whether a click that came after its conversion has the labels asked for."""
+    values = delivery.macro_values
+    return UNDECIDED not in values or postback.when.likes(values)
+
+
 def revealed(audience: Audience, values: Mapping[str, str]) -> Mapping[str, str]:
     """The values without those that a partner may not see."""
     if audience.sees_revenue:
@@ -296,6 +305,8 @@ def _owed(
     values = macro_values(change, conversion, click, identity)
     if postback.asked:
         values |= asked_values(occasion, postback.asked)
+    if click is None and postback.when.labels:
+        values[UNDECIDED] = "labels"
     return Delivery(
         id=identity,
         change_id=change.id,

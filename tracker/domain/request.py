@@ -275,7 +275,9 @@ def _standard_headers(
     body: bytes,
     now: datetime,
 ) -> dict[str, str]:
-    headers = {"User-Agent": _USER_AGENT, "X-Tracker-Delivery": str(delivery)}
+    headers = {"X-Tracker-Delivery": str(delivery)}
+    if "user-agent" not in map(str.lower, postback.headers):
+        headers["User-Agent"] = _USER_AGENT
     if postback.secret is None:
         return headers
     secret = expand_text(parse_template(postback.secret), {}, secrets)

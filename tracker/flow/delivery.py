@@ -24,6 +24,7 @@ from tracker.domain.delivery import (
     Retry,
     Verdict,
     find_postback,
+    is_still_wanted,
     judge_missing_click,
     needs_click,
     revealed,
@@ -108,7 +109,7 @@ async def attempt_delivery(runtime: Runtime, lease: Lease) -> Ending:
         return Ending(lease, Hold(HeldReason.REMOVED_POSTBACK))
     if not delivery.has_click and needs_click(postback):
         return Ending(lease, judge_missing_click(delivery, lease.claimed_at))
-    if not postback.when.likes(delivery.macro_values):
+    if not is_still_wanted(delivery, postback):
         return Ending(lease, Dead(DeadReason.NOT_WANTED))
     try:
         request = _request(lease, audience, postback, catalog)
