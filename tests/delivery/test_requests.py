@@ -13,10 +13,17 @@ from hypothesis import strategies as st
 from parties import CLICK_ID, NOW, a_delivery, a_postback
 
 from tracker.domain.errors import TemplateError
+from tracker.domain.filters import FILTERS
 from tracker.domain.outbound import Auth, Signature
 from tracker.domain.request import build_request
 
 ANYTHING = st.text() | st.text(alphabet="{}$|&=#?/@:\\%\r\n\0 ;\"'<>]é€\ud800ab1")
+
+ARGUMENTS = {
+    "default": ":a&b=c", "map": ":a=b,*=c", "percent": ":50", "date": ":%Y",
+    "zone": ":Asia/Tokyo", "first": ":3", "replace": ":a=b", "prefix": ":&x=",
+    "suffix": ':"', "hmac": ":KEY:sha1:base64",
+}  # fmt: skip
 
 
 def request_of(postback, values=None, secrets=None):
@@ -38,7 +45,7 @@ def url_of(rest, **values):
     [
         ("/?a={sub2|optional}&b=1", "/?b=1"),
         ("/?a={sub2|optional}", "/"),
-        ("/?a={sub2|optional}#x", "/#x"),
+        ("/?a={sub2|optional}#x", "/%23x"),
         ("/?b=1&a=x{sub2|optional}y&c={sub2}", "/?b=1&c="),
         ("/?a={sub1|optional}&b={sub2|default:&|optional}", "/?a=one&b=%26"),
         ("/p{sub2|optional}/q?a=1", "/p/q?a=1"),
@@ -78,6 +85,12 @@ def test_what_looks_like_a_macro_of_others_is_left_alone(text):
 
     assert request_of(postback).body.decode() == said
     assert json_of({"a": text}) == json.dumps({"a": said}, separators=(",", ":"))
+
+
+def test_what_looks_like_a_macro_of_others_is_sent_in_a_url_too():
+    url = url_of("/?a=[X]&b=#X#&c={{X}}&d=$${X}&e={sub1}")
+
+    assert url == "https://a.example/?a=[X]&b=%23X%23&c={X}&d=${X}&e=one"
 
 
 def test_an_empty_leaf_is_left_out_and_what_is_empty_by_that():
@@ -195,7 +208,7 @@ def test_a_signature_that_cannot_be_made_is_a_fault_of_the_template():
 @given(ANYTHING)
 def test_no_value_leaves_a_signed_url(text):
     rule = Signature("{sub1}", key="k" * 16, encoding="base64", param="s&g")
-    postback = a_postback("https://a.example/?a={sub1}#{sub1}", sign=rule)
+    postback = a_postback("https://a.example/?a={sub1}", sign=rule)
 
     url = urlsplit(request_of(postback, {"sub1": text}).url)
 
@@ -244,6 +257,33 @@ def test_no_value_leaves_its_place_in_a_raw_body(text):
     assert len(sent["text/plain"].splitlines()) == 1 or not set("\r\n") & {
         *sent["text/plain"]
     }
+
+
+FILTERED = st.lists(
+    st.sampled_from(sorted({*FILTERS} - {"raw", "optional"})), min_size=1, max_size=3
+).map(lambda names: "".join(f"|{name}{ARGUMENTS.get(name, '')}" for name in names))
+
+
+@given(ANYTHING, FILTERED)
+def test_no_filter_lets_a_value_out_of_its_place(text, filters):
+    macro = f"{{sub1{filters}}}"
+    postback = a_postback(
+        f"https://a.example/{macro}/p?a={macro}&b=x",
+        method="POST",
+        json=json.dumps({"a": macro, "b": "x"}),
+        headers={"X-A": macro},
+    )
+    request = request_of(postback, {"sub1": text}, {"KEY": "hush"})
+
+    url = urlsplit(request.url)
+    assert (url.netloc, url.path.count("/")) == ("a.example", 2)
+    names = [name for name, _ in parse_qsl(url.query, keep_blank_values=True)]
+    assert names == ["a", "b"]
+    document = json.loads(request.body)
+    assert document["b"] == "x"
+    assert document.keys() <= {"a", "b"}
+    assert isinstance(document.get("a", ""), str | int | float | bool)
+    assert not set(request.headers["X-A"]) & {"\r", "\n", "\0"}
 
 
 @given(ANYTHING)

@@ -33,8 +33,10 @@ FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
-_URL_CHARACTERS = "".join(map(chr, range(0x21, 0x7F)))
-_VISIBLE = re.compile(r"[!-~]*")
+# All that is visible but `#`: a fragment is never sent, and what is behind it was
+# meant to be.
+_URL_CHARACTERS = "".join(map(chr, range(0x21, 0x7F))).replace("#", "")
+_SENDABLE = re.compile(r"[!-\"$-~]*")
 _JSON_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?", re.ASCII)
 _USER_AGENT = f"tracker/{__version__}"
 
@@ -157,9 +159,8 @@ def _digest(rule: Signature, text: bytes, secrets: Texts) -> str:
 
 def _with_parameter(url: str, name: str, value: str) -> str:
     """The URL with a parameter behind its others."""
-    before, mark, fragment = url.partition("#")
-    between = "&" if "?" in before else "?"
-    return f"{before}{between}{quote(name, safe='')}={value}{mark}{fragment}"
+    between = "&" if "?" in url else "?"
+    return f"{url}{between}{quote(name, safe='')}={value}"
 
 
 def _checked(url: str, secrets: Texts) -> Template:
@@ -177,7 +178,7 @@ def _checked_once(url: str, known: tuple[tuple[str, str], ...]) -> Template:
 
 def _ascii(url: str) -> str:
     """Whatever a URL may not hold is percent-encoded, and nothing else is touched."""
-    if _VISIBLE.fullmatch(url):
+    if _SENDABLE.fullmatch(url):
         return url
     return quote(url, safe=_URL_CHARACTERS, errors="replace")
 
