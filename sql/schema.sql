@@ -35,11 +35,11 @@ CREATE FUNCTION tracker_now() RETURNS timestamp with time zone
 COMMENT ON FUNCTION tracker_now() IS 'The time for leases, schedules and windows; tests replace it to move the clock.';
 
 CREATE TABLE cap_meters (
-    offer text NOT NULL COLLATE pg_catalog."C",
-    partner text NOT NULL COLLATE pg_catalog."C",
-    measure text NOT NULL COLLATE pg_catalog."C",
-    goals text NOT NULL COLLATE pg_catalog."C",
-    per text NOT NULL COLLATE pg_catalog."C",
+    offer text NOT NULL,
+    partner text NOT NULL,
+    measure text NOT NULL,
+    goals text NOT NULL,
+    per text NOT NULL,
     starts_at timestamp with time zone NOT NULL,
     ends_at timestamp with time zone NOT NULL,
     taken numeric(26,6) DEFAULT 0 NOT NULL,

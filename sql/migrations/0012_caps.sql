@@ -1,12 +1,12 @@
 -- What has been taken of caps, counted once and then kept up by every change.
 
 create table cap_meters (
-  offer      text          collate "C" not null,
-  partner    text          collate "C" not null,
-  measure    text          collate "C" not null
+  offer      text          not null,
+  partner    text          not null,
+  measure    text          not null
                            check (measure in ('conversions', 'payout', 'revenue')),
-  goals      text          collate "C" not null,
-  per        text          collate "C" not null
+  goals      text          not null,
+  per        text          not null
                            check (per in ('hour', 'day', 'month', 'total')),
   starts_at  timestamptz   not null,
   ends_at    timestamptz   not null,

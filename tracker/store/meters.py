@@ -43,7 +43,9 @@ returning offer, partner, measure, goals, per, starts_at, ends_at, taken,
 """
 
 # A statement of its own, so that it sees what was committed before the lock was had.
-# Each half has an index to go by; of the two places only the first may be empty.
+# Rows are compared, so that each half goes by the index that begins with its place: one
+# by time alone would look at everybody's conversions. A partner has fewer of them than
+# an offer, mostly.
 _COUNT = """
 update cap_meters as meter
    set counted_at = tracker_now(),
@@ -56,23 +58,22 @@ update cap_meters as meter
                   end
                 ), 0)
            from (
-                  select partner, goal, status, click_class, converted_at,
-                         payout, revenue,
+                  select goal, status, click_class, payout, revenue,
                          coalesce((wanted.rates ->> currency)::numeric, 0) as rate
                     from conversions
-                   where offer = meter.offer
-                     and meter.partner in ('', partner)
+                   where (offer, converted_at) >= (meter.offer, meter.starts_at)
+                     and (offer, converted_at) <  (meter.offer, meter.ends_at)
+                     and meter.partner = ''
                    union all
-                  select partner, goal, status, click_class, converted_at,
-                         payout, revenue,
+                  select goal, status, click_class, payout, revenue,
                          coalesce((wanted.rates ->> currency)::numeric, 0)
                     from conversions
-                   where partner = meter.partner
-                     and meter.offer = ''
+                   where (partner, converted_at) >= (meter.partner, meter.starts_at)
+                     and (partner, converted_at) <  (meter.partner, meter.ends_at)
+                     and meter.partner <> ''
+                     and meter.offer in ('', offer)
                 ) as it
-          where it.converted_at >= meter.starts_at
-            and it.converted_at <  meter.ends_at
-            and it.status in ('pending', 'approved')
+          where it.status in ('pending', 'approved')
             and it.click_class <> %(test)s
             and (meter.goals = '' or it.goal = any(string_to_array(meter.goals, ' ')))
        )
@@ -126,9 +127,8 @@ select offer, partner, measure, goals, per, starts_at, ends_at, taken, enough
 _LIST_PARTNERS = """
 select distinct partner
   from conversions
- where offer = %(offer)s
-   and converted_at >= %(starts_at)s
-   and converted_at <  %(ends_at)s
+ where (offer, converted_at) >= (%(offer)s, %(starts_at)s)
+   and (offer, converted_at) <  (%(offer)s, %(ends_at)s)
 """
 
 
