@@ -404,6 +404,56 @@ async def test_a_test_takes_nothing(runtime, cap, report, taken):
     assert await taken() == [("conversions", 0)]
 
 
+async def test_whoever_meets_at_the_same_caps_waits_for_nobody_in_a_circle(
+    runtime, settings, cap, written, rows
+):
+    """Batches in opposite orders, an operator, releases and whoever counts new caps."""
+    each = "{per: day, limit: 30, each: partner, then: accept}"
+    caps = ["{per: hour, limit: 15}", "{of: payout, per: month, limit: 70}", each]
+    await cap(*caps, partner=["{of: revenue, per: day, limit: 150}"])
+    known = [written(NOON - timedelta(hours=n % 9)) for n in range(20)]
+    believed = await accept_together(runtime, known)
+
+    async def report(mine, order):
+        for first in range(0, 60, 20):
+            hours = [timedelta(hours=n) for n in range(first % 7, 20)][::order]
+            partners = ["bestdeals", "quiet"][::order] * 10
+            pairs = zip(hours, partners, strict=False)
+            batch = [written(NOON - hour, partner=one) for hour, one in pairs]
+            kept = await accept_together(mine, batch)
+            for one in [it for it in kept if it.reason is Reason.CAPPED][:4]:
+                await release_postback(mine, one.postback_id, Pardon("ann"))
+
+    async def waver():
+        for one in believed[::-1]:
+            if one.conversion_id:
+                for status in (Status.REJECTED, Status.APPROVED):
+                    await set_conversion_status(runtime, one.conversion_id, status, ANN)
+
+    async with open_runtime(settings) as other:
+        await open_catalog(other)
+        counting = [count_caps(other, other.catalog, NOON) for _ in range(10)]
+        reports = [report(runtime, 1), report(other, -1)]
+        await asyncio.gather(*reports, waver(), *counting)
+
+    conversions = await rows("select * from conversions")
+    for meter in await rows("select * from cap_meters"):
+        assert meter["taken"] == recounted(meter, conversions)
+    assert await rows(
+        "select deadlocks from pg_stat_database where datname = current_database()"
+    ) == [{"deadlocks": 0}]
+
+
+async def test_a_meter_that_was_dropped_is_counted_again(cap, report, rows):
+    """Conversions are kept for ever, so that nothing of it is lost."""
+    await cap("{per: day, limit: 2}")
+    await report()
+    await report()
+    await rows("delete from cap_meters returning 1")
+
+    assert said(await report()) == ["capped"]
+
+
 @pytest.fixture
 def statements(monkeypatch):
     """What Postgres is told of meters, besides being asked which are reached."""
