@@ -1,7 +1,9 @@
 import pytest
+from cast import TOKEN
 
 from tracker.domain.errors import NotFoundError, RefusedChangeError
 from tracker.domain.outcome import Reason, Verdict
+from tracker.flow.catalog import open_catalog
 from tracker.flow.quarantine import Pardon, release_postback
 
 ORDER = {"goal": "sale", "transaction_id": "t-1", "amount": "10"}
@@ -104,3 +106,96 @@ async def test_a_waiver_for_another_advertiser_s_click_makes_no_second_conversio
 
     assert again.json()["status"] == "duplicate"
     assert await rows("select advertiser from conversions") == [{"advertiser": "acme"}]
+
+
+@pytest.fixture
+def fix(runtime, catalog_file):
+    """An operator edits the file, and it comes into force."""
+
+    async def fix(old, new):
+        text = catalog_file.read_text()
+        assert text.count(old) == 1, old
+        catalog_file.write_text(text.replace(old, new))
+        version = runtime.catalog.version
+        await open_catalog(runtime)
+        assert runtime.catalog.version == version + 1
+
+    return fix
+
+
+ACME = "    name: Acme\n"
+
+
+async def test_a_name_that_was_missing_is_read_after_a_fix(
+    visit, client, fix, release, rows
+):
+    sent = {"clickid": await visit(), "token": TOKEN}
+    answer = await client.get("/postback/acme", params=sent)
+    assert answer.json()["reason"] == "missing_click_id"
+
+    await fix(ACME, f"{ACME}    postback: {{params: {{click_id: clickid}}}}\n")
+    outcome = await release(answer)
+
+    assert outcome.verdict is Verdict.ACCEPTED
+    assert await rows("select click_id from conversions") == [
+        {"click_id": sent["clickid"]}
+    ]
+
+
+async def test_an_advertiser_that_was_unknown_is_believed_after_a_fix(
+    visit, client, fix, release, rows
+):
+    """
+    Its token was a parameter as any other, proves it all the same, and is masked as
+    soon as it is known for one.
+    """
+    sent = {"click_id": await visit(), "pass": "the-key-of-initech"}
+    answer = await client.get("/postback/newcomer", params=sent)
+    assert answer.json()["reason"] == "unknown_advertiser"
+
+    newcomer = (
+        "  newcomer:\n"
+        '    auth: {token: "${INITECH_KEY}"}\n'
+        "    postback: {params: {token: pass}}\n"
+    )
+    await fix("offers:\n  shoes:", f"{newcomer}offers:\n  shoes:")
+    outcome = await release(answer, waived=Reason.WRONG_ADVERTISER)
+
+    assert outcome.verdict is Verdict.ACCEPTED
+    assert await rows("select advertiser from conversions") == [{"advertiser": "acme"}]
+    (kept,) = await rows("select parameters from postbacks")
+    assert kept["parameters"] == [["click_id", sent["click_id"]], ["pass", "***"]]
+
+
+async def test_a_segment_of_the_path_is_read_after_a_fix(visit, client, fix, release):
+    answer = await client.get(f"/postback/acme/lead/{await visit()}?token={TOKEN}")
+    assert answer.json()["reason"] == "missing_click_id"
+
+    params = 'postback: {params: {click_id: "path:2", goal: "path:1"}}'
+    await fix(ACME, f"{ACME}    {params}\n")
+
+    assert (await release(answer)).verdict is Verdict.ACCEPTED
+
+
+async def test_a_goal_that_was_unknown_counts_after_a_fix(
+    visit, advertiser, fix, release, rows
+):
+    answer = await advertiser.report(await visit(), goal="e7")
+    assert answer.json()["reason"] == "unknown_goal"
+
+    await fix(ACME, f"{ACME}    postback: {{goals: {{e7: lead}}}}\n")
+
+    assert (await release(answer)).verdict is Verdict.ACCEPTED
+    assert await rows("select goal from conversions") == [{"goal": "lead"}]
+
+
+async def test_a_status_that_was_unknown_counts_after_a_fix(
+    visit, advertiser, fix, release, rows
+):
+    answer = await advertiser.report(await visit(), status="hold")
+    assert answer.json()["reason"] == "unknown_status"
+
+    await fix(ACME, f"{ACME}    postback: {{statuses: {{pending: hold}}}}\n")
+
+    assert (await release(answer)).verdict is Verdict.ACCEPTED
+    assert await rows("select status from conversions") == [{"status": "pending"}]

@@ -9,12 +9,13 @@ from itertools import chain
 from tracker.domain.advertiser import Advertiser
 from tracker.domain.catalog import Catalog
 from tracker.domain.click_id import SigningKeys
+from tracker.domain.dialect import Dialect
 from tracker.domain.identity import PostbackId
 from tracker.domain.macros import expand_text, parse_template
 from tracker.domain.outcome import Reason
 from tracker.domain.signature import Proof
 from tracker.domain.value import Value
-from tracker.domain.vocabulary import Pairs, Vocabulary
+from tracker.domain.vocabulary import PATH, Pairs, Vocabulary
 
 MAX_BYTES = 32 * 1024
 """A query and a body longer than this together are `too_large`."""
@@ -90,11 +91,44 @@ def conceal(
         pairs = [(clean(name), clean(value)) for name, value in pairs]
     sent = vocabulary.read_token(pairs)
     token = bearer or ("\0" if sent.unclear else sent.get("token"))
+    masked = _masked(pairs, vocabulary)
+    return masked, hasher.digest(token) if token else None
+
+
+def _masked(pairs: Pairs, vocabulary: Vocabulary) -> tuple[tuple[str, str], ...]:
     masked = [
         (name, MASK if value and vocabulary.hides(name) else value)
         for name, value in pairs
     ]
-    return tuple(masked), hasher.digest(token) if token else None
+    return tuple(masked)
+
+
+def reread(postback: Postback, dialect: Dialect, hasher: TokenHasher) -> Postback:
+    """
+    The postback by names that came into the catalog after it had arrived.
+
+    Segments of its path are there still, and so is a secret that nobody knew for one,
+    which is masked now; a header that was not asked for then is gone.
+    """
+    read = {name.lower() for name, _ in postback.parameters}
+    asked = [name for name in dialect.parts if name not in read]
+    found = [(name, text) for name in asked for text in _segment(postback.path, name)]
+    parameters = (*found, *postback.parameters)
+    digest = postback.token_digest
+    token = dialect.vocabulary.read_token(parameters).get("token")
+    if digest is None and token and token != MASK:
+        digest = hasher.digest(token)
+    masked = _masked(parameters, dialect.vocabulary)
+    return postback.but(parameters=masked, token_digest=digest)
+
+
+def _segment(path: str, name: str) -> list[str]:
+    """The segment of that name, behind the one that names the advertiser."""
+    kind, _, number = name.partition(":")
+    if f"{kind}:" != PATH:
+        return []
+    segments = path.strip("/").split("/")[1:]
+    return [one for one in segments[int(number) :][:1] if one and one != MASK]
 
 
 def clean(text: str) -> str:

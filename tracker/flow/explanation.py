@@ -24,6 +24,7 @@ from tracker.domain.signature import Call, kinds_asked
 from tracker.domain.vocabulary import Meaning, Statement
 from tracker.flow.ledger import find_clicks
 from tracker.flow.postback import Hearing, clicks_of, hear, judge_alone
+from tracker.flow.quarantine import recall_postback
 from tracker.flow.trace import TracedClick, find_click
 from tracker.runtime import Runtime
 from tracker.store.reports import ListedConversion
@@ -121,7 +122,7 @@ async def explain_quarantined(runtime: Runtime, postback_id: str) -> Explanation
     Raises NotFoundError if it is not there.
     """
     async with runtime.conversions.rehearsal() as opened:
-        postback = await opened.get_quarantined(postback_id)
+        postback = await recall_postback(opened, postback_id, runtime.rules())
     return await explain_postback(runtime, postback)
 
 

@@ -8,11 +8,11 @@ import structlog
 from tracker.domain.errors import RefusedChangeError
 from tracker.domain.judgement import WAIVABLE, Rules
 from tracker.domain.outcome import Outcome, Reason
-from tracker.domain.postback import Postback
+from tracker.domain.postback import Postback, reread
 from tracker.flow.ledger import Decided, find_clicks, write_changes
 from tracker.flow.postback import clicks_of, hear, judge_alone, postbacks_of
 from tracker.runtime import Runtime
-from tracker.store.conversions import Release
+from tracker.store.conversions import LedgerTransaction, Release
 
 log = structlog.get_logger()
 
@@ -43,15 +43,16 @@ async def release_postback(
     if pardon.waived is not None and pardon.waived not in WAIVABLE:
         raise RefusedChangeError(f"{pardon.waived} cannot be waived")
     rules = runtime.rules().but(waived=pardon.waived)
-    release = Release(pardon.operator, datetime.now(UTC), pardon.waived)
     async with runtime.conversions.transaction() as opened:
-        postback = await opened.get_quarantined(postback_id)
+        postback = await recall_postback(opened, postback_id, rules)
         heard = hear(_pardoned(postback, pardon, rules), rules)
         found = await find_clicks(runtime, clicks_of([heard]))
         judged, ledger = await judge_alone(opened, heard)
         said = postbacks_of([heard])
         decided = Decided(ledger, rules.catalog, found, said)
         await write_changes(runtime, opened, decided)
+        now, kept = datetime.now(UTC), postback.parameters
+        release = Release(pardon.operator, now, kept, pardon.waived)
         await opened.release(judged, release)
     runtime.wake_worker()
     log.info(
@@ -63,6 +64,18 @@ async def release_postback(
         operator=pardon.operator,
     )
     return judged.outcome
+
+
+async def recall_postback(
+    opened: LedgerTransaction, postback_id: str, rules: Rules
+) -> Postback:
+    """
+    One in quarantine, read by the names that are in force now.
+
+    Raises NotFoundError if it is not there.
+    """
+    postback = await opened.get_quarantined(postback_id)
+    return reread(postback, rules.catalog.dialect(postback.route), rules.hasher)
 
 
 def _pardoned(postback: Postback, pardon: Pardon, rules: Rules) -> Postback:

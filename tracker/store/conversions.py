@@ -238,6 +238,7 @@ _RELEASE = """
 update postbacks
    set outcome         = %(outcome)s,
        reason          = %(reason)s,
+       parameters      = %(kept)s::jsonb,
        conversion_id   = %(conversion_id)s,
        catalog_version = %(catalog_version)s,
        advertiser      = coalesce(%(advertiser)s, advertiser),
@@ -281,10 +282,15 @@ class Judged(Value, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Who let a postback out of quarantine, when, and what they waived."""
+    """
+    Who let a postback out of quarantine, when, and what they waived.
+
+    `kept` are its parameters, masked by the names that are in force now.
+    """
 
     operator: str
     at: datetime
+    kept: Sequence[tuple[str, str]]
     waived: Reason | None = None
 
 
@@ -445,6 +451,7 @@ class LedgerTransaction:
             _RELEASE,
             {
                 **_postback_row(judged),
+                "kept": msgspec.json.encode(release.kept).decode(),
                 "waived": release.waived,
                 "released_by": release.operator,
                 "released_at": release.at,
