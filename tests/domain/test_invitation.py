@@ -108,3 +108,51 @@ def test_how_to_sign_is_told_without_the_key(invited):
         "each call is signed",
         "each call has sg=SHA256 of {click_id}${ACME_KEY}, in hex",
     ]
+
+
+DIALECT = """\
+version: 1
+currency: USD
+advertisers:
+  acme:
+    auth: {none: true}
+    postback:
+      params:
+        click_id: ["path:2", cid]
+        status: "header:X-Status"
+        currency: cur
+      defaults: {currency: EUR}
+      present: {cb: {status: rejected}}
+      amounts: {minor: true}
+      items: {amount: "AMT#", quantity: "QTY#"}
+rates: {EUR: 1.1}
+offers:
+  shoes:
+    advertiser: acme
+    url: https://shop.acme.example/?c={click_id}
+    goals: {sale: {payout: sent, revenue: 12%}}
+partners:
+  best: {offers: all}
+"""
+
+
+def test_whatever_its_dialect_is_the_url_speaks_it():
+    """Segments of the path in their place, and headers not in the URL."""
+    checked = check_text(DIALECT, "partners.yaml", {})
+    numbers = {("offer", "shoes"): 1, ("partner", "best"): 1}
+    catalog = compile_catalog(checked, {}, version=1, numbers=numbers)
+
+    found = invite(catalog.advertiser("acme"), catalog, "https://t", shows_token=False)
+
+    assert found.url == (
+        "https://t/postback/acme/-/{your click id macro}"
+        "?transaction_id={your transaction id macro}&amt1={your amount macro}"
+        "&cur={your currency macro}&payout={your payout macro}"
+    )
+    assert "header:x-status" in [one.name for one in found.parameters]
+    assert found.spellings == [
+        "amounts are in cents: 1250 is 12.50",
+        "the amount is the sum of the items in amt#, qty#",
+        "where no currency is sent, eur counts",
+        "where cb is sent, it means status rejected",
+    ]

@@ -317,6 +317,8 @@ def _about(about: str, others: "Sequence[str]") -> str:
 def _facts(found: "Invitation") -> "Iterator[tuple[str, str]]":
     yield "goals", _words(found.goals)
     yield "statuses", _words(found.statuses)
+    for sentence in found.spellings:
+        yield "spelling", sentence
     for sentence in found.proofs:
         yield "proof", sentence
     if found.addresses:

@@ -11,11 +11,13 @@ from urllib.parse import quote
 
 from tracker.domain.advertiser import Advertiser
 from tracker.domain.catalog import Catalog
+from tracker.domain.items import COUNTED
 from tracker.domain.macros import expand_text, parse_template
+from tracker.domain.money import Rate
 from tracker.domain.offer import Goal, Offer, Status
 from tracker.domain.postback import MASK
 from tracker.domain.signature import HEADER
-from tracker.domain.vocabulary import CANONICAL, Meaning
+from tracker.domain.vocabulary import CANONICAL, PATH, Meaning, is_part
 
 _ABOUT: Mapping[Meaning, str] = {
     "click_id": "our click id, as it came to you with the visitor",
@@ -54,8 +56,9 @@ class Invitation:
     """
     Everything that an advertiser needs in order to report to us.
 
-    `goals` and `statuses` are its words for each of ours; `proofs` are sentences.
-    `landings` are the offers' URLs, which show where our click id comes in.
+    `goals` and `statuses` are its words for each of ours; `proofs` and `spellings` are
+    sentences on how to prove itself and how to write what it sends. `landings` are the
+    offers' URLs, which show where our click id comes in.
     """
 
     advertiser: str
@@ -65,6 +68,7 @@ class Invitation:
     goals: Mapping[str, Sequence[str]]
     statuses: Mapping[str, Sequence[str]]
     proofs: Sequence[str]
+    spellings: Sequence[str]
     addresses: Sequence[str]
     reply: str
     landings: Mapping[str, str]
@@ -88,6 +92,7 @@ def invite(
         },
         statuses=_status_words(advertiser),
         proofs=list(_proofs(advertiser)),
+        spellings=list(_spellings(advertiser)),
         addresses=advertiser.auth.networks,
         reply=_reply(advertiser),
         landings={offer.key: offer.url for offer in offers},
@@ -99,8 +104,21 @@ def _is_open(offer: Offer, advertiser: Advertiser) -> bool:
 
 
 def _url(base_url: str, key: str, asked: Sequence[AskedParameter]) -> str:
-    query = "&".join(f"{quote(one.name)}={one.placeholder}" for one in asked)
-    return f"{base_url.rstrip('/')}/postback/{key}?{query}"
+    """Parameters in the query, and those that are parts of the path in their place."""
+    path = [f"{base_url.rstrip('/')}/postback/{key}", *_segments(asked)]
+    query = [one for one in asked if not is_part(one.name)]
+    spelled = "&".join(f"{quote(one.name)}={one.placeholder}" for one in query)
+    return "/".join(path) + (f"?{spelled}" if spelled else "")
+
+
+def _segments(asked: Sequence[AskedParameter]) -> list[str]:
+    """What nobody asks for, but stands before what is asked for, is a dash."""
+    numbers = {
+        int(one.name.removeprefix(PATH)): one.placeholder
+        for one in asked
+        if one.name.startswith(PATH)
+    }
+    return [numbers.get(n, "-") for n in range(1, max(numbers, default=0) + 1)]
 
 
 def _parameters(
@@ -111,32 +129,48 @@ def _parameters(
     shows_token: bool,
 ) -> Iterator[AskedParameter]:
     needs = dict(_needs(advertiser, catalog, offers))
-    for meaning, (name, *others) in {**CANONICAL, **advertiser.names}.items():
-        if meaning not in needs and meaning not in advertiser.names:
-            continue
-        placeholder = f"{{your {meaning.replace('_', ' ')} macro}}"
-        if meaning == "token" and advertiser.auth.tokens:
-            placeholder = _token(advertiser, catalog, shows_token=shows_token)
-        yield AskedParameter(
-            name=name,
-            others=tuple(others),
-            meaning=meaning,
-            about=_ABOUT[meaning],
-            placeholder=placeholder,
-            because=needs.get(meaning, ""),
-        )
+    for meaning, names in {**CANONICAL, **advertiser.names}.items():
+        if meaning in needs or meaning in advertiser.names:
+            name, *others = _amount_names(advertiser, meaning) or names
+            yield AskedParameter(
+                name=name,
+                others=tuple(others),
+                meaning=meaning,
+                about=_ABOUT[meaning],
+                placeholder=_placeholder(
+                    meaning, advertiser, catalog, shows_token=shows_token
+                ),
+                because=needs.get(meaning, ""),
+            )
+
+
+def _amount_names(advertiser: Advertiser, meaning: Meaning) -> tuple[str, ...]:
+    """Where items are listed, the first of them stands for all; else nothing."""
+    items = advertiser.items if meaning == "amount" else None
+    return tuple(one.replace(COUNTED, "1") for one in items.names) if items else ()
+
+
+def _placeholder(
+    meaning: Meaning, advertiser: Advertiser, catalog: Catalog, *, shows_token: bool
+) -> str:
+    if meaning == "token" and advertiser.auth.tokens:
+        return _token(advertiser, catalog, shows_token=shows_token)
+    return f"{{your {meaning.replace('_', ' ')} macro}}"
 
 
 def _needs(
     advertiser: Advertiser, catalog: Catalog, offers: Sequence[Offer]
 ) -> Iterator[tuple[Meaning, str]]:
     """What is asked for, and why; what has no reason may be left out."""
+    defaults = advertiser.defaults
     yield "click_id", "it says which visitor it was"
     yield "transaction_id", _reason(offers, _counts_transactions)
     if any(len(_goals(offer)) > 1 for offer in offers):
-        yield "goal", _reason(offers, _is_ambiguous)
+        yield "goal", "" if "goal" in defaults else _reason(offers, _is_ambiguous)
     if shares := _reason(offers, lambda offer: _pays_share(offer, catalog)):
         yield "amount", shares
+    if sent := _reason(offers, lambda offer: _pays_what_is_sent(offer, catalog)):
+        yield "payout", sent
     yield "status", ""
     if advertiser.auth.tokens:
         yield "token", "nothing counts without it"
@@ -163,12 +197,31 @@ def _is_ambiguous(offer: Offer) -> str:
 
 
 def _pays_share(offer: Offer, catalog: Catalog) -> str:
-    """Terms of partners count as well: one of them may have a share."""
     for goal in _goals(offer):
-        own = [catalog.terms(one, offer, goal) for one in catalog.partners.values()]
-        if any(rate.is_percent for rates in own for rate in rates):
+        if any(
+            one.is_percent and one.basis == "amount"
+            for one in _rates(goal, offer, catalog)
+        ):
             return f"{goal.key} of {offer.key} is a share of it"
     return ""
+
+
+def _is_share(rate: Rate) -> bool:
+    return rate.is_percent and rate.basis == "amount"
+
+
+def _pays_what_is_sent(offer: Offer, catalog: Catalog) -> str:
+    for goal in _goals(offer):
+        if any(one.is_sent for one in _rates(goal, offer, catalog)):
+            return f"{goal.key} of {offer.key} pays what it says"
+    return ""
+
+
+def _rates(goal: Goal, offer: Offer, catalog: Catalog) -> Iterator[Rate]:
+    """Terms of partners count as well: one of them may have a share."""
+    yield from (goal.payout, goal.revenue)
+    for partner in catalog.partners.values():
+        yield from catalog.terms(partner, offer, goal)
 
 
 def _token(advertiser: Advertiser, catalog: Catalog, *, shows_token: bool) -> str:
@@ -209,6 +262,23 @@ def _proofs(advertiser: Advertiser) -> Iterator[str]:
         )
     if auth.none:
         yield "nothing has to be proven"
+
+
+def _spellings(advertiser: Advertiser) -> Iterator[str]:
+    """How it writes what it sends, where that is not as anybody would."""
+    numerals = advertiser.numerals
+    if numerals.is_minor:
+        yield "amounts are in cents: 1250 is 12.50"
+    elif numerals.decimal == "comma":
+        yield "amounts have a comma: 12,50"
+    if advertiser.items:
+        names = ", ".join(advertiser.items.names)
+        yield f"the amount is the sum of the items in {names}"
+    for meaning, word in advertiser.defaults.items():
+        yield f"where no {meaning} is sent, {word} counts"
+    for name, meant in advertiser.present.items():
+        said = ", ".join(f"{meaning} {word}" for meaning, word in meant.items())
+        yield f"where {name} is sent, it means {said}"
 
 
 def _reply(advertiser: Advertiser) -> str:
