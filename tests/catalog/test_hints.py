@@ -105,6 +105,31 @@ ONE_HINT = {
             " everybody to read and to change: use https://"
         ),
     ),
+    "the operator's own postback in the open": (
+        "partners:\n",
+        "postbacks: [{id: own, url: 'http://own.example/'}]\npartners:\n",
+        (
+            "13:28: hint: postbacks[0].url: goes through the net for everybody to read"
+            " and to change: use https://"
+        ),
+    ),
+    "a password in the file": (
+        TELL,
+        f"{TELL}\n        auth: {{bearer: our-own-token}}",
+        (
+            "19:15: hint: partners.best.postbacks[0].auth: stands in the file for"
+            " everybody who reads it: write ${NAME}, and put the value into the"
+            " environment or the secrets file"
+        ),
+    ),
+    "more than all of the revenue": (
+        "payout: 2.50",
+        "payout: 120% of revenue",
+        (
+            "11:22: hint: offers.shoes.goals.lead.payout: the partner earns more than"
+            " the advertiser owes us"
+        ),
+    ),
     "an advertiser without an offer": (
         "offers:\n  shoes",
         '  globex:\n    auth: {token: "${OTHER_TOKEN}"}\noffers:\n  shoes',
@@ -230,8 +255,8 @@ def test_an_offer_for_nobody_and_a_postback_for_another_offer():
         " of one"
     )
     assert silent.endswith(
-        "23:23: hint: partners.best.postbacks[0].when.goals: never fires: nothing that"
-        " the partner promotes has 'sale'"
+        "23:23: hint: partners.best.postbacks[0].when.goals: never fires: the"
+        " partner promotes nothing with 'sale'"
     )
 
 
@@ -243,6 +268,20 @@ def test_a_name_for_two_meanings_is_doubtful():
         "click_id",
         "transaction_id",
     ]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "params: {click_id: cid}, items: {amount: 'AMT#'}",
+        "params: {click_id: cid, amount: a}, defaults: {goal: lead}, goals: {e: sale}",
+        "params: {click_id: cid, amount: sum, revenue: payout}",
+    ],
+)
+def test_what_is_said_in_another_way_needs_no_name(said):
+    changed = FINE.replace(AUTH, f"{AUTH}\n    postback: {{{said}}}")
+
+    assert hints_of(changed) == []
 
 
 @pytest.mark.parametrize("name", ["clickid", "subid", "cid", "orderid", "sum", "amnt"])

@@ -6,7 +6,7 @@ checked document, named in `HINTS` by the word that stands for it.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
@@ -17,7 +17,7 @@ from tracker.catalog.document import Document
 from tracker.catalog.faults import MOST_FAULTS, Flaw, one_of
 from tracker.catalog.offers import OfferSection
 from tracker.catalog.partners import PartnerSection
-from tracker.catalog.postbacks import compile_postbacks
+from tracker.catalog.postbacks import PostbackSection, compile_postbacks
 from tracker.catalog.targeting import RuleSection, SpreadSection
 from tracker.domain.foreign import ours
 from tracker.domain.macros import (
@@ -104,6 +104,19 @@ class Survey:
         ]
 
     @cached_property
+    def calls(self) -> list[tuple[Loc, PartnerPostback]]:
+        """Likewise those of everybody, offers and the catalog as a whole included."""
+        offers = self.document.offers.items()
+        others: list[tuple[Loc, Sequence[PostbackSection]]]
+        others = [((), self.document.postbacks)]
+        others += [(("offers", key), offer.postbacks) for key, offer in offers]
+        return [(loc, postback) for loc, _, postback in self.postbacks] + [
+            ((*loc, "postbacks", index), postback)
+            for loc, sections in others
+            for index, postback in enumerate(compile_postbacks(sections))
+        ]
+
+    @cached_property
     def proofs(self) -> list[tuple[str, Loc, str]]:
         """What proves each advertiser, with its place and as it is written."""
         return [
@@ -150,7 +163,7 @@ def _plain_secrets(survey: Survey) -> Iterator[Flaw]:
     for _, loc, proof in survey.proofs:
         if not parse_template(proof).secrets:
             yield Flaw(loc, message)
-    for loc, _, postback in survey.postbacks:
+    for loc, postback in survey.calls:
         places = {"secret": postback.secret, "auth": _password(postback)}
         for place, text in places.items():
             if text and not parse_template(text).secrets:
@@ -177,7 +190,7 @@ def _plain_http(survey: Survey) -> Iterator[Flaw]:
         for place, url in _destinations(offer):
             if _is_open(url):
                 yield Flaw(("offers", key, *place), message)
-    for loc, _, postback in survey.postbacks:
+    for loc, postback in survey.calls:
         if _is_open(postback.url):
             yield Flaw((*loc, "url"), message)
 
@@ -374,16 +387,18 @@ def _unmatched_postbacks(survey: Survey) -> Iterator[Flaw]:
 
 
 def _silent_postbacks(survey: Survey) -> Iterator[Flaw]:
-    """What asks for goals that nothing the partner promotes has."""
+    """What asks for offers or goals that the partner does not promote."""
     offers = survey.document.offers
     for loc, partner, postback in survey.postbacks:
-        promoted = [offers[key] for key in survey.offers_of(partner) if key in offers]
-        goals = {name for offer in promoted for name in offer.goals}
-        wanted = set(postback.when.goals)
-        if promoted and wanted and not wanted & goals:
-            named = one_of(sorted(map(repr, wanted)))
-            message = f"never fires: nothing that the partner promotes has {named}"
-            yield Flaw((*loc, "when", "goals"), message)
+        keys = [key for key in survey.offers_of(partner) if key in offers]
+        goals = {name for key in keys for name in offers[key].goals}
+        wanted = {"offers": (postback.when.offers, {*keys}),
+                  "goals": (postback.when.goals, goals)}  # fmt: skip
+        for name, (asked, promoted) in wanted.items():
+            if keys and asked and not asked & promoted:
+                named = one_of(sorted(map(repr, asked)))
+                message = f"never fires: the partner promotes nothing with {named}"
+                yield Flaw((*loc, "when", name), message)
 
 
 def _told_twice(survey: Survey) -> Iterator[Flaw]:
