@@ -82,6 +82,10 @@ def test_a_port_is_part_of_a_host(told):
     assert url.startswith("https://track.example:8443/postback?")
 
 
+def test_a_key_with_no_preset_after_it_counts_as_absent(told):
+    assert told("{preset: , with: , id: a, url: 'https://a.example/'}").id == "a"
+
+
 WRONG = {
     "a name that is misspelt": (
         "{preset: volum}",
@@ -171,6 +175,14 @@ def test_offers_and_everybody_may_be_told_by_a_preset():
         assert "preset" not in told
 
 
+def test_the_operator_may_be_told_by_a_preset(check, good):
+    text = good + "postbacks:\n  - {preset: slack, with: {path: '${SIGNING}'}}\n"
+
+    (told,) = check(text).document.postbacks
+
+    assert (told.id, told.json_["text"][:19]) == ("slack", "{partner}, {offer}:")
+
+
 def test_an_argument_that_stands_alone_is_typed_where_the_preset_lets_it():
     data = {
         "postbacks": [{"preset": "meta-capi", "with": {"pixel": "1", "token": "t"}}]
@@ -212,3 +224,26 @@ def test_editors_complete_presets_and_miss_nothing_beside_one():
     assert {"required": ["preset"]} in partner["anyOf"]
     advertiser = defined["AdvertiserPostbackSection"]["properties"]["preset"]
     assert "digistore24" in advertiser["enum"]
+
+
+ODD = {
+    "nothing": {"partners": None, "offers": [], "advertisers": "x", "postbacks": {}},
+    "no entries": {"partners": {"best": None}, "advertisers": {"acme": ["x"]}},
+    "no calls": {"partners": {"best": {"postbacks": [None, "x", ["y"]]}}},
+    "empty names": {"postbacks": [{"preset": None}, {"with": None, "preset": ""}]},
+    "empty arguments": {"postbacks": [{"preset": "voluum", "with": {"host": None}}]},
+    "odd arguments": {
+        "postbacks": [{"preset": "voluum", "with": {"host": {"a": "b"}}}]
+    },
+    "odd keys": {"postbacks": [{"preset": "richads", "url": ["x"], "when": "y"}]},
+    "an odd advertiser": {"advertisers": {"acme": {"postback": {"with": ["x"]}}}},
+}
+
+
+@pytest.mark.parametrize("data", ODD.values(), ids=ODD)
+def test_whatever_a_file_says_its_presets_are_put_in_or_faulty(data):
+    expansion = Expansion(data)
+
+    for flaw in expansion.flaws:
+        assert {"preset", "with"} & {*flaw.loc[-2:]}
+    assert not list(expansion.placed(expansion.flaws))

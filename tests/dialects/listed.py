@@ -6,6 +6,7 @@ what must come of it. The piece is put into a small catalog as it stands in the 
 """
 
 import asyncio
+import hmac
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -181,12 +182,16 @@ class Inbound:
         return f"/postback/acme{self._filled(said['get'])}", "", "text/plain"
 
     def _filled(self, text: str) -> str:
-        text = text.replace("CLICK", self.click_id)
-        return re.sub(
-            r"MD5\((.*?)\)",
-            lambda found: md5(found[1].encode(), usedforsecurity=False).hexdigest(),
-            text,
-        )
+        filled = text.replace("CLICK", self.click_id)
+        return re.sub(r"(MD5|HMAC-SHA1)\((.*?)\)", _hashed, filled)
+
+
+def _hashed(found) -> str:
+    """A signature as a sender makes it; the key is the secret."""
+    text = found[2].encode()
+    if found[1] == "MD5":
+        return md5(text, usedforsecurity=False).hexdigest()
+    return hmac.new(SECRETS["TOKEN"].encode(), text, "sha1").hexdigest()
 
 
 def a_click_id(at: datetime) -> str:
