@@ -102,7 +102,7 @@ def _find(data: Entries) -> Iterator[_Place]:
     for key, entry in _mapping(data.get("advertisers")).items():
         advertiser = _mapping(entry)
         said = _mapping(advertiser.get("postback"))
-        if "preset" in said or "with" in said:
+        if _asks(said):
             loc = ("advertisers", key, "postback")
             yield _Place(loc, "advertiser", advertiser, "postback", said)
 
@@ -112,9 +112,14 @@ def _told(loc: Loc, entry: Entries) -> Iterator[_Place]:
     if not isinstance(postbacks, list):
         return
     for index, said in enumerate(postbacks):
-        if isinstance(said, dict) and ("preset" in said or "with" in said):
+        if isinstance(said, dict) and _asks(said):
             place = (*loc, "postbacks", index)
             yield _Place(place, "partner", postbacks, index, said)
+
+
+def _asks(said: Entries) -> bool:
+    """A key with nothing after it counts as absent."""
+    return said.get("preset") is not None or said.get("with") is not None
 
 
 def _expanded(place: _Place) -> Entries:
