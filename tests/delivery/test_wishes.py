@@ -80,13 +80,16 @@ async def test_a_delay_is_waited_for_and_the_order_kept(
 
 
 async def test_a_click_that_comes_late_fills_what_only_it_knows(
-    runtime, owe_late, arrive, partner_inbox
+    runtime, owe_late, arrive, partner_inbox, ledger
 ):
     late = await owe_late(when=When(labels={"sub2": {"fb"}}))
-    arrive(late, sub2="fb", address="192.0.2.1", params='{"utm": "mail"}')
+    params = '{"utm": "mail", "other": "x"}'
+    arrive(late, sub2="fb", address="192.0.2.1", params=params, user_agent="curl")
     await sweep_deliveries(runtime)
+    (kept,) = ledger.column("select macro_values from deliveries")
     await deliver_due(runtime)
 
+    assert kept.keys().isdisjoint({"user_agent", "click.other"})
     assert partner_inbox.hits[0].query == {"i": ["192.0.2.1"], "u": ["mail"]}
 
 

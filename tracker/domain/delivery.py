@@ -305,8 +305,8 @@ def _owed(
     values = macro_values(change, conversion, click, identity)
     if postback.asked:
         values |= asked_values(occasion, postback.asked)
-    if click is None and postback.when.labels:
-        values[UNDECIDED] = "labels"
+    if click is None and needs_click(postback):
+        values |= _unknown_yet(postback)
     return Delivery(
         id=identity,
         change_id=change.id,
@@ -321,6 +321,12 @@ def _owed(
         due_at=change.changed_at + postback.delay,
         held_reason=_held_reason(audience, postback, click),
     )
+
+
+def _unknown_yet(postback: PartnerPostback) -> dict[str, str]:
+    """What stands in place of what the click will tell, so that it is looked for."""
+    missing = {name: "" for name in postback.asked if asks_for_click([name])}
+    return missing | ({UNDECIDED: "labels"} if postback.when.labels else {})
 
 
 def lane_of(

@@ -169,6 +169,8 @@ class PartnerPostback:
     @property
     def credentials(self) -> tuple[str, ...]:
         """What it proves itself with: nobody else may know it."""
+        if self.auth is None and self.sign is None:
+            return (self.secret,) if self.secret else ()
         password = self.auth.secret if self.auth else None
         key = self.sign.key if self.sign else None
         return tuple(text for text in (password, self.secret, key) if text)

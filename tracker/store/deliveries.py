@@ -381,12 +381,20 @@ with found as (
                           'sub5', sub5, 'sub6', sub6, 'sub7', sub7, 'sub8', sub8,
                           'sub9', sub9, 'sub10', sub10,
                           'gclid', gclid, 'gbraid', gbraid, 'wbraid', wbraid,
-                          'fbclid', fbclid, 'ttclid', ttclid, 'msclkid', msclkid,
-                          'ip', host(address), 'user_agent', user_agent,
-                          'referrer', referrer, 'language', language
+                          'fbclid', fbclid, 'ttclid', ttclid, 'msclkid', msclkid
                       )) || coalesce((
-                          select jsonb_object_agg('click.' || name, value)
-                          from   jsonb_each_text(params) as param (name, value)
+                          -- Of the rest, what stands there empty: it was asked for.
+                          select jsonb_object_agg(name, value)
+                          from   (values ('ip', host(address)),
+                                         ('user_agent', user_agent),
+                                         ('referrer', referrer),
+                                         ('language', language)
+                                  union all
+                                  select 'click.' || key, value
+                                  from   jsonb_each_text(params)
+                                 ) as told (name, value)
+                          where  deliveries.macro_values ? name
+                          and    value is not null
                       ), '{}') as labels
                from   clicks
                where  clicks.day =
