@@ -7,7 +7,7 @@ Several items in one call, whose sum is the amount.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
@@ -76,8 +76,10 @@ def read_items(rule: Items, parameters: Iterable[tuple[str, str]]) -> tuple[Item
     return items
 
 
-def total_of(items: Iterable[Item], numerals: Numerals) -> Decimal:
-    """What they cost together; raises ValueError for what is no number."""
+def total_of(items: Sequence[Item], numerals: Numerals) -> Decimal | None:
+    """What they cost together, if any; raises ValueError for what is no number."""
+    if not items:
+        return None
     total = Decimal(0)
     for item in items:
         if not _QUANTITY.fullmatch(item.quantity):

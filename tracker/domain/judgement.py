@@ -472,11 +472,12 @@ def _sent(
     statement: Statement, numerals: Numerals, offer: Offer | None, catalog: Catalog
 ) -> Sent:
     """What is said of money, signs and all."""
-    said, parse = statement.get, numerals.parse
+    said, parse = statement.values.get, numerals.parse
     amount, revenue, payout = said("amount"), said("revenue"), said("payout")
+    items = statement.items
     try:
         return Sent(
-            amount=parse(amount) if amount else _total(statement, numerals),
+            amount=parse(amount) if amount else total_of(items, numerals),
             revenue=parse(revenue) if revenue else None,
             payout=parse(payout) if payout else None,
             currency=_currency(statement, offer, catalog),
@@ -484,10 +485,6 @@ def _sent(
         )
     except ValueError:
         raise QuarantinedError(Reason.BAD_AMOUNT) from None
-
-
-def _total(statement: Statement, numerals: Numerals) -> Decimal | None:
-    return total_of(statement.items, numerals) if statement.items else None
 
 
 def _currency(

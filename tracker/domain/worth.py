@@ -36,7 +36,7 @@ class Money(Value, frozen=True):
 _NOTHING = Money("", Decimal(0), Decimal(0))
 
 
-class Sent(Value, frozen=True):
+class Sent(Value, frozen=True, gc=False):
     """
     What was said of money, in a currency that is the offer's unless said.
 
@@ -57,7 +57,12 @@ class Sent(Value, frozen=True):
     @property
     def is_negative(self) -> bool:
         """Whether it takes something off."""
-        return True in [one < 0 for one in self._sums()]
+        amount, revenue, payout = self.amount, self.revenue, self.payout
+        return (
+            (amount is not None and amount < 0)
+            or (revenue is not None and revenue < 0)
+            or (payout is not None and payout < 0)
+        )
 
     @property
     def is_contradictory(self) -> bool:
