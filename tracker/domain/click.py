@@ -141,8 +141,7 @@ def plan_visit(visit: Visit, catalog: Catalog, *, now: datetime) -> Plan:
     """
     partner, offer = catalog.link(visit.partner, visit.offer)
     refusal = _refusal(partner, offer, now)
-    landing = parse_template(offer.url)
-    plan = Plan(visit, catalog, partner, offer, landing, ClickReason.NONE)
+    plan = Plan(visit, catalog, partner, offer, parse_template(offer.url), refusal)
     return refuse(plan, refusal) if refusal else plan
 
 
