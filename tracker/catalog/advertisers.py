@@ -102,7 +102,7 @@ class ReplySection(Section):
     failure: ReplyText | None = Field(
         None, description="likewise, of every answer that is no 2xx"
     )
-    content_type: ContentType = "text/plain"
+    content_type: ContentType = Field("text/plain", description="of both texts")
     always_200: Flag = Field(
         default=False, description="true: answer 200 to everything but 503"
     )
@@ -183,7 +183,7 @@ class AdvertiserPostbackSection(Presettable):
 class AdvertiserSection(Section):
     """Owns offers, owes revenue."""
 
-    name: Name | None = None
+    name: Name | None = Field(None, description="its name; the key unless set")
     auth: AuthSection = Field(
         description="say what its postbacks must prove: token, hmac, signature,"
         " allow_ips, or 'none: true' for nothing"

@@ -37,9 +37,15 @@ class Document(Section):
     fallback_url: ClickUrl | None = Field(
         None, description="where visitors of unknown links go; a 404 unless set"
     )
-    advertisers: dict[Key, AdvertiserSection] = Field({}, max_length=MAX_ENTRIES)
-    offers: dict[Key, OfferSection] = Field({}, max_length=MAX_ENTRIES)
-    partners: dict[Key, PartnerSection] = Field({}, max_length=MAX_ENTRIES)
+    advertisers: dict[Key, AdvertiserSection] = Field(
+        {}, max_length=MAX_ENTRIES, description="who owns offers, by key"
+    )
+    offers: dict[Key, OfferSection] = Field(
+        {}, max_length=MAX_ENTRIES, description="what is promoted, by key"
+    )
+    partners: dict[Key, PartnerSection] = Field(
+        {}, max_length=MAX_ENTRIES, description="who sends traffic, by key"
+    )
     postbacks: Postbacks = Field((), description="told of every conversion")
 
 

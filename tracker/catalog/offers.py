@@ -72,27 +72,35 @@ class GoalSection(Section):
 class LimitsSection(Section):
     """Beyond these a postback is quarantined."""
 
-    amount: Amount | None = None
-    payout: Amount | None = None
-    min_click_age: Duration | None = None
+    amount: Amount | None = Field(None, description="the highest amount")
+    payout: Amount | None = Field(None, description="the highest payout")
+    min_click_age: Duration | None = Field(
+        None, description="the shortest time from click to conversion, such as 5s"
+    )
 
 
 class OfferSection(SpreadSection):
     """What is promoted."""
 
     advertiser: Key = Field(description="the key of the advertiser that owns it")
-    name: Name | None = None
+    name: Name | None = Field(None, description="its name; the key unless set")
     window: Window | None = Field(
         None, description="how long after a click a conversion counts; 30d unless set"
     )
-    currency: Currency | None = None
-    timezone: Timezone | None = None
+    currency: Currency | None = Field(
+        None, description="of its sums; the catalog's unless set"
+    )
+    timezone: Timezone | None = Field(
+        None, description="of its caps and days; the catalog's unless set"
+    )
     goals: dict[Key, GoalSection] = Field(
         min_length=1, max_length=200, description="the actions that count"
     )
     deeplinks: Many[Host] = Field((), description="hosts that deep links may lead to")
-    fallback_url: ClickUrl | None = None
-    paused: Flag = False
+    fallback_url: ClickUrl | None = Field(
+        None, description="where visitors go who it does not take"
+    )
+    paused: Flag = Field(default=False, description="true: it takes no visitors")
     starts: Moment | None = Field(
         None, description="when it begins to take visitors, in its time zone"
     )

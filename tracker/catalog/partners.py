@@ -29,14 +29,16 @@ Reveal = Literal["revenue"]
 class TermsSection(Section):
     """A partner's own terms for a goal; what is absent is as the offer says."""
 
-    payout: Payout | None = None
-    revenue: Earning | None = None
+    payout: Payout | None = Field(None, description="what it earns; as the offer says")
+    revenue: Earning | None = Field(None, description="what the advertiser owes us")
 
 
 class OfferTermsSection(Section):
     """A partner's own terms for an offer."""
 
-    goals: dict[Key, TermsSection] = Field({}, max_length=200)
+    goals: dict[Key, TermsSection] = Field(
+        {}, max_length=200, description="its own terms, by goal"
+    )
     caps: CapSections = Field((), description="how much it may have of the offer")
 
 
@@ -53,8 +55,8 @@ Promotes = Annotated[
 class PartnerSection(Section):
     """Sends traffic, earns payouts."""
 
-    name: Name | None = None
-    paused: Flag = False
+    name: Name | None = Field(None, description="its name; the key unless set")
+    paused: Flag = Field(default=False, description="true: its links take no visitors")
     reveal: Many[Reveal] = Field((), description="macros it may see besides its own")
     offers: Promotes = Field(
         {}, description="what it may promote: a list, 'all', or offers with own terms"

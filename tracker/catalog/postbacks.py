@@ -9,8 +9,16 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    BeforeValidator,
+    Discriminator,
+    Field,
+    GetJsonSchemaHandler,
+    Tag,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
 from typing_extensions import TypeAliasType
 
 from tracker.catalog.presettable import Presettable
@@ -84,8 +92,8 @@ else:
 class SpanSection(Section):
     """A sum of money in the offer's currency; both ends are included."""
 
-    min: Amount | None = None
-    max: Amount | None = None
+    min: Amount | None = Field(None, description="not less than this")
+    max: Amount | None = Field(None, description="not more than this")
 
     @model_validator(mode="after")
     def _is_a_span(self) -> Self:
@@ -99,10 +107,10 @@ class SpanSection(Section):
 class WhenSection(Section):
     """On what a postback fires; what is absent means any."""
 
-    goals: Many[Key] = ()
-    statuses: Many[Status] = ()
+    goals: Many[Key] = Field((), description="only for these goals")
+    statuses: Many[Status] = Field((), description="only on entering one of these")
     changes: Flag = Field(default=False, description="true: on a changed amount too")
-    offers: Many[Key] = ()
+    offers: Many[Key] = Field((), description="only for these offers")
     labels: dict[Label, Many[LabelText]] = Field(
         {}, max_length=30, description="sub2: [facebook]; '*' is anything but empty"
     )
@@ -113,8 +121,8 @@ class WhenSection(Section):
 class BasicSection(Section):
     """A user name and a password."""
 
-    user: Credential
-    password: Credential | None = None
+    user: Credential = Field(description="a user name, without a colon")
+    password: Credential | None = Field(None, description="best as ${NAME}")
 
     @model_validator(mode="after")
     def _can_be_told_apart(self) -> Self:
@@ -143,8 +151,8 @@ class SignSection(Section):
         description="what is hashed: macros, ${NAME}, {url}, {body}, {timestamp}"
     )
     key: Proof | None = Field(None, description="makes it an HMAC; best as ${NAME}")
-    hash: HashName = "sha256"
-    encoding: Encoding = "hex"
+    hash: HashName = Field("sha256", description="md5, sha1, sha256 or sha512")
+    encoding: Encoding = Field("hex", description="how it is written: hex or base64")
     param: Name | None = Field(None, description="the parameter that carries it")
     header: Header | None = Field(None, description="or the header that does")
 
@@ -181,15 +189,29 @@ def _as_rule(value: Any) -> Any:
     return {"body": value} if isinstance(value, str) else value
 
 
+class _OrText:
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"anyOf": [{"type": "string"}, handler(schema)]}
+
+
+SuccessRule = Annotated[RuleSection, BeforeValidator(_as_rule), _OrText()]
+
+
 class PostbackSection(Presettable):
     """A call that is wanted when a conversion changes."""
 
     id: Key = Field(description="a name of its own, such as sales")
     url: DeliveryUrl = Field(description="where the partner is told")
-    method: Method | None = None
-    headers: dict[Header, DeliveryText] = Field({}, max_length=50)
+    method: Method | None = Field(None, description="GET, or POST with a body")
+    headers: dict[Header, DeliveryText] = Field(
+        {}, max_length=50, description="headers of its own"
+    )
     auth: AuthSection | None = None
-    form: Annotated[dict[str, DeliveryText], Field(max_length=100)] | None = None
+    form: Annotated[dict[str, DeliveryText], Field(max_length=100)] | None = Field(
+        None, description="the fields of a form, sent as its body"
+    )
     json_: JsonTree = Field(None, alias="json", description="any document")
     body: BodyText | None = Field(None, description="any other text")
     content_type: ContentType | None = Field(
@@ -197,8 +219,8 @@ class PostbackSection(Presettable):
     )
     when: WhenSection = WhenSection()
     delay: Delay | None = Field(None, description="how long it waits; at most 3d")
-    success: Annotated[RuleSection, BeforeValidator(_as_rule)] | None = Field(
-        None, description="what the answer must be; any 2xx unless set"
+    success: Annotated[RuleSection, BeforeValidator(_as_rule), _OrText()] | None = (
+        Field(None, description="what the answer must be; any 2xx unless set")
     )
     final: RuleSection | None = Field(
         None, description="answers that end it: it is not tried again"
