@@ -1,4 +1,4 @@
-"""The README's main job, run as it is printed, against what it prints."""
+"""The README's main job, and how to know that it works, run as they are printed."""
 
 import re
 import subprocess
@@ -16,13 +16,17 @@ VARIES = [
     (r"\d\d:\d\d:\d\d\.\d\d\d", "TIME"),
     (r"\d\d-\d\d\d\d:\d\d", "TIME"),
     (r"\d+ms", "MS"),
+    (r"test-[0-9a-z]{24}", "test-ID"),
+    (r"click[0-9a-z]{32},madeup", "clickMADE-UP"),
+    (r"tracker/\d[\d.]*", "tracker/VERSION"),
     (r"curl/[\d.]+", "CURL"),
 ]
 
 
 def commands():
-    """Each command of the main job, with what is printed below it."""
-    text = README.read_text().split("## The main job by hand")[1].split("\n## ")[0]
+    """Each command of both parts, with what is printed below it."""
+    text = README.read_text().partition("## The main job by hand\n")[2]
+    text = text.partition("\n## Trying it with more\n")[0]
     for block in re.findall(r"```\n(\$ .*?)```", text, re.DOTALL):
         for command in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             line, _, printed = command.partition("\n")

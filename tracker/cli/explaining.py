@@ -94,7 +94,7 @@ def _lines(found: Explanation) -> Iterator[Line]:
     yield from _verdict(found.decision.outcome)
     if found.otherwise:
         reason = found.decision.outcome.reason
-        yield "", f"were {reason} not to count:"
+        yield "otherwise", f"were {reason} not to count:"
         yield from _decided(found.otherwise)
         yield from _verdict(found.otherwise.outcome)
 

@@ -329,4 +329,8 @@ def _facts(found: "Invitation") -> "Iterator[tuple[str, str]]":
 
 
 def _words(words: "Mapping[str, Sequence[str]]") -> str:
-    return ", ".join(f"{' or '.join(said)} = {ours}" for ours, said in words.items())
+    """`2 = pending, approved`: a word that is ours needs no translation."""
+    return ", ".join(
+        ours if list(said) == [ours] else f"{' or '.join(said)} = {ours}"
+        for ours, said in words.items()
+    )
