@@ -39,7 +39,30 @@ advertisers:
       token: "${ACME_TOKEN}"
       signature: {param: check, hash: md5, text: "{cid}{total}${UMBRELLA_SALT}"}
     postback: {params: {click_id: [cid], amount: [total]}}
+  hooli:
+    name: Hooli
+    auth: {token: "${ACME_TOKEN}"}
+    postback:
+      params:
+        token: ["path:1"]
+        status: ["path:2"]
+        click_id: ["header:X-Click-Id", ref]
+        payout: [commission]
+      extract: {click_id: "^ref-([0-9a-z]{32})"}
+      statuses: {approved: [sold], refunded: [returned]}
+      amounts: {decimal: comma}
+      items: {list: parts}
+      reply:
+        body: '{"ok": true, "id": "{conversion_id}"}'
+        failure: '{"ok": false, "why": "{reason}"}'
+        content_type: application/json
+        always_200: true
 offers:
+  search:
+    advertiser: hooli
+    name: Search
+    url: https://hooli.example/?cid={click_id}
+    goals: {sale: {payout: sent, revenue: 20%}}
   shoes:
     advertiser: acme
     name: Shoes

@@ -1,8 +1,10 @@
 """Calls as different networks make them, and what they are taken to say."""
 
 import asyncio
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -336,3 +338,21 @@ def test_many_items_are_counted_or_refused():
     target = "/postback/acme?click_id=CLICK&parts=" + "|".join(["a:1"] * 500)
     assert said(dialect, target) == ("sale", None, str(Decimal(500)))
     assert said(dialect, f"{target}|a:1") == "bad_amount"
+
+
+README = Path(__file__).parents[2] / "README.md"
+ROWS = re.findall(
+    r"(?m)^\| `(.+)` \| `(/postback/acme\S*)` \| (.+) \|$", README.read_text("utf-8")
+)
+
+
+@pytest.mark.parametrize(("dialect", "target", "told"), ROWS)
+def test_the_dialects_that_are_told_are_true(dialect, target, told):
+    """Each row of the README is read as it says."""
+    whole = dialect if dialect == "{}" else f"{{{dialect}}}"
+    goal, status, amount = said(whole, target.replace("\\|", "|"))
+    meant = {"goal": goal, "status": status, "amount": amount}
+
+    claims = re.findall(r"(goal|status|amount) ([\w.]+)", told)
+    assert claims or told.startswith("the click")
+    assert {**meant, **dict(claims)} == meant

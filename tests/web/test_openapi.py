@@ -11,6 +11,7 @@ HOT = {
     f"{redirect.PREFIX}{{partner}}/{{offer}}": {"get", "head"},
     postback.PREFIX: {"get", "post"},
     f"{postback.PREFIX}/{{advertiser}}": {"get", "post"},
+    f"{postback.PREFIX}/{{advertiser}}/{{rest}}": {"get", "post"},
 }
 
 

@@ -45,7 +45,10 @@ def document() -> Json:
         "paths": {
             "/c/{partner}/{offer}": _link(),
             "/postback": _postbacks(GENERIC, {}),
-            "/postback/{advertiser}": _postbacks(CANONICAL, _any_reply()),
+            "/postback/{advertiser}": _postbacks(CANONICAL, _any_reply(), "advertiser"),
+            "/postback/{advertiser}/{rest}": _postbacks(
+                CANONICAL, _any_reply(), "advertiser", "rest"
+            ),
             **_status_paths(),
         },
         "components": {
@@ -73,11 +76,11 @@ def _link() -> Json:
     }
 
 
-def _postbacks(names: Names, more: Json) -> Json:
+def _postbacks(names: Names, more: Json, *path: str) -> Json:
     spelled = [name for meaning in names.values() for name in meaning]
     shared = {
         "security": [{}, {"token": []}],
-        "parameters": [*_path(*(["advertiser"] if more else [])), *_query(spelled)],
+        "parameters": [*_path(*path), *_query(spelled)],
         "responses": _judged(more),
     }
     fields: Json = {"type": "object", "properties": dict.fromkeys(spelled, _STRING)}
