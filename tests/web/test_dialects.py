@@ -2,8 +2,10 @@
 
 import asyncio
 import re
+import time
 from datetime import UTC, datetime
 from decimal import Decimal
+from hashlib import md5
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,6 +17,7 @@ from tracker.domain.click_id import ClickClass, ClickIdMint, SigningKeys
 from tracker.domain.errors import QuarantinedError
 from tracker.domain.judgement import Rules, judge, mention_of
 from tracker.domain.postback import TokenHasher
+from tracker.domain.signature import Call, prove
 from tracker.settings import Settings
 from tracker.web.postback import _body, _postback
 
@@ -356,3 +359,72 @@ def test_the_dialects_that_are_told_are_true(dialect, target, told):
     claims = re.findall(r"(goal|status|amount) ([\w.]+)", told)
     assert claims or told.startswith("the click")
     assert {**meant, **dict(claims)} == meant
+
+
+@pytest.mark.parametrize("text", ["a" * 10_000, "a" * 256, "~" * 5_000, "A" * 33 * 300])
+def test_a_long_text_is_no_click_id_and_takes_no_time(text):
+    dialect = "{extract: {click_id: '^(?:a*)(?:a*)b'}}"
+    began = time.process_time()
+    assert said(dialect, f"/postback/acme?click_id={text}&x=CLICK") == "unknown_click"
+    assert time.process_time() - began < 1
+
+
+def test_many_that_look_like_click_ids_cannot_be_guessed_at_once():
+    click_id = a_click_id()
+    forged = [click_id[:-1] + last for last in "0123456789" if last != click_id[-1]][:9]
+    guess = "/postback/acme?x=CLICK&click_id="
+    assert said("{}", f"{guess}{'~'.join(forged[:8])}") == "forged_click"
+    assert said("{}", f"{guess}{'~'.join(forged)}") == "unknown_click"
+
+
+def test_two_clicks_in_one_text_are_nobody_s():
+    other = f"/postback/acme?click_id=CLICK~{a_click_id()}"
+    assert said("{}", other) == "unknown_click"
+    assert said("{}", "/postback/acme?click_id=CLICK~CLICK") == ("sale", None, None)
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("CID=%7Bx%7D&total=1", ["CID"]),
+        ("cid=CLICK&total=[AMT]&cb=__CB__", ["total", "cb"]),
+        ("cid=CLICK&AMT1=1&AMT2=%23amount%23", ["AMT2"]),
+        ("cid=CLICK_%7Bsub1%7D", ["cid"]),
+        ("cid=CLICK&total=%AD_SUM%", ["total"]),
+        ("cid=CLICK&total=%257Bsum%257D", ["total"]),
+        ("cid=CLICK&total=5", []),
+    ],
+)
+def test_the_parameters_with_a_macro_are_named(query, names):
+    dialect = (
+        "{params: {click_id: [cid], amount: [total]},"
+        " present: {cb: {status: rejected}}, items: {amount: 'AMT#'}}"
+    )
+    rules = the_rules(dialect)
+    target = f"/postback/acme?{query}".replace("CLICK", a_click_id())
+    parameters = arrived(rules, target).parameters
+    assert rules.catalog.dialect("acme").unfilled(parameters) == names
+
+
+def test_what_is_signed_cannot_be_said_by_another_parameter():
+    """The amount is signed, and empty; its items, which nobody signed, do not count."""
+    auth = '{signature: {param: sig, hash: md5, text: "{cid}{total}salt-${SALT}"}}'
+    text = CATALOG.format(
+        auth=auth,
+        dialect="{params: {click_id: [cid], amount: [total]}, items: {list: parts}}",
+    )
+    secrets = {"SALT": "s"}
+    numbers = {("partner", "best"): 1, ("offer", "shoes"): 1}
+    catalog = compile_catalog(
+        check_text(text, "partners.yaml", secrets), secrets, version=1, numbers=numbers
+    )
+    acme, click_id = catalog.advertiser("acme"), a_click_id()
+
+    def held(total, *more):
+        signed = md5(f"{click_id}{total}salt-s".encode()).hexdigest()
+        pairs = [("cid", click_id), ("total", total), ("sig", signed), *more]
+        call = Call("", "/postback/acme", "", route="acme", parameters=pairs)
+        return prove(call, acme, catalog, datetime.now(UTC)).held
+
+    assert held("5") == held("") == ("signature",)
+    assert held("", ("parts", "a:5")) == ()
