@@ -230,6 +230,12 @@ def test_a_postback_that_makes_no_sense_is_refused_at_its_place(
 def test_editors_get_a_schema_that_takes_any_document():
     schema = json_schema()["$defs"]["JsonTree"]
 
+    success = json_schema()["$defs"]["PostbackSection"]["properties"]["success"]
+    either = success["anyOf"][0]["oneOf"]
+    assert [one.get("type", one.get("$ref")) for one in either] == [
+        "string",
+        "#/$defs/AnswerSection",
+    ]
     kinds = [one.get("type") for one in schema["oneOf"]]
     assert kinds == ["object", "array", ["string", "number", "boolean"], "null"]
 
@@ -328,7 +334,7 @@ def test_a_postback_of_an_older_snapshot_is_still_read():
         ),
         (
             "{sign: {text: '{uri}', key: abc, param: s}}",
-            "sign.text: unknown macro {uri}; did you mean 'url'?",
+            "sign.text: unknown macro {uri}; did you mean {url}?",
         ),
         (
             "{sign: {text: '{revenue}', key: abc, param: s}}",
@@ -344,6 +350,20 @@ def test_a_wish_that_makes_no_sense_is_refused(lines, fault, faults_of, changed)
     faults = faults_of(changed(TELL, f"{TELL}\n        {merged}"))
 
     assert [one.split("postbacks[0].")[-1] for one in faults] == [fault]
+
+
+@pytest.mark.parametrize("name", ["revenue", "Comm", "earned"])
+def test_what_an_advertiser_says_of_revenue_is_shown_to_nobody_either(
+    name, faults_of, changed
+):
+    auth = 'auth: {token: "${ACME_TOKEN}"}'
+    params = "\n    postback: {params: {revenue: [comm, earned]}}"
+    asking = changed(TELL, TELL + f"&r={{postback.{name}}}").replace(
+        auth, auth + params
+    )
+    assert [one.split("url: ")[-1] for one in faults_of(asking)] == [
+        f"{{postback.{name}}} is shown only to a partner with 'reveal: [revenue]'"
+    ]
 
 
 def test_an_offer_tells_only_of_goals_of_its_own(faults_of, changed):

@@ -15,7 +15,7 @@ from tracker.catalog.reading import Data
 from tracker.catalog.scalars import CURRENCY
 from tracker.domain.advertiser import IGNORED, REFUNDED
 from tracker.domain.errors import TemplateError
-from tracker.domain.macros import SECRET_REVENUES, parse_template
+from tracker.domain.macros import SECRET_REVENUES, SENT_PARAMETER, parse_template
 from tracker.domain.offer import Status
 
 STATUSES = {*Status, REFUNDED, IGNORED}
@@ -30,6 +30,7 @@ class _Known:
     def __init__(self, data: Entries) -> None:
         self.advertisers = _mapping(data.get("advertisers"))
         self.offers = _mapping(data.get("offers"))
+        self.revenues = {*SECRET_REVENUES, *_revenue_parameters(self.advertisers)}
         self.goals: set[str] = set()
         self.goals_of: dict[str, set[str]] = {}
         for offer in self.offers.values():
@@ -167,7 +168,7 @@ def _partner_flaws(key: str, partner: Entries, known: _Known) -> Iterator[Flaw]:
     if "revenue" not in [name for _, name in _items(partner.get("reveal"))]:
         for index, postback in _items(partner.get("postbacks")):
             place: Loc = (*loc, "postbacks", index)
-            yield from _revenue_flaws(place, _mapping(postback))
+            yield from _revenue_flaws(place, _mapping(postback), known.revenues)
 
 
 def _postback_flaws(
@@ -234,9 +235,18 @@ def _repeated_ids(loc: Loc, postbacks: list[tuple[int, Entries]]) -> Iterator[Fl
             seen.add(name)
 
 
-def _revenue_flaws(loc: Loc, postback: Entries) -> Iterator[Flaw]:
+def _revenue_parameters(advertisers: Entries) -> Iterator[str]:
+    """The macros of parameters in which advertisers say what they owe us."""
+    yield f"{SENT_PARAMETER}revenue"
+    for advertiser in advertisers.values():
+        said = _mapping(_mapping(_mapping(advertiser).get("postback")).get("params"))
+        for _, name in _items(said.get("revenue")):
+            yield f"{SENT_PARAMETER}{name}".lower()
+
+
+def _revenue_flaws(loc: Loc, postback: Entries, revenues: set[str]) -> Iterator[Flaw]:
     for place, text in _templates(postback):
-        for name in SECRET_REVENUES.intersection(_macros(text)):
+        for name in sorted(one for one in _macros(text) if one.lower() in revenues):
             message = f"{{{name}}} is shown only to a partner with 'reveal: [revenue]'"
             yield Flaw((*loc, *place), message)
 

@@ -13,12 +13,10 @@ from pydantic import (
     BeforeValidator,
     Discriminator,
     Field,
-    GetJsonSchemaHandler,
     Tag,
     model_validator,
 )
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, PydanticCustomError
+from pydantic_core import PydanticCustomError
 from typing_extensions import TypeAliasType
 
 from tracker.catalog.presettable import Presettable
@@ -168,7 +166,7 @@ class SignSection(Section):
         return self
 
 
-class RuleSection(Section):
+class AnswerSection(Section):
     """What is looked for in an answer; what is absent is not."""
 
     status: Many[AnswerStatus] = Field((), description="such as 404, or 4xx")
@@ -184,19 +182,14 @@ class RuleSection(Section):
         return self
 
 
-def _as_rule(value: Any) -> Any:
-    """A text stands for what the body must contain."""
-    return {"body": value} if isinstance(value, str) else value
+def _text_or_rule(value: Any) -> str:
+    return "(a word)" if isinstance(value, str) else "(a mapping)"
 
 
-class _OrText:
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        return {"anyOf": [{"type": "string"}, handler(schema)]}
-
-
-SuccessRule = Annotated[RuleSection, BeforeValidator(_as_rule), _OrText()]
+Success = Annotated[
+    Annotated[Pattern, Tag("(a word)")] | Annotated[AnswerSection, Tag("(a mapping)")],
+    Discriminator(_text_or_rule),
+]
 
 
 class PostbackSection(Presettable):
@@ -219,13 +212,13 @@ class PostbackSection(Presettable):
     )
     when: WhenSection = WhenSection()
     delay: Delay | None = Field(None, description="how long it waits; at most 3d")
-    success: Annotated[RuleSection, BeforeValidator(_as_rule), _OrText()] | None = (
-        Field(None, description="what the answer must be; any 2xx unless set")
+    success: Success | None = Field(
+        None, description="what the answer must be; any 2xx unless set"
     )
-    final: RuleSection | None = Field(
+    final: AnswerSection | None = Field(
         None, description="answers that end it: it is not tried again"
     )
-    retry: RuleSection | None = Field(
+    retry: AnswerSection | None = Field(
         None, description="answers that are tried again, whatever else they are"
     )
     secret: SigningSecret | None = Field(
@@ -314,9 +307,12 @@ def _auth(section: AuthSection | None) -> Auth | None:
     return Auth(section.bearer or "")
 
 
-def _rule(section: RuleSection | None) -> Rule | None:
+def _rule(section: AnswerSection | str | None) -> Rule | None:
+    """A text alone stands for what the body must contain."""
     if section is None:
         return None
+    if isinstance(section, str):
+        return Rule(body=section)
     return Rule(frozenset(section.status), section.body, section.json_)
 
 

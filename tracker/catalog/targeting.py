@@ -44,8 +44,12 @@ class RuleSection(TraitsSection):
     except_: TraitsSection = Field(
         TraitsSection(), alias="except", description="whoever is any of these is not"
     )
-    url: OfferUrl | None = None
-    destinations: Annotated[tuple[DestinationSection, ...], Field(max_length=100)] = ()
+    url: OfferUrl | None = Field(
+        None, description="where they go; it must contain {click_id}"
+    )
+    destinations: Annotated[tuple[DestinationSection, ...], Field(max_length=100)] = (
+        Field((), description="or several places, each with its weight")
+    )
     to: Literal["fallback"] | None = Field(
         None, description="fallback: refused, and sent to the fallback URL"
     )
