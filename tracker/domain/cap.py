@@ -61,7 +61,7 @@ class Cap:
         return STRICTNESS[self.then]
 
 
-class Meter(Value, frozen=True, order=True):
+class Meter(Value, frozen=True):
     """
     What is counted together: of an offer, of a partner, of both, in one period.
 

@@ -94,7 +94,7 @@ class CapWatch:
                 log.warning(
                     "cap.reached",
                     cap=str(placed),
-                    taken=str(reading.taken.normalize()),
+                    taken=f"{_plain(reading.taken, placed):f}",
                     until=reading.meter.ends_at.isoformat(),
                     then=placed.cap.then,
                     clicks=placed.cap.clicks,
