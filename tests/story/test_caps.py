@@ -22,7 +22,13 @@ from tracker.domain.identity import new_postback_id
 from tracker.domain.offer import Status
 from tracker.domain.outcome import Reason, Verdict
 from tracker.domain.postback import Postback
-from tracker.flow.cap import LOOK_SECONDS, CapWatch, count_caps, list_caps
+from tracker.flow.cap import (
+    LOOK_SECONDS,
+    CapCount,
+    CapWatch,
+    count_caps,
+    list_caps,
+)
 from tracker.flow.catalog import follow_version, open_catalog
 from tracker.flow.conversion import (
     Operator,
@@ -598,6 +604,25 @@ async def test_an_edit_counts_at_once_for_visitors_too(runtime, cap, client, rep
         (None, 2, 1, 0),
         ("bestdeals", 2, 9, 7),
     ]
+
+
+async def test_a_worker_counts_what_an_edit_brings_and_once_more(
+    runtime, cap, report, rows
+):
+    """The second time every process follows the edit; then nobody asks any more."""
+    await report(datetime.now(UTC))
+    await cap("{per: day, limit: 2}")
+    worker = CapCount(runtime)
+
+    async def counted():
+        await worker.count()
+        return len(await rows("delete from cap_meters returning 1"))
+
+    at_once, waiting = await counted(), await counted()
+    worker._count_again_at = asyncio.get_running_loop().time() - 1
+
+    assert (at_once, waiting) == (1, 0)
+    assert [await counted(), await counted()] == [1, 0]
 
 
 async def test_a_reached_cap_is_told_once(runtime, cap, report, capsys):
