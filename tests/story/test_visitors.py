@@ -10,6 +10,7 @@ from tracker.domain.click_id import ClickClass
 from tracker.domain.offer import Schedule
 from tracker.domain.targeting import Destination, Rule, Targeting
 from tracker.flow.dedup import tell_apart
+from tracker.flow.erasure import erase_click
 from tracker.flow.trace import trace
 from tracker.runtime import open_runtime
 
@@ -159,13 +160,17 @@ async def test_after_its_end_conversions_of_earlier_clicks_count(
     assert answer.json()["status"] == "accepted"
 
 
-async def test_a_trace_says_why_a_visitor_was_sent_where(
-    change_offer, click, runtime, run_worker_once
-):
+@pytest.fixture
+def two_ways(change_offer):
+    """Phones go elsewhere."""
     there = Destination("https://phones.example/?cid={click_id}")
     rule = Rule({"devices": frozenset({"mobile"})}, destinations=(there,))
     change_offer(targeting=Targeting((rule,), (Destination("https://x.example/"),)))
 
+
+async def test_a_trace_says_why_a_visitor_was_sent_where(
+    two_ways, click, runtime, run_worker_once
+):
     click_id, _ = await click()
     await run_worker_once()
     await runtime.redis.flushall()
@@ -173,3 +178,13 @@ async def test_a_trace_says_why_a_visitor_was_sent_where(
     record = (await trace(runtime, click_id)).click.record
     assert record.destination == f"https://phones.example/?cid={click_id}"
     assert record.route == "rule=1 device=mobile"
+
+
+async def test_what_was_found_out_of_a_visitor_is_erased(
+    two_ways, click, runtime, rows, run_worker_once
+):
+    click_id, _ = await click()
+    await run_worker_once()
+
+    await erase_click(runtime, click_id, "root")
+    assert await rows("select route from clicks") == [{"route": None}]
