@@ -52,7 +52,7 @@ partners:
         when: {goals: [sale], statuses: [approved], labels: {sub2: [fb]}}
         delay: 10m
       - id: rich
-        url: https://track.best.example/rich?cid={sub1}
+        url: https://track.best.example/rich?cid={sub1}&by={amount_change}&o={postback.transaction_id}
         when: {amount: {min: 100}}
   quiet:
     offers: [shoes]
@@ -175,7 +175,11 @@ async def test_a_past_conversion_is_told_as_it_stands(told, visit, report):
     rehearsal = await told(made.conversion_id)
 
     assert rehearsal.occasion.conversion.id == made.conversion_id
-    assert call_of(rehearsal, "rich").silence == []
+    rich = call_of(rehearsal, "rich")
+    assert (rich.silence, rich.shown.url.partition("?")[2]) == (
+        [],
+        "cid=b&by=150.00&o=o-1",
+    )
     assert macros_of(call_of(rehearsal, "sales"))["sub1"] == ("b", "from the click")
 
 

@@ -144,6 +144,8 @@ def _decided(decision: Decision) -> Iterator[Line]:
         yield "counts as", f"{key} of {advertiser}"
     if decision.change and decision.after:
         yield "status", _status(decision.change)
+        if decision.change.cause.note:
+            yield "because", decision.change.cause.note
         yield "money", spelled_money(decision.after.money)
         yield "tells", ", ".join(decision.told) or "nobody"
 

@@ -44,9 +44,11 @@ from tracker.domain.outbound import PartnerPostback, Span, When
 from tracker.domain.outcome import REASONS, Reason
 from tracker.domain.postback import Postback
 from tracker.domain.request import Request, build_request
-from tracker.domain.vocabulary import Meaning, Statement
+from tracker.domain.vocabulary import Meaning, Pairs, Statement
+from tracker.domain.worth import Money
 from tracker.flow.trace import TracedClick, find_click
 from tracker.runtime import Runtime
+from tracker.store.reports import ListedChange
 
 TEST_HEADER = "X-Tracker-Test"
 """What tells a call of `postback send` from one in earnest."""
@@ -223,7 +225,8 @@ def _converted(
             + (f"; say its {unsaid}" if unsaid else "")
         ) from None
     (change,) = ledger.changes
-    occasion = Occasion(change, ledger.get_after(change), click.record, catalog)
+    conversion, sent = ledger.get_after(change), tuple(said.items())
+    occasion = Occasion(change, conversion, click.record, catalog, sent)
     return Rehearsal(occasion, click)
 
 
@@ -246,7 +249,7 @@ async def _remembered(runtime: Runtime, asked: ConversionId) -> Rehearsal:
     async with runtime.conversions.rehearsal() as opened:
         ledger = await opened.lock_conversion(asked, catalog)
     conversion = ledger.get(asked)
-    *_, last = await runtime.reports.list_changes_of([asked])
+    *earlier, last = await runtime.reports.list_changes_of([asked])
     change = Change(
         id=ChangeId(last.id),
         conversion_id=asked,
@@ -256,10 +259,25 @@ async def _remembered(runtime: Runtime, asked: ConversionId) -> Rehearsal:
         status=Status(last.status),
         money=conversion.money,
         cause=Cause(last.changed_at, last.catalog_version),
+        old_money=_money(earlier[-1]) if earlier else None,
     )
     click = await find_click(runtime, conversion.click_id)
-    occasion = Occasion(change, conversion, click.record, catalog)
-    return Rehearsal(occasion, click)
+    sent = await _sent(runtime, last)
+    return Rehearsal(Occasion(change, conversion, click.record, catalog, sent), click)
+
+
+def _money(change: ListedChange) -> Money:
+    return Money(change.currency, change.payout, change.revenue, change.amount)
+
+
+async def _sent(runtime: Runtime, change: ListedChange) -> Pairs:
+    """What the postback said that made the change, if one did and is still kept."""
+    if change.postback_id is None:
+        return ()
+    try:
+        return (await runtime.reports.get_postback(change.postback_id)).parameters
+    except NotFoundError:
+        return ()
 
 
 def _rehearsed(
