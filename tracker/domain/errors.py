@@ -6,6 +6,7 @@ The errors of the tracker.
     │   └── CatalogOutpacedError    another version came into force meanwhile
     ├── TemplateError           a template in it cannot be read
     ├── SettingsError           the environment cannot be believed
+    ├── SheetError              a file of rows cannot be read as a table
     ├── StartError              `tracker up` cannot run, or cannot go on
     ├── MigrationError          the database and the migrations do not fit
     ├── NotFoundError           a name or an id that nothing answers to
@@ -50,6 +51,10 @@ class TemplateError(TrackerError):
 
 class SettingsError(TrackerError):
     """The settings cannot be believed; the message names every fault."""
+
+
+class SheetError(TrackerError):
+    """A file of rows that cannot be read as a table, or names no column we need."""
 
 
 class StartError(TrackerError):
