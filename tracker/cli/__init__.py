@@ -16,6 +16,7 @@ from tracker.cli import (
     deliveries,
     editing,
     erasing,
+    files,
     playing,
     postback,
     presets,
@@ -35,9 +36,9 @@ app = typer.Typer(
     # A trace with local variables would show secrets.
     pretty_exceptions_enable=False,
     help="Affiliate click tracking and postbacks: fast, durable, explained.",
-    epilog="Exit codes: 0 done; 1 refused, not found, or faults; 2 wrong usage; "
-    "3 a store does not answer, or nothing runs. With --json, lists are one JSON "
-    "object a line, and everything else is one JSON document.",
+    epilog="Exit codes: 0 done; 1 refused, not found, faults, or differences; "
+    "2 wrong usage; 3 a store does not answer, or nothing runs. With --json, lists "
+    "are one JSON object a line, and everything else is one JSON document.",
 )
 
 app.command()(running.up)
@@ -55,6 +56,7 @@ app.add_typer(conversions.app, name="conversions")
 app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(erasing.app, name="erase")
+app.command()(files.reconcile)
 app.command()(playing.demo)
 
 

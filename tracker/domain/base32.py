@@ -6,12 +6,15 @@ The alphabet is 0-9 and a-z without i, l, o and u
 long and needs no padding.
 """
 
+import re
+
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
 # Ten bits at a time: half as many steps as characters.
 _PAIRS = tuple(first + second for first in ALPHABET for second in ALPHABET)
 
 _LOOK_ALIKES = {"i": "1", "l": "1", "o": "0"}
+_LOOK_ALIKE = re.compile(f"[{''.join(_LOOK_ALIKES)}]")
 _FORGIVEN = str.maketrans(_LOOK_ALIKES)
 
 # What int() calls the digits of base 32, of either case; whatever is none is "?".
@@ -44,4 +47,5 @@ def decode(text: str) -> bytes:
 
 def normalise(text: str) -> str:
     """The one spelling in which an id is stored."""
-    return text.lower().translate(_FORGIVEN)
+    lowered = text.lower()
+    return lowered.translate(_FORGIVEN) if _LOOK_ALIKE.search(lowered) else lowered
