@@ -395,7 +395,7 @@ CREATE TABLE nonces (
     CONSTRAINT nonces_nonce_check CHECK ((length(nonce) <= 100))
 );
 
-COMMENT ON TABLE nonces IS 'Nonces of signed postbacks, so that none is used twice; written with the postback.';
+COMMENT ON TABLE nonces IS 'What is known when it comes again: nonces of signed postbacks, and rows of files; written with the postback.';
 
 COMMENT ON COLUMN nonces.content IS 'A hash of what was signed: the same again gets the first answer, other is replayed.';
 
@@ -589,7 +589,9 @@ CREATE INDEX erasures_by_time ON erasures USING btree (erased_at);
 
 CREATE INDEX erasures_unfinished ON erasures USING btree (erased_at) WHERE (finished_at IS NULL);
 
-CREATE INDEX nonces_by_time ON nonces USING btree (used_at);
+CREATE INDEX nonces_by_time ON nonces USING btree (used_at) WHERE (nonce !~~ 'row:%'::text);
+
+CREATE INDEX nonces_of_rows ON nonces USING btree (used_at) WHERE (nonce ~~ 'row:%'::text);
 
 CREATE INDEX postbacks_by_click ON ONLY postbacks USING btree (click_id) WHERE (click_id IS NOT NULL);
 

@@ -57,6 +57,7 @@ app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(erasing.app, name="erase")
 app.command()(files.reconcile)
+app.command("import")(files.import_)
 app.command()(playing.demo)
 
 

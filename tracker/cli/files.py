@@ -1,5 +1,5 @@
 # ruff: noqa: PLC0415 - imported where it is used, so that --help is fast
-"""`tracker reconcile`: what networks send as files."""
+"""`tracker reconcile` and `tracker import`: what networks send as files."""
 
 import sys
 from collections.abc import Iterator, Mapping
@@ -7,13 +7,16 @@ from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from tracker.cli.options import AsDocument
+from tracker.cli.options import AsDocument, By, operator_name
 
 if TYPE_CHECKING:
+    from tracker.flow.importing import Imported
+    from tracker.flow.importing import Wanted as Batch
     from tracker.flow.reconciling import Reconciled, Told, Wanted
     from tracker.sheet import Sheet, SheetWriter
     from tracker.store.statements import Found, Total
@@ -27,6 +30,11 @@ FOUND_COLUMNS = (
     "our_revenue", "postback_id",
 )  # fmt: skip
 """Of the file that `reconcile --out` writes."""
+
+ANSWER_COLUMNS = (
+    "line", "verdict", "reason", "meaning", "conversion_id", "postback_id"
+)  # fmt: skip
+"""Of the file that `import --out` writes."""
 
 TABLE = ("kind", "count", "theirs", "ours", "")
 
@@ -213,6 +221,98 @@ def _cells(one: "Total") -> tuple[str, ...]:
         for one_side in (one.theirs, one.ours)
     ]
     return (one.kind, f"{one.count:,}", *sums, KINDS[one.kind])
+
+
+def import_(  # noqa: PLR0913 - whose file, how it is written, what is told
+    file: File,
+    *,
+    advertiser: AdvertiserKey,
+    columns: ColumnWords = None,
+    decimal: DecimalMark = None,
+    timezone: Zone = None,
+    dates: Dates = None,
+    out: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="What became of each row; - is stdout."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Decide, and write nothing.")
+    ] = False,
+    by: By = None,
+    as_json: AsDocument = False,
+) -> None:
+    """
+    Judge the rows of a file like postbacks of its advertiser, who vouches for none.
+
+    You do: no other proof is asked for. What was broken off is called again, and goes
+    on. Exits with 1 where a row ends in quarantine, or cannot be read.
+    """
+    from tracker.cli.joining import run
+    from tracker.domain.columns import read_asked
+    from tracker.domain.lines import Notation
+    from tracker.flow.importing import Wanted
+
+    with _file_or_usage():
+        wanted = Wanted(
+            advertiser=advertiser,
+            operator=operator_name(by),
+            name=Path(file).name,
+            notation=Notation(decimal, timezone or "", dates),
+            columns=read_asked(columns or ()),
+            is_rehearsal=dry_run,
+        )
+        imported = run(_import(file, wanted, out))
+    _tell_imported(imported, wanted, as_json=as_json, to_stderr=out == "-")
+    if not imported.is_clean:
+        raise typer.Exit(DIFFERENCES)
+
+
+async def _import(file: str, wanted: "Batch", out: str | None) -> "Imported":
+    from tracker.cli.joining import open_tracker_in_force
+    from tracker.domain.outcome import REASONS, Reason
+    from tracker.flow.importing import Import
+    from tracker.sheet import open_sheet, write_sheet
+
+    meanings = {str(reason): meaning for reason, (_, meaning) in REASONS.items()}
+    meanings[Reason.NONE] = ""
+    async with open_tracker_in_force() as runtime:
+        with open_sheet(file) as sheet, write_sheet(out, ANSWER_COLUMNS) as writer:
+            batch = Import(runtime, sheet, wanted)
+            with progress_of(sheet) as told:
+                async for answer in batch.answers(told):
+                    meaning = meanings.get(answer.reason, "")
+                    writer.write({**asdict(answer), "meaning": meaning})
+    return batch.imported
+
+
+def _tell_imported(
+    imported: "Imported", wanted: "Batch", *, as_json: bool, to_stderr: bool
+) -> None:
+    from tracker.cli.output import print_json, print_table
+
+    counts = sorted(imported.counts.items())
+    if as_json:
+        rows = [
+            {"verdict": verdict, "reason": reason, "count": count}
+            for (verdict, reason), count in counts
+        ]
+        print_json(
+            {
+                "advertiser": wanted.advertiser,
+                "file": wanted.name,
+                "dry_run": wanted.is_rehearsal,
+                "rows": imported.counts.total(),
+                "columns": imported.columns,
+                "verdicts": rows,
+            }
+        )
+        return
+    with redirect_stdout(sys.stderr) if to_stderr else nullcontext():
+        print(f"{imported.counts.total():,} rows, by {_columns(imported.columns)}\n")
+        cells = [(*words, f"{count:,}") for words, count in counts]
+        print_table(("verdict", "reason", "count"), cells, folds={"reason"})
+        if wanted.is_rehearsal:
+            print("\nnothing was written")
 
 
 def _columns(columns: "Mapping[str, str]") -> str:

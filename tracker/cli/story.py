@@ -275,6 +275,8 @@ def _proven(postback: ListedPostback) -> str:
     proof = postback.proof
     if proof is None:
         return ""
+    if proof.get("operator"):
+        return f"brought in a file of {proof['advertiser']}'s by {proof['operator']}"
     held = ", ".join(proof["held"]) or "nothing"
     stale = ", but not in time" if proof["is_stale"] else ""
     return f"signed for {proof['advertiser']}: {held} held{stale}"

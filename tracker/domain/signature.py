@@ -82,13 +82,15 @@ class Proof(Value, frozen=True):
 
     `advertiser` is whose keys they were held against, `held` are the kinds that were
     right, named as in the file. One of ours that is right, but too old or from the
-    future, is `is_stale`.
+    future, is `is_stale`. Where it came in a file, the `operator` who brought that
+    vouches for it, and nothing else is asked.
     """
 
     advertiser: str
     held: tuple[str, ...] = ()
     is_stale: bool = False
     nonce: Nonce | None = None
+    operator: str | None = None
 
 
 class Message(Value, frozen=True):

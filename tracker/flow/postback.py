@@ -105,7 +105,7 @@ async def accept_postback(
 async def _accept(runtime: Runtime, hearing: Hearing) -> Outcome:
     answer = await _stored(runtime, hearing)
     is_first = answer.postback_id == hearing.postback.id
-    outcome = answer if is_first else _repeated(hearing.postback, answer)
+    outcome = answer if is_first else repeated(hearing.postback, answer)
     _counter(outcome.verdict, outcome.reason).inc()
     event = f"postback.{outcome.verdict}"
     log.info(
@@ -389,7 +389,7 @@ def conclude(
     for hearing in hearings:
         if hearing.first:
             answer = answers.get(hearing.first) or _forgotten(hearing.first)
-            outcome = _repeated(hearing.postback, answer)
+            outcome = repeated(hearing.postback, answer)
         else:
             answer = outcome = hearing.outcome or _decided(hearing, ledger, rules)
         answers[hearing.postback.id] = answer
@@ -402,7 +402,7 @@ def _forgotten(first: PostbackId) -> Outcome:
     return Outcome(first, Verdict.DUPLICATE, Reason.REPEATED)
 
 
-def _repeated(postback: Postback, first: Outcome) -> Outcome:
+def repeated(postback: Postback, first: Outcome) -> Outcome:
     """What is written down of one that comes again: it did nothing."""
     if first.verdict in {Verdict.QUARANTINED, Verdict.IGNORED}:
         return first.but(postback_id=postback.id)

@@ -64,7 +64,10 @@ def purged_tables(settings: Settings) -> dict[Purged, timedelta]:
     """What is not kept by day; records set aside hold an address that stays full."""
     set_aside = min(settings.retention_clicks, settings.retention_addresses)
     return {
-        Purged("nonces", "used_at"): NONCES_ARE_KEPT,
+        Purged("nonces", "used_at", "nonce not like 'row:%%'"): NONCES_ARE_KEPT,
+        Purged(
+            "nonces", "used_at", "nonce like 'row:%%'"
+        ): settings.retention_postbacks,
         Purged("click_collisions", "found_at"): set_aside,
         Purged("clicks_rejected", "rejected_at"): set_aside,
         Purged("click_counts", "counted_at"): _COUNTS_FOR,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
+from typing import Any, LiteralString
 
 from psycopg import sql
 
@@ -67,16 +67,22 @@ update {table}
 _PURGE = """
 delete from {table}
  where ctid = any(array(
-         select ctid from {table} where {column} < %(before)s limit %(limit)s))
+         select ctid from {table} where {column} < %(before)s and {only}
+          limit %(limit)s))
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Purged:
-    """A table that is not kept by day: rows go by the time in `column`."""
+    """
+    A table that is not kept by day: rows go by the time in `column`.
+
+    `only` is a condition in SQL, of ours, for those of its rows that this is about.
+    """
 
     table: str
     column: str
+    only: LiteralString = "true"
 
 
 class RetentionStore:
@@ -112,9 +118,10 @@ class RetentionStore:
 
     async def purge(self, purged: Purged, before: datetime) -> int:
         """Deletes what is older; how many rows that were."""
-        names = {"table": purged.table, "column": purged.column}
         query = sql.SQL(_PURGE).format(
-            **{name: sql.Identifier(value) for name, value in names.items()}
+            table=sql.Identifier(purged.table),
+            column=sql.Identifier(purged.column),
+            only=sql.SQL(purged.only),
         )
         given = {"before": before, "limit": ROWS_AT_ONCE}
         rows = 0
