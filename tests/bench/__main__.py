@@ -20,6 +20,7 @@ import growth
 import large_catalog
 import postbacks
 import processes
+import statements
 from machine import describe
 from rounds import is_whole
 from table import render
@@ -37,6 +38,7 @@ LARGE = {
     "stored": growth.measure_stored_clicks,
     "conversions": growth.measure_conversions,
     "claims": growth.measure_claims,
+    "statements": statements.measure,
 }
 
 

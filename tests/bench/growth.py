@@ -95,9 +95,9 @@ def measure_stored_clicks():
 def measure_conversions():
     """Sales of clicks that only Postgres has: of ninety days, and of today."""
     with prepared() as empty, prepared() as full:
-        few_ids, many_ids = _log_days(empty, 1), _log_days(full, DAYS)
+        few_ids, many_ids = log_days(empty, 1), log_days(full, DAYS)
         with servers.web(empty) as few, servers.web(full) as many:
-            _convert(full, many, many_ids[0])
+            convert(full, many, many_ids[0])
             contestants = {
                 "none": Contestant(few, sales_of(few_ids, "sale")),
                 "million": Contestant(many, sales_of(many_ids, "sale")),
@@ -154,7 +154,7 @@ def _keep_clicks(ground, number):
     fold(ground)
 
 
-def _log_days(ground, days):
+def log_days(ground, days):
     """A thousand clicks on each of so many days; the ids of those that convert."""
     ground.write_catalog()
     click = a_click(ground)
@@ -165,7 +165,7 @@ def _log_days(ground, days):
     return converted
 
 
-def _convert(ground, server, click_id):
+def convert(ground, server, click_id):
     """One sale, reported, and a million like it."""
     _report(server, click_id)
     with ground.database() as connection:
