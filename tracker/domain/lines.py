@@ -2,10 +2,11 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from functools import lru_cache
+from operator import itemgetter
 from zoneinfo import ZoneInfo
 
 from tracker.domain import base32
@@ -15,9 +16,16 @@ from tracker.domain.columns import Columns
 from tracker.domain.dialect import Dialect
 from tracker.domain.money import Mark, Numerals, from_minor_unit
 from tracker.domain.value import Value
+from tracker.domain.vocabulary import Statement
 
 _NAMELESS = "missing_click_id: it names neither a click nor a transaction"
-_NOTHING = {"amount": "", "revenue": "", "at": ""}
+_READ = (
+    "click_id", "transaction_id", "goal", "status", "currency",
+    "amount", "revenue", "at",
+)  # fmt: skip
+_NAMES = 5
+_Said = tuple[str, ...]
+"""What a line says, in the order of `_READ`; the last three are numbers of a kind."""
 _ISO = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d{1,6})?)?)?", re.ASCII)
 _UNIX = re.compile(r"\d{9,10}(\d{3})?", re.ASCII)
 _SECONDS_DIGITS = 10
@@ -118,7 +126,9 @@ class LineReader:
         self._numerals = notation.numerals(advertiser)
         self._dialect = _beyond_names(catalog, advertiser)
         self._names = columns.names
-        self._places = columns.places
+        # What no column says is the blank behind the last one.
+        places = dict(columns.places)
+        self._pick = itemgetter(*(places.get(meaning, -1) for meaning in _READ))
         self._goals = _goals_of(catalog, advertiser)
         self._goal = lru_cache(maxsize=4096)(self._read_goal)
         self._sum = lru_cache(maxsize=65_536)(self._read_sum)
@@ -128,24 +138,22 @@ class LineReader:
         """One line; what is wrong with it is said, and the rest of it read."""
         if fault:
             return Line(number, fault=fault)
-        said = {meaning: cells[place].strip() for meaning, place in self._places}
+        said = tuple(map(str.strip, self._pick((*cells, ""))))
         if self._dialect is not None:
             pairs = zip(self._names, cells, strict=True)
-            said.update(self._dialect.read(pairs).values.items())
+            said = _looked_into(said, self._dialect.read(pairs))
         try:
             return self._line(number, said)
         except ValueError as error:
-            return self._line(number, {**said, **_NOTHING}, str(error))
+            return self._line(number, (*said[:_NAMES], "", "", ""), str(error))
 
-    def _line(self, number: int, said: Mapping[str, str], fault: str = "") -> Line:
-        said_of = said.get
-        click_id, transaction_id = said_of("click_id"), said_of("transaction_id")
+    def _line(self, number: int, said: _Said, fault: str = "") -> Line:
+        click_id, transaction_id, goal_word, status_word, currency, *sums = said
+        amount, revenue, at = sums
         if not click_id and not transaction_id:
             fault = fault or _NAMELESS
-        goal, other_goal = self._goal(said_of("goal"))
-        currency, at = said_of("currency"), said_of("at")
-        amount, revenue = said_of("amount"), said_of("revenue")
-        notation, status = self._notation, self._status(said_of("status"))
+        goal, other_goal = self._goal(goal_word)
+        status = self._status(status_word)
         line = Line(
             number,
             base32.normalise(click_id) if click_id else None,
@@ -156,9 +164,9 @@ class LineReader:
             self._sum(amount, currency) if amount else None,
             self._sum(revenue, currency) if revenue else None,
             currency.upper() if currency else None,
-            notation.stamp(at) if at else None,
+            self._notation.stamp(at) if at else None,
             fault,
-            hash(tuple(said.values())),
+            hash(said),
         )
         return _taken_back(line) if status == REFUNDED else line
 
@@ -197,6 +205,12 @@ def _goals_of(catalog: Catalog, advertiser: Advertiser) -> frozenset[str]:
     offers = catalog.offers.values()
     own = [offer for offer in offers if offer.advertiser == advertiser.key]
     return frozenset(goal for offer in own for goal in offer.goals)
+
+
+def _looked_into(said: _Said, statement: Statement) -> _Said:
+    """With what is found in the values, and what follows from them."""
+    found: dict[str, str] = dict(statement.values.items())
+    return tuple(map(found.get, _READ, said))
 
 
 def _beyond_names(catalog: Catalog, advertiser: Advertiser) -> Dialect | None:
