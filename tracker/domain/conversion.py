@@ -166,6 +166,9 @@ class Ledger:
         for holder, conversion in conversions.items():
             self._conversions.setdefault(holder, conversion)
         self._applied |= found._applied  # noqa: SLF001 - likewise
+        if found.meters and self.meters:
+            found.meters.resume(self.meters)
+        self.meters = found.meters or self.meters
 
     def get(self, conversion_id: ConversionId) -> Conversion:
         """A conversion as it stands."""

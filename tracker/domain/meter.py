@@ -57,6 +57,12 @@ class Meters:
         self._taken = dict(taken)
         self.moved: dict[Meter, Decimal] = {}
 
+    def resume(self, earlier: "Meters") -> None:
+        """Counts what an earlier batch moved that was never written."""
+        for meter, step in earlier.moved.items():
+            self._taken[meter] = self._taken.get(meter, _NOTHING) + step
+            self.moved[meter] = self.moved.get(meter, _NOTHING) + step
+
     def exceeded(self, before: Share | None, after: Share | None) -> PlacedCap | None:
         """The strictest cap that has no room for what is taken in addition, if any."""
         beyond = [

@@ -19,6 +19,7 @@ from tracker.flow.postback import (
     POSTBACK_BOUNDS,
     Hearing,
     accept_postbacks,
+    catch_up,
     conclude,
     hear,
     repeated,
@@ -106,6 +107,7 @@ class Import:
         with Occurrences() as occurrences:
             rows = iter(self._sheet)
             while batch := list(islice(rows, AT_ONCE)):
+                await catch_up(self._runtime)
                 filed = [self._filed(row, occurrences) for row in batch]
                 for answer in await self._answer(filed):
                     self.imported.counts[answer.verdict, answer.reason] += 1
@@ -164,7 +166,8 @@ class _Rehearsal:
         """The outcome of each, in order; none of their conversions will be there."""
         proposals = [one.proposal for one in hearings if one.proposal]
         async with self._runtime.conversions.transaction() as opened:
-            self._ledger.take_in(await opened.lock(proposals))
+            found = await opened.lock(proposals, self._runtime.catalog)
+            self._ledger.take_in(found)
             raise Rollback
         judged = conclude(hearings, self._ledger, self._runtime.rules(), {})
         made = {one.id for one in self._ledger.created}

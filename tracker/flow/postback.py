@@ -207,7 +207,7 @@ async def _accepted(
             # One of these conversions is younger than the catalog it was heard by.
             if attempt == ATTEMPTS:
                 raise
-            await _catch_up(runtime)
+            await catch_up(runtime)
             attune = _by_one_catalog
         except Exception as error:
             if attempt == ATTEMPTS or not _is_worth_another_try(error):
@@ -309,7 +309,7 @@ async def _by_one_catalog(
     that is ahead of us is judged by the catalog of this moment.
     """
     if any(_is_ahead(one) for one in hearings):
-        await _catch_up(runtime)
+        await catch_up(runtime)
     rules = runtime.rules()
     return rules, [
         one if one.rules.catalog is rules.catalog else _anew(one, rules)
@@ -324,7 +324,8 @@ async def _as_heard(
     return (hearings[0].rules if hearings else runtime.rules()), list(hearings)
 
 
-async def _catch_up(runtime: Runtime) -> None:
+async def catch_up(runtime: Runtime) -> None:
+    """The catalog in force at this moment, if it can be followed."""
     try:
         await follow_version(runtime)
     except CatalogError as error:
