@@ -13,14 +13,12 @@ text `${X}`. One pass means that a value which looks like a macro stays a value:
 A visitor who sends `sub1={payout}` learns nothing that way.
 """
 
-import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from html import escape
-from urllib.parse import quote, quote_plus
 
+from tracker.domain.encoding import AS_IT_IS, IN_URL, Encoding, in_body
 from tracker.domain.errors import TemplateError
 from tracker.domain.filters import UNREADABLE, Filter, Mark, parse_filter
 
@@ -70,11 +68,8 @@ SECRET_REVENUES = frozenset({"revenue", "revenue_change"})
 
 _ORIGIN = re.compile(r"https?://[^\s/?#@{}\\]+(?=[/?#]|\Z)", re.IGNORECASE)
 
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
-_NOT_IN_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-
-# What percent-encoding leaves as it is, and most values consist of (RFC 3986, 2.3).
-_is_unreserved = re.compile(r"[A-Za-z0-9_.~-]*", re.ASCII).fullmatch
+# A macro becomes a character that no host can hold.
+_MARKED = Encoding(lambda _: "{", lambda _: "{")
 
 _SPECIAL = re.compile(
     r"\$\$\{(?P<literal>[^{}]*)\}"
@@ -192,14 +187,14 @@ def expand_url(
     """
     if template.is_optional:
         return _expand_present(template, values, secrets)
-    return _expand(template, values, secrets, _IN_URL)
+    return _expand(template, values, secrets, IN_URL)
 
 
 def expand_text(
     template: Template, values: Mapping[str, str], secrets: Mapping[str, str]
 ) -> str:
     """Values as they are, for a form or a JSON body that is encoded afterwards."""
-    return _expand(template, values, secrets, _AS_IT_IS)
+    return _expand(template, values, secrets, AS_IT_IS)
 
 
 def expand_body(
@@ -209,7 +204,7 @@ def expand_body(
     content_type: str,
 ) -> str:
     """Every value escaped for its surroundings, except where a filter says `raw`."""
-    return _expand(template, values, secrets, _in_body(content_type))
+    return _expand(template, values, secrets, in_body(content_type))
 
 
 def is_present(
@@ -253,7 +248,6 @@ def check_url(template: Template, secrets: Mapping[str, str]) -> None:
 
     Raises TemplateError otherwise.
     """
-    # A macro becomes a character that no host can hold.
     marked = _expand(template, {}, secrets, _MARKED)
     if not _ORIGIN.match(marked):
         raise TemplateError(
@@ -262,19 +256,11 @@ def check_url(template: Template, secrets: Mapping[str, str]) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Encoding:
-    """How a value is put into its place, and how one is that a filter says is raw."""
-
-    encode: Callable[[str], str]
-    encode_raw: Callable[[str], str]
-
-
 def _expand(
     template: Template,
     values: Mapping[str, str],
     secrets: Mapping[str, str],
-    encoding: _Encoding,
+    encoding: Encoding,
 ) -> str:
     encode = encoding.encode
     texts = [
@@ -292,7 +278,7 @@ def _filtered(
     macro: Macro,
     values: Mapping[str, str],
     secrets: Mapping[str, str],
-    encoding: _Encoding,
+    encoding: Encoding,
 ) -> str:
     if macro.secrets and isinstance(secrets, _Masked):
         return MASK
@@ -305,12 +291,12 @@ def _expand_present(
 ) -> str:
     path, parameters, fragment = _split_url(template.source)
     query = "&".join(
-        _expand(one, values, secrets, _IN_URL)
+        _expand(one, values, secrets, IN_URL)
         for one in parameters
         if is_present(one, values, secrets)
     )
-    before = _expand(path, values, secrets, _IN_URL)
-    after = _expand(fragment, values, secrets, _IN_URL)
+    before = _expand(path, values, secrets, IN_URL)
+    after = _expand(fragment, values, secrets, IN_URL)
     return f"{before}?{query}{after}" if query else before + after
 
 
@@ -331,50 +317,6 @@ def _split_url(source: str) -> tuple[Template, tuple[Template, ...], Template]:
         tuple(parameters),
         parse_template(source[end:]),
     )
-
-
-def _percent_encoded(value: str) -> str:
-    if _is_unreserved(value):
-        return value
-    return quote(value, safe="", errors="replace")
-
-
-def _kept_in_url(value: str) -> str:
-    """Only what no URL may hold is encoded, and what would end it: a fragment."""
-    return quote(value, safe="%:/?[]@!$&'()*+,;=", errors="replace")
-
-
-def _in_one_line(value: str) -> str:
-    return _CONTROLS.sub(" ", value)
-
-
-def _in_json(value: str) -> str:
-    return json.dumps(value)[1:-1]
-
-
-def _in_markup(value: str) -> str:
-    return escape(_NOT_IN_XML.sub(" ", value))
-
-
-def _in_form(value: str) -> str:
-    return quote_plus(value, errors="replace")
-
-
-_IN_URL = _Encoding(_percent_encoded, _kept_in_url)
-_AS_IT_IS = _Encoding(str, str)
-_MARKED = _Encoding(lambda _: "{", lambda _: "{")
-
-
-@lru_cache(maxsize=256)
-def _in_body(content_type: str) -> _Encoding:
-    kind = content_type.partition(";")[0].strip().lower()
-    if kind.endswith("json"):
-        return _Encoding(_in_json, str)
-    if kind.endswith(("xml", "html")):
-        return _Encoding(_in_markup, str)
-    if kind == "application/x-www-form-urlencoded":
-        return _Encoding(_in_form, str)
-    return _Encoding(_in_one_line, str)
 
 
 def _spelled(part: str | Secret | Macro) -> str:

@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from tracker import __version__
 from tracker.domain import macros
+from tracker.domain.encoding import in_one_line
 from tracker.domain.errors import TemplateError
 from tracker.domain.filters import parse_moment
 from tracker.domain.identity import DeliveryId
@@ -32,7 +33,6 @@ from tracker.domain.outbound import Auth, Number, PartnerPostback, Signature, Tr
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
 
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
 # All that is visible but `#`: a fragment is never sent, and what is behind it was
 # meant to be.
 _URL_CHARACTERS = "".join(map(chr, range(0x21, 0x7F))).replace("#", "")
@@ -258,7 +258,7 @@ def _own_headers(
     filled = _filled(postback.headers, values, secrets)
     if postback.auth:
         filled["Authorization"] = _authorization(postback.auth, secrets)
-    return {name: _CONTROLS.sub(" ", text).strip() for name, text in filled.items()}
+    return {name: in_one_line(text).strip() for name, text in filled.items()}
 
 
 def _authorization(auth: Auth, secrets: Texts) -> str:
