@@ -48,8 +48,9 @@ async def redirect_visitor(runtime: Runtime, visit: Visit) -> str:
     Raises UnknownLinkError for a link that is not listed, and ClosedLinkError for
     one that takes no visitors now, where the catalog has no fallback for it.
     """
+    now = datetime.now(UTC)
     try:
-        plan = plan_visit(visit, runtime.catalog, now=datetime.now(UTC))
+        plan = plan_visit(visit, runtime.catalog, now=now)
         if runtime.closed:
             plan = _held_to_caps(plan, runtime.closed)
     except UnknownLinkError:
@@ -63,7 +64,7 @@ async def redirect_visitor(runtime: Runtime, visit: Visit) -> str:
     since = asyncio.get_running_loop().time()
     if offer.dedup and plan.click_class is ClickClass.VISIT:
         plan = await tell_apart(runtime, plan, offer.dedup)
-    click = await _kept_click(runtime, plan, since)
+    click = await _kept_click(runtime, plan, now, since)
     if not click.destination:
         raise ClosedLinkError(click.reason)
     return click.destination
@@ -109,18 +110,20 @@ async def _insert(
     return [is_free[click.id] for click in clicks]
 
 
-async def _kept_click(runtime: Runtime, plan: Plan, since: float) -> Click:
+async def _kept_click(
+    runtime: Runtime, plan: Plan, now: datetime, since: float
+) -> Click:
     """
     The visitor arrives whatever the stores do.
 
     A click that neither Redis nor the disk has confirmed counts as lost. It may yet
     be kept, and then under the id that the visitor carries.
     """
-    click = _drawn(runtime, plan)
+    click = _drawn(runtime, plan, now)
     try:
         while not await runtime.together(record_clicks, (_as_kept(click, plan), since)):
             metrics.CLICK_ID_COLLISIONS.inc()
-            click = _drawn(runtime, plan)
+            click = _drawn(runtime, plan, now)
         _counter(plan.click_class).inc()
         runtime.tally.count(click.id)
     except Exception as error:  # noqa: BLE001 - whatever it is, the visitor arrives
@@ -153,8 +156,7 @@ def _by_shard(clicks: Sequence[Click]) -> dict[int, list[Click]]:
     return shards
 
 
-def _drawn(runtime: Runtime, plan: Plan) -> Click:
-    now = datetime.now(UTC)
+def _drawn(runtime: Runtime, plan: Plan, now: datetime) -> Click:
     click_id = runtime.mint.mint(
         now=now,
         shard=runtime.shard,
