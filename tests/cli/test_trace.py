@@ -186,3 +186,11 @@ def assert_in_order(text, parts):
     for part in parts:
         place = text.find(part, place)
         assert place >= 0, f"{part!r} is missing, or too early, in\n{text}"
+
+
+async def test_a_macro_left_as_text_is_named(tracker, visit, report):
+    click_id = await visit()
+    await report(click_id, goal="sale", amount="{sum}", status="[[state]]", sub="1")
+
+    said = tracker("trace", click_id).out.replace("\n", " ")
+    assert "left as text: amount, status" in " ".join(said.split())

@@ -16,6 +16,7 @@ from tracker.domain.delivery import EXPLANATIONS, DeadReason, Failure, HeldReaso
 from tracker.domain.meter import Reading
 from tracker.domain.outcome import REASONS, Reason
 from tracker.domain.remedy import REMEDIES
+from tracker.domain.unfilled import names_with_macro
 from tracker.flow.trace import Trace, TracedClick
 from tracker.store.reports import (
     ListedChange,
@@ -246,7 +247,7 @@ def _said(postback: ListedPostback) -> list[str]:
     reason = postback.quarantined_for or postback.reason
     details = [
         postback.id,
-        _meaning(reason) if reason else "",
+        f"{_meaning(reason)}{_where(postback, reason)}" if reason else "",
         f"{postback.method} {postback.path}{_source(postback)}",
         " ".join(f"{name}={value}" for name, value in postback.parameters),
         _proven(postback),
@@ -264,6 +265,14 @@ def _taken(reading: Reading) -> str:
 
 def _short(number: Decimal) -> str:
     return f"{number.normalize():f}"
+
+
+def _where(postback: ListedPostback, reason: str) -> str:
+    """Which of its parameters were left as they are in the sender's template."""
+    if reason != Reason.UNFILLED_MACRO:
+        return ""
+    names = names_with_macro(postback.parameters)
+    return f": {', '.join(names)}" if names else ""
 
 
 def _source(postback: ListedPostback) -> str:

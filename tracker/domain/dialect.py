@@ -13,7 +13,7 @@ from functools import cached_property
 from tracker.domain.advertiser import Advertiser
 from tracker.domain.click_id import LENGTH
 from tracker.domain.items import COUNTED, read_items
-from tracker.domain.unfilled import has_macro, is_macro
+from tracker.domain.unfilled import is_macro
 from tracker.domain.vocabulary import (
     Meaning,
     Pairs,
@@ -54,36 +54,23 @@ class Dialect:
             return self.vocabulary.read(parameters)
         pairs = [*parameters]
         named = self.vocabulary.read(pairs)
-        implied = {meaning: said for meaning, (_, said) in self._implied(pairs).items()}
+        implied, names = self._implied(pairs)
         values = {
             **self._own.defaults,
             **self._extracted(named.values),
             **implied,
         }
-        said = Statement(values, named.unclear - implied.keys())
+        said = Statement(
+            values, named.unclear - implied.keys(), {**named.names, **names}
+        )
         return said if "amount" in values else self._with_items(said, pairs)
-
-    def sources(self, parameters: Pairs) -> dict[Meaning, str]:
-        """The parameter that each meaning is read from, as the sender calls it."""
-        pairs = [*parameters]
-        implied = {meaning: name for meaning, (name, _) in self._implied(pairs).items()}
-        return self.vocabulary.sources(pairs) | implied
-
-    def unfilled(self, parameters: Pairs) -> list[str]:
-        """The parameters in which the sender left a macro as text, as it calls them."""
-        pairs = [*parameters]
-        said, names = self.read(pairs), self.sources(pairs)
-        found = [names[meaning] for meaning in said.unfilled() if meaning in names]
-        if has_macro(said.get("click_id") or "") and names["click_id"] not in found:
-            found.append(names["click_id"])
-        return found + [one.name for one in said.items if one.is_unfilled]
 
     def said_elsewhere(self, parameters: Pairs) -> frozenset[Meaning]:
         """What is said by parameters that are no names for it."""
         if self._own is None or self._is_plain:
             return frozenset()
         pairs = [*parameters]
-        said: set[Meaning] = {*self._implied(pairs)}
+        said: set[Meaning] = {*self._implied(pairs)[0]}
         if self._has_items(pairs):
             said.add("amount")
         return frozenset(said)
@@ -113,20 +100,23 @@ class Dialect:
 
     def _implied(
         self, pairs: Sequence[tuple[str, str]]
-    ) -> dict[Meaning, tuple[str, str]]:
-        """What parameters say by being there; of two the first one listed."""
+    ) -> tuple[dict[Meaning, str], dict[Meaning, str]]:
+        """What follows from parameters that are there; of two the first one listed."""
         present = self._own.present if self._own else {}
         sent = {
             name.lower(): (name, value.strip())
             for name, value in pairs
             if name.lower() in present and _is_there(value)
         }
-        found: dict[Meaning, tuple[str, str]] = {}
-        for listed in filter(sent.__contains__, present):
-            name, text = sent[listed]
-            for meaning, value in present[listed].items():
-                found.setdefault(meaning, (name, text if is_macro(text) else value))
-        return found
+        values: dict[Meaning, str] = {}
+        names: dict[Meaning, str] = {}
+        for listed, meant in present.items():
+            name, text = sent.get(listed, ("", ""))
+            for meaning, value in meant.items() if name else ():
+                if meaning not in values:
+                    values[meaning] = text if is_macro(text) else value
+                    names[meaning] = name
+        return values, names
 
     def _with_items(self, said: Statement, pairs: list[tuple[str, str]]) -> Statement:
         rule = self._own.items if self._own else None

@@ -9,6 +9,7 @@ all, reading it as a URL has made U+FFFD of its first letters.
 """
 
 import re
+from collections.abc import Iterable
 
 _WORD = r"[A-Za-z_][\w .-]*"
 _WHOLE = re.compile(
@@ -30,6 +31,11 @@ def is_macro(text: str) -> bool:
     """Whether the text is a macro as a whole."""
     is_one = text[-1:] in ENDS and len(text) <= MAX_LENGTH
     return is_one and _WHOLE.fullmatch(text) is not None
+
+
+def names_with_macro(parameters: Iterable[tuple[str, str]]) -> list[str]:
+    """The parameters that are macros, or hold one."""
+    return [name for name, value in parameters if is_macro(value) or has_macro(value)]
 
 
 def has_macro(text: str) -> bool:

@@ -47,27 +47,29 @@ class Statement(Value, frozen=True):
     """
     What a postback says, by meaning; an empty value counts as absent.
 
-    `unclear` are the meanings that were sent twice with different values. `items` are
+    `unclear` are the meanings that were sent twice with different values, `names`
+    the parameters that the values were read from, as they were sent. `items` are
     what was bought, where no amount was sent for all.
     """
 
     values: Mapping[Meaning, str] = {}
     unclear: frozenset[Meaning] = frozenset()
+    names: Mapping[Meaning, str] = {}
     items: tuple[Item, ...] = ()
 
     def get(self, meaning: Meaning) -> str | None:
         """The value of a meaning, None where there is none."""
         return self.values.get(meaning)
 
-    def unfilled(self) -> list[Meaning]:
-        """The meanings for which a macro of the sender's was left as text."""
-        found: list[Meaning] = [
-            meaning
+    def unfilled(self) -> list[str]:
+        """The parameters in which a macro of the sender's was left as text."""
+        found = [
+            self.names.get(meaning, meaning)
             for meaning, value in self.values.items()
             if value[-1:] in ENDS and meaning != "token" and is_macro(value)
         ]
-        if any(one.is_unfilled for one in self.items):
-            found.append("amount")
+        if self.items:
+            found += [one.name for one in self.items if one.is_unfilled]
         return found
 
 
@@ -92,16 +94,6 @@ class Vocabulary:
     def read(self, parameters: Pairs) -> Statement:
         """Of several names for a meaning, the preferred one of those sent counts."""
         return _read(parameters, self._meanings)
-
-    def sources(self, parameters: Pairs) -> dict[Meaning, str]:
-        """The parameter that each meaning is read from, as it was sent."""
-        found: dict[Meaning, tuple[int, str]] = {}
-        for name, value in parameters:
-            known = self._meanings.get(name.lower(), ()) if value.strip() else ()
-            for rank, meaning in known:
-                if meaning not in found or rank < found[meaning][0]:
-                    found[meaning] = rank, name
-        return {meaning: name for meaning, (_, name) in found.items()}
 
     def read_token(self, parameters: Pairs) -> Statement:
         """What they say of the token alone."""
@@ -136,6 +128,7 @@ def _read(
     parameters: Pairs, meanings: Mapping[str, Sequence[tuple[int, Meaning]]]
 ) -> Statement:
     values: dict[Meaning, str] = {}
+    names: dict[Meaning, str] = {}
     ranks: dict[Meaning, int] = {}
     unclear: set[Meaning] = set()
     for name, value in parameters:
@@ -146,8 +139,8 @@ def _read(
         for rank, meaning in known:
             best = ranks.get(meaning)
             if best is None or rank < best:
-                ranks[meaning], values[meaning] = rank, said
+                ranks[meaning], values[meaning], names[meaning] = rank, said, name
                 unclear.discard(meaning)
             elif rank == best and values[meaning] != said:
                 unclear.add(meaning)
-    return Statement(values, frozenset(unclear))
+    return Statement(values, frozenset(unclear), names)
