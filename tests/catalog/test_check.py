@@ -455,6 +455,17 @@ ONE_FAULT = {
             " did you mean 'conversion_id'?"
         ),
     ),
+    "a comma that may mean either": (
+        AUTH,
+        (
+            f"{AUTH}\n    postback:"
+            " {amounts: {decimal: comma}, items: {list: p, within: ','}}"
+        ),
+        (
+            "6:15: advertisers.acme.postback: ',' stands before the fraction of an"
+            " amount: it cannot stand between items, nor within one"
+        ),
+    ),
     "a header that nothing signs": (
         AUTH,
         (

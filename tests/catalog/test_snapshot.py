@@ -2,8 +2,10 @@
 
 import stat
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +22,7 @@ from tracker.catalog import (
     write_copy,
 )
 from tracker.domain.errors import CatalogError
+from tracker.domain.money import Rate
 
 SANDBOX = Path(__file__).parents[2] / "partners.yaml"
 SECRETS = {"SANDBOX_POSTBACK_TOKEN": "sandbox-token", "TRACKER_BASE_URL": "http://h:1"}
@@ -82,6 +85,17 @@ def test_a_draft_is_sealed_with_all_its_numbers_or_not_at_all(checked):
 async def test_a_snapshot_of_another_format_is_refused(snapshot):
     with pytest.raises(CatalogError, match="not a snapshot of format 3"):
         await load_snapshot(snapshot.replace(b" 3\n", b" 4\n", 1), SECRETS)
+
+
+async def test_a_snapshot_of_an_earlier_format_is_read(checked, snapshot):
+    """It holds less: what it does not know is as if it was not asked for."""
+    earlier = snapshot.replace(b" 3\n", b" 2\n", 1)
+    assert await load_snapshot(earlier, SECRETS) == await load_snapshot(
+        snapshot, SECRETS
+    )
+    share = msgspec.msgpack.encode({"value": "8", "is_percent": True})
+    rate = msgspec.msgpack.decode(share, type=Rate)
+    assert rate == Rate(Decimal(8), is_percent=True)
 
 
 @given(st.data())

@@ -248,6 +248,16 @@ CALLS = {
         "/postback/acme?click_id=CLICK&amount=3&parts=a:bad",
         ("sale", None, "3"),
     ),
+    "items count before a default": (
+        "{items: {list: parts}, defaults: {amount: 1}}",
+        "/postback/acme?click_id=CLICK&parts=a:2|b:3",
+        ("sale", None, "5"),
+    ),
+    "a default counts where there are no items": (
+        "{items: {list: parts}, defaults: {amount: 1}}",
+        "/postback/acme?click_id=CLICK&parts=",
+        ("sale", None, "1"),
+    ),
     "an item that is no number": (
         "{items: {list: parts}}",
         "/postback/acme?click_id=CLICK&parts=a:5|b:NaN",

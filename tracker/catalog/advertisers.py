@@ -179,6 +179,17 @@ class AdvertiserPostbackSection(Presettable):
     )
     reply: ReplySection = ReplySection()
 
+    @model_validator(mode="after")
+    def _can_be_told_apart(self) -> Self:
+        mark = {"point": ".", "comma": ","}[self.amounts.decimal or "point"]
+        items = self.items
+        if items and items.list and mark in items.between + items.within:
+            raise ValueError(
+                f"{mark!r} stands before the fraction of an amount: it cannot stand"
+                " between items, nor within one"
+            )
+        return self
+
 
 class AdvertiserSection(Section):
     """Owns offers, owes revenue."""

@@ -55,15 +55,18 @@ class Dialect:
         pairs = [*parameters]
         named = self.vocabulary.read(pairs)
         implied, names = self._implied(pairs)
-        values = {
-            **self._own.defaults,
-            **self._extracted(named.values),
-            **implied,
-        }
-        said = Statement(
-            values, named.unclear - implied.keys(), {**named.names, **names}
+        said = self._with_items(
+            Statement(
+                {**self._extracted(named.values), **implied},
+                named.unclear - implied.keys(),
+                {**named.names, **names},
+            ),
+            pairs,
         )
-        return said if "amount" in values else self._with_items(said, pairs)
+        defaults = dict(self._own.defaults)
+        if said.items:
+            defaults.pop("amount", None)
+        return said.but(values={**defaults, **said.values})
 
     def said_elsewhere(self, parameters: Pairs) -> frozenset[Meaning]:
         """What is said by parameters that are no names for it."""
@@ -120,7 +123,7 @@ class Dialect:
 
     def _with_items(self, said: Statement, pairs: list[tuple[str, str]]) -> Statement:
         rule = self._own.items if self._own else None
-        if rule is None or "amount" in said.unclear:
+        if rule is None or "amount" in said.values or "amount" in said.unclear:
             return said
         try:
             return said.but(items=read_items(rule, pairs))
