@@ -5,7 +5,7 @@ It is heard and decided by what decides in earnest, in a transaction of which no
 stays.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from ipaddress import ip_network
@@ -191,25 +191,14 @@ def _asked(advertiser: Advertiser | None) -> list[str]:
     return [*(name for name, is_so in asked.items() if is_so), *kinds_asked(advertiser)]
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """What a call says, from which parameters, and which of them hold a macro."""
-
-    statement: Statement
-    sources: Mapping[Meaning, str]
-    unfilled: Sequence[str]
-
-
 def _parameters(
     postback: Postback, call: Call | None, dialect: Dialect, statement: Statement
 ) -> Iterator[ReadParameter]:
     left_out = {value for _, value in call.parameters} if call else set()
-    pairs = postback.parameters
-    reading = _Reading(statement, dialect.sources(pairs), dialect.unfilled(pairs))
-    for name, value in pairs:
+    for name, value in postback.parameters:
         meanings = dialect.vocabulary.meanings(name)
         implied = dialect.said_elsewhere([(name, value)])
-        note = _note(name, value, meanings, reading)
+        note = _note(name, value, meanings, statement)
         if not meanings and not implied:
             note = _unread(name, dialect, statement)
         elif "token" in meanings and value == MASK and MASK in left_out:
@@ -218,15 +207,17 @@ def _parameters(
         yield ReadParameter(name, value, meanings or sorted(implied), counts, note)
 
 
-def _note(name: str, value: str, meanings: Sequence[Meaning], reading: _Reading) -> str:
+def _note(
+    name: str, value: str, meanings: Sequence[Meaning], statement: Statement
+) -> str:
     """Why a parameter that is read does not count."""
     if not value.strip():
         return "empty, which counts as absent"
-    if name in reading.unfilled:
+    if name in statement.unfilled():
         return "a macro of the sender's, left as text"
-    if reading.statement.unclear.intersection(meanings):
+    if statement.unclear.intersection(meanings):
         return "sent twice, with different values"
-    preferred = {reading.sources.get(one, name) for one in meanings}
+    preferred = {statement.names.get(one, name) for one in meanings}
     if meanings and name.lower() not in {one.lower() for one in preferred}:
         return f"{preferred.pop()} is preferred to it"
     return ""
