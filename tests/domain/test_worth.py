@@ -51,6 +51,16 @@ def test_what_is_not_repeated_still_holds(on_repeat, said, owed):
     assert account.owed == ("approved", *owed)
 
 
+@pytest.mark.parametrize(
+    ("payout", "owed"), [("50% of revenue", (None, 6, 12)), ("3", (None, 3, 8))]
+)
+def test_a_revenue_alone_moves_a_payout_that_goes_by_it(payout, owed):
+    account = Account(payout, "4", on_repeat="update")
+    account.hears(revenue="8")
+    account.hears(revenue="12")
+    assert account.owed == ("approved", *owed)
+
+
 def test_cents_are_those_of_the_currency_of_the_conversion():
     """Though a transaction alone names it, and no offer is known before."""
     account = Account(

@@ -575,6 +575,8 @@ def _worth_after(conversion: Conversion, proposal: Proposal, catalog: Catalog) -
     if on_repeat == "add" and is_confirmation:
         return conversion.money
     stated = _stated(conversion, proposal.sent, catalog)
+    if not stated.moves_worth:
+        return conversion.money
     return worth_of(stated, conversion.money, is_added=on_repeat == "add")
 
 

@@ -107,6 +107,12 @@ class Stated(Value, frozen=True):
     payout: Rate
     revenue: Rate
 
+    @property
+    def moves_worth(self) -> bool:
+        """Whether it says what the payout goes by, which mostly is the amount."""
+        is_by_amount = self.payout.basis == "amount"
+        return self.sent.amount is not None or not is_by_amount
+
     def own(self, meaning: Sum) -> Decimal | None:
         """One of the sums, in the conversion's currency; None if it was not sent."""
         value: Decimal | None = getattr(self.sent, meaning)
