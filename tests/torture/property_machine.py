@@ -42,7 +42,7 @@ AGES = (timedelta(minutes=50), timedelta(days=29), timedelta(days=31))
 GOALS = ("lead", "sale", "upsell", "install", "share", "trial", "refill")
 STATUSES = (None, "approved", "pending", "rejected", "ignored", "odd")
 MOVES = ("approved", "pending", "rejected", "rejected")
-AMOUNTS = (None, "10", "10.00", "99.995", "0.125", "5000.01", "1e1")
+AMOUNTS = (None, "10", "10.00", "99.995", "0.125", "5000.01", "ten")
 TRANSACTIONS = (None, "order-1", "order-2", "{order}")
 SAME = "the same"
 CURRENCIES = ("EUR", "eur", "USD", "XYZ")
