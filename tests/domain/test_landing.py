@@ -22,7 +22,8 @@ def sent_to():
         offer = an_offer(url=url)
         catalog = replace(a_catalog(all_offers=True), offers={offer.key: offer})
         visit = Visit("bestdeals", "acme-shoes", query, language="de", **HEADERS)
-        return draw_click(plan_visit(visit, catalog), CLICK_ID, None, now=NOW)
+        plan = plan_visit(visit, catalog, now=NOW)
+        return draw_click(plan, CLICK_ID, None, now=NOW)
 
     return sent_to
 
