@@ -19,7 +19,7 @@ from tracker.domain.judgement import Rules, judge, mention_of
 from tracker.domain.postback import TokenHasher
 from tracker.domain.signature import Call, prove
 from tracker.settings import Settings
-from tracker.web.postback import _body, _postback
+from tracker.web.arrival import Arrival, read_arrival
 
 KEYS = SigningKeys(0, {0: b"0" * 32})
 MINT = ClickIdMint(KEYS)
@@ -64,28 +64,18 @@ def a_click_id():
 
 def arrived(rules, target, headers=(), body=""):
     """The postback that a request becomes."""
-    path, _, query = target.partition("?")
     kind = "application/json" if body.startswith("{") else "text/plain"
-    fields = {"content-type": kind, "content-length": str(len(body)), **dict(headers)}
-    scope = {
-        "method": "POST" if body else "GET",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": query.encode(),
-        "headers": [(key.encode(), value.encode()) for key, value in fields.items()],
-        "client": ("127.0.0.1", 4000),
-    }
+    fields = {"content-type": kind, **dict(headers)}
+    arrival = Arrival(
+        url=target,
+        body=body,
+        headers=[f"{name}: {value}" for name, value in fields.items()],
+        address="127.0.0.1",
+    )
     runtime = SimpleNamespace(
         catalog=rules.catalog, hasher=rules.hasher, settings=Settings()
     )
-
-    async def receive():
-        return {"type": "http.request", "body": body.encode()}
-
-    async def read():
-        return await _postback(runtime, scope, await _body(scope, receive))
-
-    return asyncio.run(read())[0]
+    return asyncio.run(read_arrival(runtime, arrival))[0]
 
 
 def said(dialect, target, headers=(), body=""):
