@@ -11,14 +11,14 @@ END = "-- end of a command --"
 # What differs from run to run, in a text without blanks.
 VARIES = [
     (r"(pb|cv|ch|dl)_[0-9a-z]{24}", r"\1_ID"),
+    (r"test-[0-9a-z]{24}", "test-ID"),
+    (r"click[0-9a-z]{32},madeup", "clickMADE-UP"),
+    (r"tracker/\d[\d.]*", "tracker/VERSION"),
     (r"\d{4}-\d\d-\d\dT[\d:.]+\+00:00", "TIME"),
     (r"\d{4}-\d\d-\d\d", "DAY"),
     (r"\d\d:\d\d:\d\d\.\d\d\d", "TIME"),
     (r"\d\d-\d\d\d\d:\d\d", "TIME"),
     (r"\d+ms", "MS"),
-    (r"test-[0-9a-z]{24}", "test-ID"),
-    (r"click[0-9a-z]{32},madeup", "clickMADE-UP"),
-    (r"tracker/\d[\d.]*", "tracker/VERSION"),
     (r"curl/[\d.]+", "CURL"),
 ]
 
