@@ -101,7 +101,7 @@ def _standing(call: RehearsedCall) -> str:
 
 def _request(request: Request) -> Iterator[Line]:
     yield f"  {request.method}", request.url
-    for name, value in request.headers.items():
+    for name, value in sorted(request.headers.items()):
         yield f"  {name}", value
     if request.body:
         yield "  body", request.body.decode(errors="replace")
