@@ -158,7 +158,7 @@ async def test_an_advertiser_that_was_unknown_is_believed_after_a_fix(
         '    auth: {token: "${INITECH_KEY}"}\n'
         "    postback: {params: {token: pass}}\n"
     )
-    await fix("offers:\n  shoes:", f"{newcomer}offers:\n  shoes:")
+    await fix("\noffers:\n", f"\n{newcomer}offers:\n")
     outcome = await release(answer, waived=Reason.WRONG_ADVERTISER)
 
     assert outcome.verdict is Verdict.ACCEPTED
