@@ -337,11 +337,12 @@ def propose(admitted: Admitted, rules: Rules) -> Proposal | None:
     word = _status_word(statement, advertiser)
     if word == IGNORED:
         return None
+    said = None if word == REFUNDED else _status(word)
     sent = _sent(statement, advertiser.numerals, offer, rules.catalog)
     refund: Refund | None = "word" if word == REFUNDED else None
     if sent.is_negative:
         refund, sent = _taken_back(refund, word, sent)
-    status = None if refund else _status(word)
+    status = None if refund else said
     partner = _partner(click, rules)
     owner = offer.advertiser if offer else advertiser.key
     keys = _keys(postback, offer, click, goal, transaction_id)
