@@ -7,7 +7,7 @@ from tracker.domain.click_id import SigningKeys
 from tracker.domain.identity import new_postback_id
 from tracker.domain.postback import Postback, TokenHasher, conceal
 from tracker.domain.signature import Nonce, Proof
-from tracker.domain.vocabulary import CANONICAL, GENERIC, Vocabulary
+from tracker.domain.vocabulary import CANONICAL, GENERIC, Vocabulary, own_names
 
 KEYS = SigningKeys(0, {0: b"0" * 32, 1: b"1" * 32})
 
@@ -32,6 +32,21 @@ def test_a_name_that_an_advertiser_uses_for_something_else_is_not_masked():
     acme = {**CANONICAL, "transaction_id": ("hash",)}
     pairs, _ = concealed(acme, hash="order-1", key="k")
     assert dict(pairs) == {"hash": "order-1", "key": "***"}
+
+
+@pytest.mark.parametrize("name", ["order.token", "token", "path.key"])
+def test_what_an_advertiser_calls_a_transaction_is_kept(name):
+    """Masked, the orders of all customers would be one: `***`."""
+    acme = own_names({"transaction_id": (name,)})
+    pairs, _ = concealed(acme, **{name: "order-1", "auth.secret": "s", "a.token": "t"})
+    assert dict(pairs)[name] == "order-1"
+    assert dict(pairs)["auth.secret"] == "***"
+
+
+def test_what_is_a_token_to_somebody_is_masked_whatever_else_it_means():
+    """On the route for all, one advertiser's token may be another one's click id."""
+    pairs, _ = concealed({**GENERIC, "token": ("token", "cid")}, cid="secret")
+    assert dict(pairs) == {"cid": "***"}
 
 
 def test_a_hash_outlives_the_rotation_of_its_key():

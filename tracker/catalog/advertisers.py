@@ -180,6 +180,16 @@ class AdvertiserPostbackSection(Presettable):
     reply: ReplySection = ReplySection()
 
     @model_validator(mode="after")
+    def _names_a_secret_once(self) -> Self:
+        tokens = {*self.params.get("token", ())}
+        for meaning, own in self.params.items():
+            if meaning != "token" and not tokens.isdisjoint(own):
+                raise ValueError(
+                    f"the token has the same name as {meaning}: a token is never kept"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _can_be_told_apart(self) -> Self:
         mark = {"point": ".", "comma": ","}[self.amounts.decimal or "point"]
         items = self.items

@@ -20,7 +20,7 @@ from tracker.domain.money import Rate
 from tracker.domain.offer import Goal, Offer
 from tracker.domain.outbound import PartnerPostback
 from tracker.domain.partner import GoalTerms, Partner
-from tracker.domain.vocabulary import CANONICAL, GENERIC, Names, Vocabulary
+from tracker.domain.vocabulary import GENERIC, Names, Vocabulary, own_names
 
 Kind = Literal["partner", "offer"]
 Numbers = Mapping[tuple[Kind, str], int]
@@ -226,7 +226,7 @@ class Catalog:
 
     def _own_names(self, advertiser: str | None) -> Names:
         if advertiser is not None:
-            return {**CANONICAL, **self.advertisers[advertiser].names}
+            return own_names(self.advertisers[advertiser].names)
         named = [one.names.get("token", ()) for one in self.advertisers.values()]
         tokens = sorted({name for names in named for name in names})
         return {**GENERIC, "token": (*GENERIC["token"], *tokens)}

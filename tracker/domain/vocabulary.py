@@ -87,9 +87,9 @@ class Vocabulary:
         self._meanings = _by_spelling(names)
         self.parts = tuple(name for name in self._meanings if is_part(name))
         self._tokens = _by_spelling({"token": names["token"]})
-        told = {*_by_spelling(names)} - {*names["token"]}
-        tokens = {*names["token"], *CANONICAL["token"]}
-        self._secrets = (_SECRETS - told) | tokens | {*hidden}
+        self._told = {*_by_spelling({**names, "token": ()})} - {*names["token"]}
+        secrets = {*_SECRETS, *CANONICAL["token"]} - self._told
+        self._secrets = secrets | {*names["token"], *hidden}
 
     def read(self, parameters: Pairs) -> Statement:
         """Of several names for a meaning, the preferred one of those sent counts."""
@@ -104,10 +104,23 @@ class Vocabulary:
         return [meaning for _, meaning in self._meanings.get(name.lower(), ())]
 
     def hides(self, name: str) -> bool:
-        """Whether the value is a secret; of `auth.token` it is `token` that counts."""
+        """
+        Whether the value is a secret; of `auth.token` it is `token` that counts.
+
+        A name that means something else never is: masked, all its values were the same.
+        """
         name = name.lower()
         is_listed = name in self._secrets
-        return is_listed or ("." in name and name.rpartition(".")[2] in self._secrets)
+        if is_listed or "." not in name or name in self._told:
+            return is_listed
+        return name.rpartition(".")[2] in self._secrets
+
+
+def own_names(names: Names) -> Names:
+    """An advertiser's names, and ours for what it has none; `token` only if free."""
+    taken = {one for own in names.values() for one in own}
+    tokens = tuple(one for one in CANONICAL["token"] if one not in taken)
+    return {**CANONICAL, "token": tokens, **names}
 
 
 def is_part(name: str) -> bool:
