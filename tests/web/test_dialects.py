@@ -331,6 +331,42 @@ def test_a_token_is_masked_wherever_it_stands(token, target, headers):
     assert rules.hasher.matches(postback.token_digest, ["s3cret"])
 
 
+IGNORES = "{goals: {x: lead}, statuses: {ignored: [ping], approved: [ok]}}"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "st=1&status=ping",
+        "click_id=CLICK&status=ping&goal=nobody&amount=many",
+        "click_id=somebody&status=PING",
+        "click_id=%7Bclick%7D&status=ping",
+        "click_id=CLICK&amount=1&amount=2&status=ping",
+    ],
+)
+def test_what_is_ignored_need_not_make_sense(query):
+    """A sender that hears a 4xx for its own test switches the whole hook off."""
+    assert said(IGNORES, f"/postback/acme?{query}") == "ignored"
+
+
+@pytest.mark.parametrize(
+    ("query", "reason"),
+    [
+        ("status=ping&status=ok&click_id=CLICK", "unknown_status"),
+        ("status=%7Bst%7D", "unfilled_macro"),
+        ("status=pong", "missing_click_id"),
+    ],
+)
+def test_what_is_not_ignored_has_to(query, reason):
+    assert said(IGNORES, f"/postback/acme?{query}") == reason
+
+
+def test_what_is_ignored_must_be_proven():
+    rules = the_rules(IGNORES, "{token: s3cret-word}")
+    with pytest.raises(QuarantinedError, match="missing_token"):
+        judge(arrived(rules, "/postback/acme?status=ping"), rules)
+
+
 @pytest.mark.parametrize("amount", ["NaN", "1e9", "0x10", "∞", "1" * 13, "--1", "1,5"])
 def test_what_is_no_number_is_no_amount(amount):
     assert said("{}", f"/postback/acme?click_id=CLICK&amount={amount}") == "bad_amount"

@@ -209,6 +209,9 @@ def admit(postback: Postback, rules: Rules) -> Admitted:
         raise QuarantinedError(postback.fault)
     route = _route(postback, rules.catalog)
     statement = _statement(postback, rules)
+    if route is not None and _is_ignored(statement, route):
+        _authenticate(postback, route, rules)
+        return Admitted(postback, statement, route, None)
     if statement.unfilled():
         raise QuarantinedError(Reason.UNFILLED_MACRO)
     click = _click(statement, route, rules)
@@ -330,13 +333,13 @@ def propose(admitted: Admitted, rules: Rules) -> Proposal | None:
     """
     postback, statement = admitted.postback, admitted.statement
     advertiser, click = admitted.advertiser, admitted.click
+    if _is_ignored(statement, advertiser):
+        return None
     _refuse_unclear(statement)
     offer = _offer(statement, click, advertiser, rules)
     goal = _goal(statement, offer, advertiser, rules.catalog)
     transaction_id = _transaction_id(statement)
     word = _status_word(statement, advertiser)
-    if word == IGNORED:
-        return None
     said = None if word == REFUNDED else _status(word)
     sent = _sent(statement, advertiser.numerals, offer, rules.catalog)
     refund: Refund | None = "word" if word == REFUNDED else None
@@ -439,6 +442,12 @@ def _default_goal(offers: list[Offer]) -> str:
 def _status_word(statement: Statement, advertiser: Advertiser) -> str | None:
     sent = statement.get("status")
     return sent and advertiser.statuses.get(sent.lower(), sent.lower())
+
+
+def _is_ignored(statement: Statement, advertiser: Advertiser) -> bool:
+    """Whether nothing else that it says is of interest."""
+    is_clear = "status" not in statement.unclear
+    return is_clear and _status_word(statement, advertiser) == IGNORED
 
 
 def _status(word: str | None) -> Status | None:
