@@ -8,13 +8,14 @@ from decimal import Decimal
 from hashlib import md5
 from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import quote
 
 import pytest
 
 from tracker.catalog import check_text
 from tracker.catalog.compile import compile_catalog
 from tracker.domain.click_id import ClickClass, ClickIdMint, SigningKeys
-from tracker.domain.errors import QuarantinedError
+from tracker.domain.errors import CatalogError, QuarantinedError
 from tracker.domain.judgement import Rules, judge, mention_of
 from tracker.domain.postback import TokenHasher
 from tracker.domain.signature import Call, prove
@@ -299,6 +300,106 @@ def test_json_is_read_by_its_paths():
     )
     meant = ("sale", "approved", "7.5")
     assert said(dialect, "/postback/acme", body=body) == meant
+
+
+ITEMS = "{params: {click_id: [id]}, items: {amount: rows.sum, quantity: rows.qty}}"
+
+LISTS = {
+    "all of a path": (
+        "{params: {click_id: [attrs.value]}}",
+        '{"attrs": [{"value": ""}, {"value": "CLICK"}]}',
+        ("sale", None, None),
+    ),
+    "an entry by what it says of itself": (
+        (
+            "{params: {click_id: ['attrs[Name=click_id].value'],"
+            " goal: ['attrs[name=g].value']}}"
+        ),
+        (
+            '{"attrs": [{"name": "g", "value": "lead"},'
+            ' {"name": "Click_ID", "value": "CLICK"}]}'
+        ),
+        ("lead", None, None),
+    ),
+    "an entry by its place": (
+        "{params: {click_id: [id], amount: ['rows[-1].sum'], goal: ['rows[0].goal']}}",
+        '{"id": "CLICK", "rows": [{"sum": 1, "goal": "lead"}, {"sum": 2.5}]}',
+        ("lead", None, "2.5"),
+    ),
+    "an entry of each list in a list": (
+        "{params: {click_id: ['orders.attrs[k=c].v']}}",
+        (
+            '{"orders": [{"attrs": []},'
+            ' {"attrs": [{"k": "x", "v": 1}, {"k": "c", "v": "CLICK"}]}]}'
+        ),
+        ("sale", None, None),
+    ),
+    "an entry that is not there": (
+        "{params: {click_id: [id], amount: ['rows[7].sum', 'rows[-7].sum', all]}}",
+        '{"id": "CLICK", "all": 3, "rows": [{"sum": 1}]}',
+        ("sale", None, "3"),
+    ),
+    "an item without a quantity": (
+        ITEMS,
+        '{"id": "CLICK", "rows": [{"sum": "10.00"}, {"sum": "5.00", "qty": 3}]}',
+        ("sale", None, "25.00"),
+    ),
+    "a quantity that is not of the item before it": (
+        ITEMS,
+        '{"id": "CLICK", "rows": [{"sum": "10.00"}, {"qty": 3}]}',
+        ("sale", None, "10.00"),
+    ),
+    "items of several orders": (
+        "{params: {click_id: [id]}, items: {amount: o.rows.sum, quantity: o.rows.qty}}",
+        (
+            '{"id": "CLICK", "o": [{"rows": [{"sum": 1}]}, {},'
+            ' {"rows": [{"qty": 2, "sum": 2}]}]}'
+        ),
+        ("sale", None, "5"),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_list_keeps_its_places(name):
+    dialect, body, meant = LISTS[name]
+    assert said(dialect, "/postback/acme", body=body) == meant
+
+
+NESTED = "{params: {click_id: [push.click], amount: ['push.rows[0].sum']}}"
+
+
+@pytest.mark.parametrize("place", ["query", "form"])
+def test_json_in_a_parameter_is_read_where_its_members_are_asked_for(place):
+    text = quote('{"click": "CLICK", "rows": [{"sum": 5}], "token": "s3cret"}')
+    call = {"query": (f"?push={text}", ""), "form": ("", f"push={text}")}[place]
+    assert said(NESTED, f"/postback/acme{call[0]}", body=call[1]) == (
+        "sale",
+        None,
+        "5",
+    )
+    postback = arrived(the_rules(NESTED), f"/postback/acme{call[0]}", body=call[1])
+    assert "s3cret" not in repr(postback)
+
+
+@pytest.mark.parametrize("text", ["{", '{"a":' * 50, "[" * 900, "CLICK", "{}"])
+def test_what_is_no_json_stays_as_it_is(text):
+    postback = arrived(the_rules(NESTED), f"/postback/acme?push={quote(text)}&x=1")
+    assert ("x", "1") in postback.parameters
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        "{click_id: ['{a}-{b}']}",
+        "{click_id: ['attrs[name=x]value']}",
+        "{token: ['attrs[name=key].value']}",
+        "{token: [key], transaction_id: [key]}",
+    ],
+)
+def test_a_name_that_could_never_be_sent_is_a_fault(params):
+    with pytest.raises(CatalogError):
+        the_rules(f"{{params: {params}}}")
 
 
 def test_a_header_can_carry_a_value():

@@ -27,6 +27,7 @@ from tracker.catalog.sections import Many, Section
 from tracker.domain.advertiser import Advertiser, Auth, Hash, Reply, Signature
 from tracker.domain.items import COUNTED, Items
 from tracker.domain.macros import parse_template
+from tracker.domain.members import is_selector
 from tracker.domain.money import Mark, Numerals
 from tracker.domain.vocabulary import CANONICAL, HEADER, Meaning
 
@@ -187,6 +188,8 @@ class AdvertiserPostbackSection(Presettable):
                 raise ValueError(
                     f"the token has the same name as {meaning}: a token is never kept"
                 )
+        if any(map(is_selector, tokens)):
+            raise ValueError("a token that is an entry of a list could not be hidden")
         return self
 
     @model_validator(mode="after")

@@ -44,6 +44,7 @@ from tracker.domain.macros import (
     expand_text,
     parse_template,
 )
+from tracker.domain.members import is_selector
 from tracker.domain.money import Rate
 from tracker.domain.outbound import MAX_DELAY, Number
 from tracker.domain.reply import MACROS as REPLY_MACROS
@@ -354,6 +355,10 @@ def check_parameter(text: str) -> str:
         raise ValueError("after path: stands which segment, 1 to 20")
     if f"{kind}{colon}" == HEADER and not _HEADER.fullmatch(which):
         raise ValueError("after header: stands the name of a header")
+    if "{" in name or "}" in name:
+        raise ValueError("must be the name of one parameter: no macro is possible here")
+    if "=" in name and not is_selector(name):
+        raise ValueError("an entry of a list is chosen by list[key=value].member")
     return name
 
 

@@ -13,6 +13,7 @@ from functools import cached_property
 from tracker.domain.advertiser import Advertiser
 from tracker.domain.click_id import LENGTH
 from tracker.domain.items import COUNTED, read_items
+from tracker.domain.members import is_selector
 from tracker.domain.unfilled import is_macro
 from tracker.domain.vocabulary import (
     Meaning,
@@ -27,6 +28,9 @@ MAX_EXTRACTED = 256
 
 ABSENT = frozenset({"0", "false", "no"})
 """What a parameter says that is there and still denies what its presence would mean."""
+
+
+_HEAD_ENDS = re.compile(r"[.\[]")
 
 
 class Dialect:
@@ -47,6 +51,32 @@ class Dialect:
         """The parts of the path and the headers that it asks for."""
         present = self._own.present if self._own else ()
         return (*self.vocabulary.parts, *filter(is_part, present))
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        """All that it asks for, but parts of the call."""
+        own = self._own
+        said = [*own.present, *(own.items.names if own.items else ())] if own else []
+        listed = (*self.vocabulary.spellings, *said)
+        return frozenset(name for name in listed if not is_part(name))
+
+    @cached_property
+    def selectors(self) -> tuple[str, ...]:
+        """The names that choose an entry of a list in JSON."""
+        return tuple(sorted(filter(is_selector, self._names)))
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """The paths in JSON at which each item says something, or nothing."""
+        rule = self._own.items if self._own else None
+        names = [one for one in (rule.amount, rule.quantity) if one] if rule else []
+        return tuple(name for name in names if "." in name and COUNTED not in name)
+
+    @cached_property
+    def heads(self) -> frozenset[str]:
+        """The fields of a form whose JSON text it asks to look into."""
+        nested = [name for name in self._names if _HEAD_ENDS.search(name)]
+        return frozenset(_HEAD_ENDS.split(name)[0] for name in nested)
 
     def read(self, parameters: Pairs) -> Statement:
         """What they say."""

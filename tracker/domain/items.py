@@ -95,7 +95,7 @@ def _numbered(rule: Items, pairs: list[tuple[str, str]]) -> tuple[Item, ...]:
     if quantities and not is_counted and len(quantities) != len(amounts):
         raise ValueError("not as many quantities as amounts")
     said = {number for number, (_, text) in quantities.items() if text}
-    if said - {number for number, (_, text) in amounts.items() if text}:
+    if is_counted and said - {number for number, (_, text) in amounts.items() if text}:
         raise ValueError("a quantity of nothing")
     return tuple(
         Item(name, amount, quantities.get(number, ("", ""))[1] or "1")

@@ -78,14 +78,15 @@ class Vocabulary:
     The names of parameters: what each means, and which of them hold a secret.
 
     `names` are the spellings of each meaning, lower-cased, the preferred one first;
-    `hidden` are names of secrets besides. `parts` are those of them that name a part
-    of the path or a header.
+    `hidden` are names of secrets besides. `parts` are those of the spellings that name
+    a part of the path or a header.
     """
 
     def __init__(self, names: Names, hidden: Iterable[str] = ()) -> None:
         self.names = names
         self._meanings = _by_spelling(names)
-        self.parts = tuple(name for name in self._meanings if is_part(name))
+        self.spellings = tuple(self._meanings)
+        self.parts = tuple(filter(is_part, self.spellings))
         self._tokens = _by_spelling({"token": names["token"]})
         self._told = {*_by_spelling({**names, "token": ()})} - {*names["token"]}
         secrets = {*_SECRETS, *CANONICAL["token"]} - self._told

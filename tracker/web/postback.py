@@ -1,7 +1,6 @@
 """`/postback` and `/postback/{advertiser}`: what advertisers' servers call."""
 
-import json
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
@@ -16,6 +15,7 @@ from tracker.domain.advertiser import Reply
 from tracker.domain.dialect import Dialect
 from tracker.domain.errors import TooManyFailuresError
 from tracker.domain.identity import new_postback_id
+from tracker.domain.members import Members, flattened, read_json, selected
 from tracker.domain.outcome import Outcome, Reason
 from tracker.domain.postback import (
     KEPT_OF_A_LARGE_ONE,
@@ -41,9 +41,6 @@ METHODS = ("GET", "POST")
 Pairs = list[tuple[str, str]]
 
 _SIGNATURE = HEADER.lower().encode()
-
-MAX_DEPTH = 10
-MAX_NAME = 200
 
 UNREAD = "(unread body)"
 """Under this name a body that could not be read is kept, as far as it goes."""
@@ -93,7 +90,7 @@ async def read_postback(
     """What is kept of the request, and what it was on the wire, which is not."""
     route = _route(scope["path"])
     dialect = runtime.catalog.dialect(route)
-    pairs, fault = await _parameters(scope, body)
+    pairs, fault = await _parameters(scope, body, dialect)
     if dialect.parts:
         pairs = parts.parts_of(scope, dialect.parts) + parts.without_parts(pairs)
     parameters, digest = conceal(
@@ -148,18 +145,21 @@ def _route(path: str) -> str | None:
     return name[:64] or None
 
 
-async def _parameters(scope: Scope, body: bytes) -> tuple[Pairs, Reason]:
+async def _parameters(
+    scope: Scope, body: bytes, dialect: Dialect
+) -> tuple[Pairs, Reason]:
     """Query and body are equal: what either says was said."""
     query = scope["query_string"]
     if len(query) + len(body) > MAX_BYTES:
         return read_pairs(_beginning(query + b"&" + body)), Reason.TOO_LARGE
-    pairs = _form(query) + await _body_parameters(scope, body)
+    sent = _form(query) + await _body_parameters(scope, body, dialect)
+    pairs = _unpacked(sent, dialect)
     if len(pairs) > MAX_PARAMETERS:
         return pairs[:MAX_PARAMETERS], Reason.TOO_LARGE
     return pairs, Reason.NONE
 
 
-async def _body_parameters(scope: Scope, body: bytes) -> Pairs:
+async def _body_parameters(scope: Scope, body: bytes, dialect: Dialect) -> Pairs:
     if not body:
         return []
     kind = header(scope, b"content-type").lower()
@@ -167,10 +167,34 @@ async def _body_parameters(scope: Scope, body: bytes) -> Pairs:
         if "multipart" in kind:
             return await _multipart(scope, body)
         if "json" in kind or body.lstrip()[:1] in {b"{", b"["}:
-            return list(islice(_flattened("", _json(body), 0), MAX_PARAMETERS + 1))
+            return _read_tree(read_json(body), dialect)
     except (ValueError, RecursionError, KeyError, MultiPartException):
         return [(UNREAD, _beginning(body))]
     return _form(body)
+
+
+def _read_tree(tree: Any, dialect: Dialect) -> Pairs:
+    """All its members, and what the dialect chooses of its lists."""
+    pairs = islice(flattened("", tree, dialect.columns), MAX_PARAMETERS + 1)
+    return [*pairs, *selected(tree, dialect.selectors)]
+
+
+def _unpacked(pairs: Pairs, dialect: Dialect) -> Pairs:
+    """Where the dialect names members of a parameter, these stand in its place."""
+    if not dialect.heads:
+        return pairs
+    return [found for pair in pairs for found in _members_of(pair, dialect)]
+
+
+def _members_of(pair: tuple[str, str], dialect: Dialect) -> Pairs:
+    """Those of JSON text; what is none stays as it is."""
+    name, text = pair
+    if name.lower() not in dialect.heads or text.lstrip()[:1] not in {"{", "["}:
+        return [pair]
+    try:
+        return _read_tree(Members([(name, read_json(text))]), dialect)
+    except (ValueError, RecursionError):
+        return [pair]
 
 
 def _beginning(data: bytes) -> str:
@@ -180,38 +204,6 @@ def _beginning(data: bytes) -> str:
 
 def _form(data: bytes) -> Pairs:
     return read_pairs(data.decode(errors="replace"))
-
-
-class _Members(list[tuple[str, Any]]):
-    """A JSON object with all its members, so that a repeated one is seen."""
-
-
-def _json(body: bytes) -> Any:
-    """Numbers stay as they were written: money is never a float."""
-    return json.loads(
-        body,
-        object_pairs_hook=_Members,
-        parse_float=str,
-        parse_int=str,
-        parse_constant=str,
-    )
-
-
-def _flattened(name: str, value: Any, depth: int) -> Iterator[tuple[str, str]]:
-    """`{"a": {"b": 1}}` is the parameter `a.b`; null is empty."""
-    if depth > MAX_DEPTH:
-        raise ValueError("nested too deep")
-    if isinstance(value, _Members):
-        for key, inner in value:
-            path = f"{name}.{key}" if name else key
-            yield from _flattened(path[:MAX_NAME], inner, depth + 1)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _flattened(name, inner, depth + 1)
-    elif isinstance(value, bool):
-        yield name, str(value).lower()
-    else:
-        yield name, value or ""
 
 
 async def _multipart(scope: Scope, body: bytes) -> Pairs:
