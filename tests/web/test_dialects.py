@@ -174,6 +174,26 @@ CALLS = {
         "/postback/acme?click_id=aff-%7Bclick_id%7D&x=CLICK",
         "unfilled_macro",
     ),
+    "the first of several values that a pattern finds": (
+        "{extract: {click_id: 'aff-([0-9a-z]{32})'}}",
+        "/postback/acme?click_id=GA1.2&click_id=aff-CLICK&click_id=x",
+        ("sale", None, None),
+    ),
+    "the first of several parameters in which a pattern finds it": (
+        "{params: {click_id: [custom, landing]}, extract: {click_id: 'cid=(\\w{32})'}}",
+        "/postback/acme?custom=red&landing=/shop?a=b%26cid=CLICK",
+        ("sale", None, None),
+    ),
+    "the preferred one where a pattern finds nothing": (
+        "{params: {click_id: [custom, landing]}, extract: {click_id: 'cid=(\\w{32})'}}",
+        "/postback/acme?landing=red&custom=a~CLICK",
+        ("sale", None, None),
+    ),
+    "two values of one parameter in which a pattern finds what differs": (
+        "{extract: {amount: '([0-9.]+)'}}",
+        "/postback/acme?click_id=CLICK&amount=USD+1&amount=USD+2",
+        "bad_amount",
+    ),
     "an amount between other text": (
         "{extract: {amount: '([0-9.]+)'}}",
         "/postback/acme?click_id=CLICK&amount=USD+12.50",
@@ -548,7 +568,10 @@ def test_what_is_signed_cannot_be_said_by_another_parameter():
     auth = '{signature: {param: sig, hash: md5, text: "{cid}{total}salt-${SALT}"}}'
     text = CATALOG.format(
         auth=auth,
-        dialect="{params: {click_id: [cid], amount: [total]}, items: {list: parts}}",
+        dialect=(
+            "{params: {click_id: [cid], amount: [total, other]},"
+            " extract: {amount: 'USD(.+)'}, items: {list: parts}}"
+        ),
     )
     secrets = {"SALT": "s"}
     numbers = {("partner", "best"): 1, ("offer", "shoes"): 1}
@@ -565,3 +588,4 @@ def test_what_is_signed_cannot_be_said_by_another_parameter():
 
     assert held("5") == held("") == ("signature",)
     assert held("", ("parts", "a:5")) == ()
+    assert held("5", ("other", "USD9")) == ()

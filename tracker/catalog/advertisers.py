@@ -162,7 +162,9 @@ class AdvertiserPostbackSection(Presettable):
         {}, description="its names for our parameters, in order of preference"
     )
     extract: dict[Meaning, Extract] = Field(
-        {}, description="a regular expression whose first group is the value"
+        {},
+        description="a regular expression whose first group is the value, in the first"
+        " of all values in which it is found",
     )
     defaults: dict[Statable, Word] = Field(
         {}, description="what counts where nothing is sent, in its words or ours"

@@ -7,7 +7,7 @@ of its items, where no amount was sent; and `defaults` for what nobody said.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 
 from tracker.domain.advertiser import Advertiser
@@ -83,11 +83,11 @@ class Dialect:
         if self._own is None or self._is_plain:
             return self.vocabulary.read(parameters)
         pairs = [*parameters]
-        named = self.vocabulary.read(pairs)
+        named = self._extracted(self.vocabulary.read(pairs), pairs)
         implied, names = self._implied(pairs)
         said = self._with_items(
             Statement(
-                {**self._extracted(named.values), **implied},
+                {**named.values, **implied},
                 named.unclear - implied.keys(),
                 {**named.names, **names},
             ),
@@ -103,25 +103,52 @@ class Dialect:
         if self._own is None or self._is_plain:
             return frozenset()
         pairs = [*parameters]
+        named = self.vocabulary.read(pairs)
+        extracted = self._extracted(named, pairs)
         said: set[Meaning] = {*self._implied(pairs)[0]}
+        said |= {
+            one
+            for one in self._patterns
+            if extracted.names.get(one) != named.names.get(one)
+        }
         if self._has_items(pairs):
             said.add("amount")
         return frozenset(said)
 
-    def _extracted(self, values: Mapping[Meaning, str]) -> dict[Meaning, str]:
-        return {
-            meaning: self._extract(meaning, text) for meaning, text in values.items()
-        }
+    def _extracted(
+        self, said: Statement, pairs: Sequence[tuple[str, str]]
+    ) -> Statement:
+        """With what the patterns find in the first of all values that has it."""
+        values, names, unclear = {**said.values}, {**said.names}, {*said.unclear}
+        for meaning in self._patterns:
+            found = self._found(meaning, pairs)
+            if found:
+                names[meaning], values[meaning] = found[0]
+                parts = {part for name, part in found if name == names[meaning]}
+                unclear.discard(meaning)
+                unclear |= {meaning} if len(parts) > 1 else set()
+        return said.but(values=values, names=names, unclear=frozenset(unclear))
+
+    def _found(
+        self, meaning: Meaning, pairs: Sequence[tuple[str, str]]
+    ) -> list[tuple[str, str]]:
+        """What its pattern finds in which parameters, the preferred names first."""
+        return [
+            (name, part)
+            for spelling in self.vocabulary.names.get(meaning, ())
+            for name, text in pairs
+            if name.lower() == spelling
+            and (part := self._extract(meaning, text.strip()))
+        ]
 
     def _extract(self, meaning: Meaning, text: str) -> str:
         """The part that its pattern finds; what is a click id as it is stays whole."""
-        pattern = self._patterns.get(meaning)
-        if pattern is None or len(text) > MAX_EXTRACTED:
-            return text
+        if len(text) > MAX_EXTRACTED:
+            return ""
         if meaning == "click_id" and len(text) == LENGTH and text.isalnum():
             return text
-        found = pattern.search(text)
-        return (found[found.re.groups and 1] or text) if found else text
+        found = self._patterns[meaning].search(text)
+        return (found[found.re.groups and 1] or text) if found else ""
 
     @cached_property
     def _patterns(self) -> dict[Meaning, re.Pattern[str]]:
