@@ -13,6 +13,7 @@ import pytest
 from cast import CATALOG, TOKEN
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from parties import Clock
 from reporting import accept_together
 
 from tracker.catalog import check_text, draft_catalog, seal_draft
@@ -22,6 +23,7 @@ from tracker.domain.identity import new_postback_id
 from tracker.domain.offer import Status
 from tracker.domain.outcome import Reason, Verdict
 from tracker.domain.postback import Postback
+from tracker.flow.approval import approve_overdue
 from tracker.flow.cap import (
     LOOK_SECONDS,
     CapCount,
@@ -210,7 +212,35 @@ async def test_a_change_says_which_cap_it_is_beyond(cap, report, rows):
     found = await rows("select note from conversion_changes order by note nulls first")
     assert [one["note"] for one in found] == [
         None,
-        "beyond the cap of 1 conversions per day for shoes",
+        "held at pending, beyond the cap of 1 conversions per day for shoes",
+    ]
+
+
+async def test_what_a_cap_holds_at_pending_is_not_approved_by_time(
+    runtime, put_in_force, report, rows, database_url
+):
+    """What was pending by itself is, though it was beyond a cap that accepts it."""
+    install = "install: {payout: 1, revenue: 2, status: pending"
+    pending = "caps: [{per: day, limit: 1, then: pending, goals: sale},"
+    accept = "{per: day, limit: 1, then: accept, goals: install}]"
+    patient = "sale: {payout: 8%, revenue: 12%, approve_after: 14d"
+    await put_in_force(
+        (OF_THE_OFFER, f"{OF_THE_OFFER}    {pending} {accept}\n"),
+        (install, f"{install}, approve_after: 14d"),
+        ("sale: {payout: 8%, revenue: 12%", patient),
+    )
+    for goal in ("sale", "sale", "install", "install"):
+        await report(goal=goal, amount="10", transaction_id=new_postback_id(NOON))
+
+    Clock(database_url).advance(days=15)
+
+    assert await approve_overdue(runtime) == 2
+    found = await rows("select goal, status from conversions order by goal, status")
+    assert [tuple(one.values()) for one in found] == [
+        ("install", "approved"),
+        ("install", "approved"),
+        ("sale", "approved"),
+        ("sale", "pending"),
     ]
 
 

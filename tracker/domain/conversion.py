@@ -37,6 +37,9 @@ _MOVES = {
 HELD = "held for review"
 """The note of a change that would have been an approval."""
 
+CAPPED = "held at pending, beyond the cap of "
+"""How the note of a change begins that a cap keeps from counting."""
+
 
 class Conversion(Value, frozen=True):
     """
@@ -327,8 +330,9 @@ class Ledger:
         if placed.cap.then == "quarantine":
             rules.object_to(Reason.CAPPED)
         is_held = placed.cap.then == "pending" and _share(before) is None
-        status = Status.PENDING if is_held else after.status
-        return Standing(status, after.money, f"beyond the cap of {placed}")
+        if is_held:
+            return Standing(Status.PENDING, after.money, f"{CAPPED}{placed}")
+        return Standing(after.status, after.money, f"beyond the cap of {placed}")
 
     def _update(
         self, conversion: Conversion, proposal: Proposal, after: Standing, rules: Rules

@@ -17,6 +17,7 @@ from psycopg.rows import dict_row
 from tracker.domain.catalog import Catalog
 from tracker.domain.click_id import ClickClass, ClickId
 from tracker.domain.conversion import (
+    CAPPED,
     Change,
     Conversion,
     Ledger,
@@ -107,6 +108,14 @@ select overdue.id
                      and changed_at    > tracker_now()
                                          - make_interval(secs => term.seconds)
                 )
+            and not coalesce((
+                  select starts_with(note, %(capped)s)
+                    from conversion_changes
+                   where conversion_id = conversions.id
+                     and kind          in ('created', 'status')
+                   order by number desc
+                   limit 1
+                ), false)
           order by converted_at
           limit %(limit)s
        ) as overdue
@@ -326,14 +335,19 @@ class ConversionStore:
     async def list_overdue(
         self, terms: Iterable[tuple[str, str, timedelta]], limit: int
     ) -> list[ConversionId]:
-        """Those pending for longer than their goal allows, the oldest first."""
+        """
+        Those pending for longer than their goal allows, the oldest first.
+
+        What a cap holds at pending was not decided upon: that is no reason to pay it.
+        """
         rows = [
             {"offer": offer, "goal": goal, "seconds": allowed.total_seconds()}
             for offer, goal, allowed in terms
         ]
         async with transaction(self._pool) as connection:
             cursor = await connection.execute(
-                _LIST_OVERDUE, {"terms": as_rows(rows), "limit": limit}
+                _LIST_OVERDUE,
+                {"terms": as_rows(rows), "limit": limit, "capped": CAPPED},
             )
             return [row[0] for row in await cursor.fetchall()]
 
