@@ -33,7 +33,7 @@ from collections.abc import (
 )
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -42,8 +42,17 @@ from urllib.parse import urlsplit
 import structlog
 from pydantic import SecretStr
 
-from tracker.domain.errors import CatalogError, SettingsError, StartError, TrackerError
+from tracker.domain.catalog import Catalog
+from tracker.domain.errors import (
+    BusyError,
+    CatalogError,
+    SettingsError,
+    StartError,
+    StoreUnavailableError,
+    TrackerError,
+)
 from tracker.domain.macros import BASE_URL
+from tracker.domain.meter import Closed, closed_by, is_closed, list_reached
 from tracker.embedded import (
     EmbeddedPostgres,
     EmbeddedValkey,
@@ -63,7 +72,9 @@ from tracker.settings import (
     to_environ,
     variable,
 )
+from tracker.store.meters import MeterStore
 from tracker.store.migrations import migrate
+from tracker.store.postgres import make_pool
 
 log = structlog.get_logger()
 
@@ -511,9 +522,23 @@ async def _first_link(settings: Settings, environ: Mapping[str, str]) -> str:
         secrets = {BASE_URL: settings.base_url, **environ}
         secrets |= read_secrets({}, settings.secrets_file)
         catalog = await load_snapshot(read_copy(settings.data_dir / COPY), secrets)
-        for partner, offer in catalog.open_links():
-            return f"{settings.base_url}/c/{partner.key}/{offer.key}?sub1=hello"
+        now = datetime.now(UTC)
+        closed = await _closed_links(settings, catalog, now)
+        for partner, offer in catalog.open_links(now):
+            if not is_closed(closed, offer.key, partner.key, now):
+                return f"{settings.base_url}/c/{partner.key}/{offer.key}?sub1=hello"
     return settings.base_url
+
+
+async def _closed_links(settings: Settings, catalog: Catalog, now: datetime) -> Closed:
+    """The links that caps close; without an answer none is known to be."""
+    if not catalog.has_caps:
+        return {}
+    with suppress(StoreUnavailableError, BusyError):
+        async with make_pool(settings.database_conninfo, size=1) as pool:
+            readings = await MeterStore(pool).list_current(now, only_reached=True)
+            return closed_by(list_reached(catalog, readings, now))
+    return {}
 
 
 # ----------------------------------------------------------------------- waiting

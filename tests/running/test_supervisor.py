@@ -27,6 +27,21 @@ offers:
     url: "https://shop.example/?cid={click_id}"
     paused: true
     goals: {sale: {payout: 1, revenue: 2}}
+  over:
+    advertiser: acme
+    url: "https://shop.example/?cid={click_id}"
+    ends: 2026-01-01T00:00
+    goals: {sale: {payout: 1, revenue: 2}}
+  to-come:
+    advertiser: acme
+    url: "https://shop.example/?cid={click_id}"
+    starts: 2126-01-01T00:00
+    goals: {sale: {payout: 1, revenue: 2}}
+  full:
+    advertiser: acme
+    url: "https://shop.example/?cid={click_id}"
+    caps: [{per: total, limit: 5}]
+    goals: {sale: {payout: 1, revenue: 2}}
   new:
     advertiser: acme
     url: "https://shop.example/?cid={click_id}"
@@ -34,6 +49,13 @@ offers:
 partners:
   idle: {offers: all, paused: true}
   best: {offers: all}
+"""
+
+FIVE_TAKEN = """
+insert into cap_meters (
+  offer, partner, measure, goals, per, starts_at, ends_at, taken, enough
+)
+values ('full', '', 'conversions', '', 'total', '1970-01-01Z', '9999-01-01Z', 5, 5)
 """
 
 
@@ -125,17 +147,18 @@ def test_it_says_where_everything_is_and_ends_cleanly(start, environ, short_fold
     assert list((short_folder / "data" / "run").iterdir()) == []
 
 
-async def test_the_link_it_says_is_one_of_the_catalog_in_force(tmp_path):
+async def test_the_link_it_says_is_open_by_the_catalog_in_force(tmp_path, database_url):
     checked = check_text(CATALOG, "partners.yaml", {"TOKEN": "secret"})
-    keys = [
-        ("partner", "idle"),
-        ("partner", "best"),
-        ("offer", "old"),
-        ("offer", "new"),
-    ]
+    offers = ("old", "over", "to-come", "full", "new")
+    keys = [("partner", "idle"), ("partner", "best")]
+    keys += [("offer", key) for key in offers]
     numbers = {key: number for number, key in enumerate(keys, 1)}
     snapshot = take_snapshot(checked, version=1, numbers=numbers)
-    settings = Settings(data_dir=tmp_path, base_url="https://go.example.com")
+    settings = Settings(
+        data_dir=tmp_path, base_url="https://go.example.com", database_url=database_url
+    )
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(FIVE_TAKEN)
 
     assert await _first_link(settings, {}) == "https://go.example.com"
     write_copy(tmp_path / COPY, snapshot)

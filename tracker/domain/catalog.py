@@ -7,7 +7,7 @@ they are used, secrets are references (`${NAME}`) that `Catalog.secrets` answers
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
 from typing import Literal
@@ -70,10 +70,16 @@ class Catalog:
             raise UnknownLinkError(f"{partner} may not promote {offer}")
         return sender, target
 
-    def open_links(self) -> Iterator[tuple[Partner, Offer]]:
-        """Every link that leads to its offer now: neither side is paused or retired."""
+    def open_links(self, now: datetime) -> Iterator[tuple[Partner, Offer]]:
+        """
+        Every link that leads to its offer now, unless a cap is reached.
+
+        Neither side is paused or retired, and the offer has begun and not ended.
+        """
+        offers = [one for one in self.offers.values() if _is_open(one)]
+        timely = [one for one in offers if not one.schedule or one.schedule.holds(now)]
         for sender in filter(_is_open, self.partners.values()):
-            for target in filter(_is_open, self.offers.values()):
+            for target in timely:
                 if sender.may_promote(target.key):
                     yield sender, target
 

@@ -66,6 +66,11 @@ class Schedule:
     starts: datetime | None = None
     ends: datetime | None = None
 
+    def holds(self, now: datetime) -> bool:
+        """Whether visitors are taken at that moment."""
+        has_begun = self.starts is None or now >= self.starts
+        return has_begun and (self.ends is None or now < self.ends)
+
 
 @dataclass(frozen=True, slots=True)
 class Offer:
