@@ -58,6 +58,24 @@ def test_what_stands_without_quotes_is_a_number_or_a_boolean(postback_of):
     assert tree["b"] == {"c": None, "d": "", "e": "{payout|number}"}
 
 
+@pytest.mark.parametrize(
+    "at",
+    [
+        "{clicked_at|date:%d.%m.%Y %H:%M}",
+        "{sub1|default:a b}&s={sub2|optional|prefix:x y}",
+    ],
+)
+def test_a_space_may_stand_where_a_filter_is_told(check, changed, at):
+    assert check(changed(TELL, f'url: "https://t.example/?at={at}&b=1"'))
+
+
+@pytest.mark.parametrize("at", ["{sub1} ", "x y{sub1|default:a b}"])
+def test_a_space_may_stand_nowhere_else_in_a_url(faults_of, changed, at):
+    (fault,) = faults_of(changed(TELL, f'url: "https://t.example/?at={at}&b=1"'))
+
+    assert "must not contain spaces; write %20" in fault
+
+
 def test_a_list_may_be_the_document(postback_of):
     postback = postback_of('        json: [{a: "{goal}"}]')
 

@@ -57,6 +57,15 @@ def test_an_optional_parameter_vanishes_when_its_value_is_empty(rest, url):
     assert url_of(rest) == "https://a.example" + url
 
 
+def test_what_a_filter_adds_to_a_url_is_encoded_as_any_value():
+    at = {"clicked_at": "2026-11-22T10:00:00+00:00"}
+    rest = "/{clicked_at|date:%d.%m %H:%M}?d={sub2|default:a b&c}&e={sub2|optional}"
+
+    url = url_of(rest, **at)
+
+    assert url == "https://a.example/22.11%2010%3A00?d=a%20b%26c"
+
+
 def test_a_raw_value_brings_its_own_encoding_and_no_more():
     url = url_of("/{sub1|raw}?x={sub2|raw}", sub1="a/b%2F", sub2="c&d=1 é\n#\\")
 

@@ -502,7 +502,8 @@ def _url(text: str, info: ValidationInfo, macros: Iterable[str]) -> Template:
         check_url(template, _secrets(info))
     except TemplateError as error:
         raise ValueError(str(error)) from None
-    if re.search(r"\s", text):
+    # What a filter is told is no part of the URL: its value is encoded as any.
+    if re.search(r"\s", template.text):
         raise ValueError("must not contain spaces; write %20")
     return template
 

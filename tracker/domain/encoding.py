@@ -28,12 +28,17 @@ def in_one_line(value: str) -> str:
     return _CONTROLS.sub(" ", value)
 
 
+def in_json(value: str) -> str:
+    """As it stands between the quotes of a JSON text."""
+    return json.dumps(value)[1:-1]
+
+
 @lru_cache(maxsize=256)
 def in_body(content_type: str) -> Encoding:
     """For a body of that type; one that nobody knows has its lines kept apart."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind.endswith("json"):
-        return Encoding(_in_json, str)
+        return Encoding(in_json, str)
     if kind.endswith(("xml", "html")):
         return Encoding(_in_markup, str)
     if kind == "application/x-www-form-urlencoded":
@@ -50,10 +55,6 @@ def _percent_encoded(value: str) -> str:
 def _kept_in_url(value: str) -> str:
     """Only what no URL may hold is encoded, and what would end it: a fragment."""
     return quote(value, safe="%:/?[]@!$&'()*+,;=", errors="replace")
-
-
-def _in_json(value: str) -> str:
-    return json.dumps(value)[1:-1]
 
 
 def _in_markup(value: str) -> str:

@@ -21,6 +21,8 @@ from typing import Literal
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
+from tracker.domain.encoding import in_json
+
 Mark = Literal["raw", "optional", "typed"]
 """What a filter says of the place of its value, instead of changing the value."""
 
@@ -28,6 +30,7 @@ _NUMBER = re.compile(r"-?\d{1,18}(\.\d{1,9})?", re.ASCII)
 _SECRET = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DIRECTIVE = re.compile(r"%(:z|[%aAbBdfFGHIjmMpSTuVwyYz])")
+_NEEDS_QUOTES = re.compile(r"[\",;\t\r\n]|^ | $")
 _NOT_DIGITS = re.compile(r"[^0-9]+")
 _HASHES = ("sha256", "sha1", "md5", "sha512")
 _MAX_DECIMALS = 9
@@ -279,6 +282,18 @@ def _urlencode(value: str) -> str:
     return quote(value, safe="", errors="replace")
 
 
+def _csv(value: str) -> str:
+    """
+    In quotes where it has to be.
+
+    Source: https://www.rfc-editor.org/rfc/rfc4180, section 2; many files are
+    separated by semicolons or tabs.
+    """
+    if not _NEEDS_QUOTES.search(value):
+        return value
+    return '"' + value.replace('"', '""') + '"'
+
+
 def _unchanged(value: str) -> str:
     return value
 
@@ -311,9 +326,12 @@ FILTERS: Mapping[str, Maker] = {
     "sha256": _digest("sha256"),
     "sha1": _digest("sha1"),
     "md5": _digest("md5"),
+    "sha512": _digest("sha512"),
     "hmac": _hmac,
     "base64": _bare("base64", _base64),
     "urlencode": _bare("urlencode", _urlencode),
+    "json": _bare("json", in_json),
+    "csv": _bare("csv", _csv),
     "raw": _bare("raw", _unchanged, "raw"),
     "optional": _bare("optional", _unchanged, "optional"),
 }
