@@ -105,7 +105,7 @@ def test_what_looks_like_a_macro_of_others_is_sent_in_a_url_too():
 def test_an_empty_leaf_is_left_out_and_what_is_empty_by_that():
     tree = {
         "data": [{"a": "{sub2}", "b": {"c": "{sub3}"}}, {"d": "{sub1}", "e": None}],
-        "f": ["{sub2}", {}],
+        "f": ["{sub2}", {"i": "{sub3}"}],
         "g": "x{sub2|optional}",
         "h": False,
     }
@@ -113,6 +113,12 @@ def test_an_empty_leaf_is_left_out_and_what_is_empty_by_that():
     assert json_of(tree) == '{"data":[{"d":"one"}],"h":false}'
     assert json_of({"a": "{sub2}"}) == "{}"
     assert json_of(["{sub2}"]) == "[]"
+
+
+def test_what_is_written_as_an_empty_list_or_mapping_stays_one():
+    tree = {"a": [], "b": {"c": {}}, "d": ["{sub2}", []], "e": ["{sub2}"]}
+
+    assert json_of(tree) == '{"a":[],"b":{"c":{}},"d":[[]]}'
 
 
 @pytest.mark.parametrize(

@@ -229,15 +229,19 @@ def _amid_text(part: Data) -> Iterator[str]:
 
 
 def _filled(part: Data, arguments: Mapping[str, Data]) -> Data:
-    """The part with every argument in its place; None if it vanishes."""
+    """
+    The part with every argument in its place; None if it vanishes.
+
+    So does what becomes empty by that.
+    """
     if isinstance(part, str):
         return _put_in(part, arguments) if "<" in part else part
-    if isinstance(part, list):
-        filled = [_filled(item, arguments) for item in part]
-        return [item for item in filled if item is not None]
-    if isinstance(part, dict):
+    if isinstance(part, list) and part:
+        items = [_filled(item, arguments) for item in part]
+        return [item for item in items if item is not None] or None
+    if isinstance(part, dict) and part:
         pairs = ((key, _filled(inner, arguments)) for key, inner in part.items())
-        return {key: inner for key, inner in pairs if inner is not None}
+        return {key: inner for key, inner in pairs if inner is not None} or None
     return part
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
+from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from tracker import __version__
@@ -118,7 +119,8 @@ def render_tree(tree: Tree, values: Texts, secrets: Texts) -> str:
     """
     The JSON text of a tree, its templates filled.
 
-    An empty leaf is left out, and so is what becomes empty by that.
+    An empty leaf is left out, and so is what becomes empty by that; what is written
+    as an empty list or mapping stays one.
     """
     rendered = _rendered(tree, values, secrets)
     return rendered or ("[]" if isinstance(tree, list) else "{}")
@@ -215,7 +217,7 @@ def _filled(texts: Texts, values: Texts, secrets: Texts) -> dict[str, str]:
 
 
 def _rendered(tree: Tree, values: Texts, secrets: Texts) -> str:
-    """Nothing for what is empty."""
+    """Nothing for what is empty, unless it was written so."""
     match tree:
         case None:
             return ""
@@ -225,13 +227,19 @@ def _rendered(tree: Tree, values: Texts, secrets: Texts) -> str:
             return tree
         case str():
             return _leaf(tree, values, secrets)
-        case list():
-            items = (_rendered(inner, values, secrets) for inner in tree)
-            return _enclosed("[", items, "]")
+        case _ if not tree:
+            return "[]" if isinstance(tree, list) else "{}"
         case _:
-            fields = ((k, _rendered(v, values, secrets)) for k, v in tree.items())
-            pairs = (f"{json.dumps(name)}:{value}" for name, value in fields if value)
-            return _enclosed("{", pairs, "}")
+            return _branch(tree, values, secrets)
+
+
+def _branch(tree: Mapping[str, Any] | list[Any], values: Texts, secrets: Texts) -> str:
+    if isinstance(tree, list):
+        items = (_rendered(inner, values, secrets) for inner in tree)
+        return _enclosed("[", items, "]")
+    fields = ((k, _rendered(v, values, secrets)) for k, v in tree.items())
+    pairs = (f"{json.dumps(name)}:{value}" for name, value in fields if value)
+    return _enclosed("{", pairs, "}")
 
 
 def _enclosed(start: str, parts: Iterator[str], end: str) -> str:
