@@ -13,12 +13,9 @@ from tracker.catalog.currencies import CURRENCIES
 from tracker.catalog.faults import Flaw, shorten, suggest
 from tracker.catalog.reading import Data
 from tracker.catalog.scalars import CURRENCY
-from tracker.domain.advertiser import IGNORED, REFUNDED
+from tracker.domain.advertiser import OUR_WORDS
 from tracker.domain.errors import TemplateError
 from tracker.domain.macros import SECRET_REVENUES, SENT_PARAMETER, parse_template
-from tracker.domain.offer import Status
-
-STATUSES = {*Status, REFUNDED, IGNORED}
 
 Loc = tuple[str | int, ...]
 Entries = dict[str, Data]
@@ -105,7 +102,7 @@ def _word_flaws(
     loc: Loc, said: Entries, postback: Entries, goals: set[str]
 ) -> Iterator[Flaw]:
     listed = _mapping(postback.get("statuses")).values()
-    statuses = {word for words in listed for _, word in _items(words)} | STATUSES
+    statuses = {word for words in listed for _, word in _items(words)} | OUR_WORDS
     for meaning, known in (
         ("goal", goals | _mapping(postback.get("goals")).keys()),
         ("status", statuses),

@@ -1,16 +1,23 @@
 """An advertiser: who owns offers, what it must prove, and what it calls things."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from tracker.domain.items import Items
 from tracker.domain.money import Numerals
+from tracker.domain.offer import Status
 from tracker.domain.vocabulary import Meaning, Names
 
 IGNORED = "ignored"
 REFUNDED = "refunded"
 """What an advertiser may map a status word to, besides the three of `Status`."""
+
+OUR_WORDS = frozenset({*Status, IGNORED, REFUNDED})
+"""What a status may be called by anybody."""
+
+OTHER = "*"
+"""In place of a word of an advertiser's: any that is not listed."""
 
 Hash = Literal["md5", "sha1", "sha256"]
 
@@ -92,3 +99,16 @@ class Advertiser:
     reply: Reply = field(default_factory=Reply)
     reopen: bool = False
     is_retired: bool = False
+
+
+def meant_by(word: str, words: Mapping[str, str], ours: Container[str]) -> str:
+    """
+    What a word of an advertiser's stands for by its list of them.
+
+    One that is not listed, and none of `ours`, is what `*` stands for; else itself.
+    """
+    listed = words.get(word.lower())
+    if listed is not None:
+        return listed
+    other = words.get(OTHER)
+    return word if other is None or word in ours else other

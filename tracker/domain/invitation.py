@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from tracker.domain.advertiser import Advertiser
+from tracker.domain.advertiser import OTHER, Advertiser
 from tracker.domain.catalog import Catalog
 from tracker.domain.items import COUNTED
 from tracker.domain.macros import expand_text, parse_template
@@ -234,14 +234,19 @@ def _token(advertiser: Advertiser, catalog: Catalog, *, shows_token: bool) -> st
 
 def _goal_words(advertiser: Advertiser, goal: str) -> list[str]:
     """Its words for a goal, or ours where it has none."""
-    return [word for word, meant in advertiser.goals.items() if meant == goal] or [goal]
+    words = advertiser.goals.items()
+    return [_spoken(word) for word, meant in words if meant == goal] or [goal]
 
 
 def _status_words(advertiser: Advertiser) -> dict[str, list[str]]:
     words: dict[str, list[str]] = {status.value: [] for status in Status}
     for word, status in advertiser.statuses.items():
-        words.setdefault(status, []).append(word)
+        words.setdefault(status, []).append(_spoken(word))
     return {status: listed or [status] for status, listed in words.items()}
+
+
+def _spoken(word: str) -> str:
+    return "any other word" if word == OTHER else word
 
 
 def _proofs(advertiser: Advertiser) -> Iterator[str]:

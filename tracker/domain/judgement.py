@@ -14,7 +14,13 @@ from ipaddress import ip_address, ip_network
 from typing import Literal
 
 from tracker.domain import base32
-from tracker.domain.advertiser import IGNORED, REFUNDED, Advertiser
+from tracker.domain.advertiser import (
+    IGNORED,
+    OUR_WORDS,
+    REFUNDED,
+    Advertiser,
+    meant_by,
+)
 from tracker.domain.catalog import Catalog
 from tracker.domain.click_id import ClickFacts, ClickIdMint
 from tracker.domain.errors import (
@@ -418,8 +424,9 @@ def _goal(
     offers = [offer] if offer else _offers_of(advertiser, catalog)
     if sent is None:
         return _default_goal(offers)
-    goal = advertiser.goals.get(sent.lower(), sent)
-    if not any(goal in candidate.goals for candidate in offers):
+    ours = offer.goals if offer else {name for one in offers for name in one.goals}
+    goal = meant_by(sent, advertiser.goals, ours)
+    if goal not in ours:
         raise QuarantinedError(Reason.UNKNOWN_GOAL)
     return goal
 
@@ -441,7 +448,7 @@ def _default_goal(offers: list[Offer]) -> str:
 
 def _status_word(statement: Statement, advertiser: Advertiser) -> str | None:
     sent = statement.get("status")
-    return sent and advertiser.statuses.get(sent.lower(), sent.lower())
+    return sent and meant_by(sent.lower(), advertiser.statuses, OUR_WORDS)
 
 
 def _is_ignored(statement: Statement, advertiser: Advertiser) -> bool:

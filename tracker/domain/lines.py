@@ -10,7 +10,12 @@ from operator import itemgetter
 from zoneinfo import ZoneInfo
 
 from tracker.domain import base32
-from tracker.domain.advertiser import REFUNDED, Advertiser
+from tracker.domain.advertiser import (
+    OUR_WORDS,
+    REFUNDED,
+    Advertiser,
+    meant_by,
+)
 from tracker.domain.catalog import Catalog
 from tracker.domain.columns import Columns
 from tracker.domain.dialect import Dialect
@@ -183,13 +188,13 @@ class LineReader:
         """Ours, or the word itself as another one."""
         if not word:
             return None, None
-        goal = self._advertiser.goals.get(word.lower(), word)
+        goal = meant_by(word, self._advertiser.goals, self._goals)
         return (goal, None) if goal in self._goals else (None, word)
 
     def _read_status(self, word: str | None) -> str | None:
         if not word:
             return None
-        return self._advertiser.statuses.get(word.lower(), word.lower())
+        return meant_by(word.lower(), self._advertiser.statuses, OUR_WORDS)
 
 
 def _taken_back(line: Line) -> Line:
