@@ -254,6 +254,31 @@ CALLS = {
         "/postback/acme?click_id=CLICK&amount=1250",
         ("sale", None, "12.50"),
     ),
+    "an amount in millionths": (
+        "{amounts: {minor: micros}}",
+        "/postback/acme?click_id=CLICK&amount=12345678",
+        ("sale", None, "12.345678"),
+    ),
+    "an amount in tenths of cents, with a comma": (
+        "{amounts: {decimal: comma, minor: 3}}",
+        "/postback/acme?click_id=CLICK&amount=12.345.600,5",
+        ("sale", None, "12345.6005"),
+    ),
+    "an amount as floats are added up": (
+        "{}",
+        "/postback/acme?click_id=CLICK&amount=19.990000000000002",
+        ("sale", None, "19.990000"),
+    ),
+    "an amount of less than one": (
+        "{}",
+        "/postback/acme?click_id=CLICK&amount=-.5",
+        ("sale", "refunded", "0.5"),
+    ),
+    "an amount of less than one, with a comma": (
+        "{amounts: {decimal: comma}}",
+        "/postback/acme?click_id=CLICK&amount=,5",
+        ("sale", None, "0.5"),
+    ),
     "an amount in yen, which have no cents": (
         "{amounts: {minor: true}, defaults: {currency: JPY}}",
         "/postback/acme?click_id=CLICK&amount=1250",
@@ -518,7 +543,9 @@ def test_what_is_ignored_must_be_proven():
         judge(arrived(rules, "/postback/acme?status=ping"), rules)
 
 
-@pytest.mark.parametrize("amount", ["NaN", "1e9", "0x10", "∞", "1" * 13, "--1", "1,5"])
+@pytest.mark.parametrize(
+    "amount", ["NaN", "1e9", "0x10", "∞", "1" * 13, "--1", "1,5", ".", "1."]
+)
 def test_what_is_no_number_is_no_amount(amount):
     assert said("{}", f"/postback/acme?click_id=CLICK&amount={amount}") == "bad_amount"
 

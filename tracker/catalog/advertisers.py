@@ -15,6 +15,7 @@ from tracker.catalog.scalars import (
     HmacKey,
     ItemName,
     Key,
+    Minor,
     Name,
     Network,
     Parameter,
@@ -115,7 +116,11 @@ class AmountsSection(Section):
     decimal: Mark | None = Field(
         None, description="what stands before the fraction: point or comma"
     )
-    minor: Flag = Field(default=False, description="true: in cents, 1250 for 12.50")
+    minor: Minor = Field(
+        default=False,
+        description="true: in cents, 1250 for 12.50; micros: in millionths; or how many"
+        " digits are the fraction",
+    )
 
 
 class ItemsSection(Section):
@@ -257,11 +262,18 @@ def compile_advertiser(key: str, section: AdvertiserSection) -> Advertiser:
         extract=dict(postback.extract),
         defaults=dict(postback.defaults.items()),
         present={n: dict(meant.items()) for n, meant in postback.present.items()},
-        numerals=Numerals(postback.amounts.decimal, postback.amounts.minor),
+        numerals=_numerals(postback.amounts),
         items=_items(postback.items),
         reply=_reply(postback.reply),
         reopen=section.reopen,
     )
+
+
+def _numerals(section: AmountsSection) -> Numerals:
+    minor = section.minor
+    if isinstance(minor, bool):
+        return Numerals(section.decimal, is_minor=minor)
+    return Numerals(section.decimal, places=minor)
 
 
 def _auth(section: AuthSection) -> Auth:

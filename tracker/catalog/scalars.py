@@ -70,6 +70,7 @@ _WEIGHT = re.compile(r"\d{1,6}", re.ASCII)
 _HOST = re.compile(
     r"(?=.{1,253}\Z)([a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 )
+_PLACES = re.compile(r"[1-9]", re.ASCII)
 _SEGMENT = re.compile(r"1?[1-9]|[12]0", re.ASCII)
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _ANSWER_STATUS = re.compile(r"[1-5](\d\d|xx)", re.ASCII)
@@ -224,6 +225,18 @@ def parse_weight(text: str) -> int:
     if not _WEIGHT.fullmatch(text):
         raise ValueError("must be a whole number such as 70")
     return int(text)
+
+
+def parse_minor(text: str) -> bool | int:
+    """Whether amounts are in cents; or how many digits of them are the fraction."""
+    if text == "micros":
+        return 6
+    if _PLACES.fullmatch(text):
+        return int(text)
+    try:
+        return parse_flag(text)
+    except ValueError as error:
+        raise ValueError(f"{error}, micros, or how many digits: 1 to 9") from None
 
 
 def check_country(text: str) -> str:
@@ -573,6 +586,11 @@ Parameter = Annotated[
 ]
 ItemName = Annotated[str, Field(max_length=200), AfterValidator(check_item), _LOOSE]
 Between = Annotated[str, Field(min_length=1, max_length=10), _LOOSE]
+Minor = Annotated[
+    bool | int,
+    _from_text(parse_minor),
+    WithJsonSchema({"type": ["boolean", "integer", "string"], "examples": ["true"]}),
+]
 Position = Annotated[int, _from_text(parse_position), _schema("integer", "2")]
 Extract = Annotated[str, Field(max_length=500), AfterValidator(check_quick)]
 ReplyText = Annotated[str, Field(max_length=1000), AfterValidator(check_reply)]

@@ -274,6 +274,8 @@ def _spellings(advertiser: Advertiser) -> Iterator[str]:
     numerals = advertiser.numerals
     if numerals.is_minor:
         yield "amounts are in cents: 1250 is 12.50"
+    elif numerals.places:
+        yield f"the last {numerals.places} digits of amounts are the fraction"
     elif numerals.decimal == "comma":
         yield "amounts have a comma: 12,50"
     if advertiser.items:

@@ -87,28 +87,33 @@ class Numerals:
     How an advertiser writes amounts.
 
     `decimal` is what stands before the fraction; None is a point, and nothing else
-    between digits. `is_minor`: in cents, or what the currency has for them.
+    between digits. `is_minor`: in cents, or what the currency has for them; otherwise
+    the last `places` digits are the fraction, six of them in millionths.
     """
 
     decimal: Mark | None = None
     is_minor: bool = False
+    places: int = 0
 
     def parse(self, text: str) -> Decimal:
         """
-        An amount with its sign, in the unit it is sent in.
+        An amount with its sign, in the unit it is sent in, to six decimals.
 
         Where the mark is known, digits may stand in groups of three if that leaves no
         doubt: with a comma as the mark `1.234,56` is one, but not `1.234`. That is a
-        ValueError, as is an exponent, more than twelve digits before the mark, and
-        more than six behind it.
+        ValueError, as is an exponent, and more than twelve digits before the mark.
         """
+        value = self._read(text)
+        return _rounded(value.scaleb(-self.places) if self.places else value)
+
+    def _read(self, text: str) -> Decimal:
         if self.decimal != "comma" and _PLAIN.fullmatch(text):
             return Decimal(text)
         found = self.decimal and _GROUPED[self.decimal].fullmatch(text)
         if not found:
             raise ValueError(f"{text[:40]!r} is not an amount")
         sign = "-" if found["sign"] in {"-", MINUS} else ""
-        whole = re.sub(r"\D", "", found["whole"])
+        whole = re.sub(r"\D", "", found["whole"] or "0")
         if len(whole) > MAX_DIGITS:
             raise ValueError(f"{text[:40]!r} is too much")
         return Decimal(f"{sign}{whole}.{found['fraction'] or '0'}")
@@ -121,15 +126,28 @@ def _grouped(mark: str, other: str) -> re.Pattern[str]:
         rf"\d{{1,3}}(?:{other}\d{{3}})+(?={mark})|\d{{1,3}}(?:{other}\d{{3}}){{2,}}"
     )
     return re.compile(
-        rf"(?P<sign>[+-]|{MINUS})?(?P<whole>\d+|{by_space}|{by_other})"
-        rf"(?:{mark}(?P<fraction>\d{{1,6}}))?",
+        rf"(?P<sign>[+-]|{MINUS})?(?P<whole>\d+|{by_space}|{by_other}|(?={mark}))"
+        rf"(?:{mark}(?P<fraction>\d{{1,{MAX_DECIMALS}}}))?",
         re.ASCII,
     )
 
 
+def _rounded(value: Decimal) -> Decimal:
+    """Floats that were added up have more decimals than anybody meant."""
+    exponent = value.as_tuple().exponent
+    is_long = isinstance(exponent, int) and exponent < -_KEPT
+    return value.quantize(_LAST, rounding=ROUND_HALF_UP) if is_long else value
+
+
 MAX_DIGITS = 12
+MAX_DECIMALS = 18
+_KEPT = 6
+_LAST = Decimal(1).scaleb(-_KEPT)
 MINUS = "\N{MINUS SIGN}"
-_PLAIN = re.compile(rf"[+-]?\d{{1,{MAX_DIGITS}}}(\.\d{{1,6}})?", re.ASCII)
+_PLAIN = re.compile(
+    rf"[+-]?(\d{{1,{MAX_DIGITS}}}(\.\d{{1,{MAX_DECIMALS}}})?|\.\d{{1,{MAX_DECIMALS}}})",
+    re.ASCII,
+)
 _GROUPED: dict[Mark, re.Pattern[str]] = {
     "point": _grouped(r"\.", ","),
     "comma": _grouped(",", r"\."),
