@@ -254,6 +254,34 @@ CALLS = {
         "/postback/acme?click_id=CLICK&amount=1250",
         ("sale", None, "12.50"),
     ),
+    "an offer and a currency by words of its own": (
+        "{offers: {A-77: shoes}, currencies: {'978': EUR}}",
+        "/postback/acme?click_id=CLICK&offer=a-77&currency=978&amount=1",
+        ("sale", None, "1"),
+    ),
+    "an offer by a word that means none": (
+        "{offers: {A-77: shoes}}",
+        "/postback/acme?click_id=CLICK&offer=A-78",
+        "offer_mismatch",
+    ),
+    "words for nothing": (
+        "{}",
+        (
+            "/postback/acme?click_id=CLICK&amount=N/A&goal=null&status=undefined"
+            "&currency=-&transaction_id=None"
+        ),
+        ("sale", None, None),
+    ),
+    "a word for nothing that means something": (
+        "{goals: {none: lead}, statuses: {rejected: ['-']}}",
+        "/postback/acme?click_id=CLICK&goal=None&status=-",
+        ("lead", "rejected", None),
+    ),
+    "a presence of nothing": (
+        "{present: {payout: {status: rejected}, why: {status: rejected}}}",
+        "/postback/acme?click_id=CLICK&payout=0.00&why=null",
+        ("sale", None, None),
+    ),
     "an amount in millionths": (
         "{amounts: {minor: micros}}",
         "/postback/acme?click_id=CLICK&amount=12345678",
@@ -470,6 +498,9 @@ def test_what_is_no_json_stays_as_it_is(text):
         "{click_id: ['attrs[name=x]value']}",
         "{token: ['attrs[name=key].value']}",
         "{token: [key], transaction_id: [key]}",
+        "{}, offers: {a: boots}",
+        "{}, currencies: {a: XXX}",
+        "{}, currencies: {a: EUR, A: USD}",
     ],
 )
 def test_a_name_that_could_never_be_sent_is_a_fault(params):
@@ -650,3 +681,4 @@ def test_what_is_signed_cannot_be_said_by_another_parameter():
     assert held("5") == held("") == ("signature",)
     assert held("", ("parts", "a:5")) == ()
     assert held("5", ("other", "USD9")) == ()
+    assert held("null") == ("signature",)

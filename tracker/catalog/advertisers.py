@@ -9,6 +9,7 @@ from tracker.catalog.presettable import Presettable
 from tracker.catalog.scalars import (
     Between,
     ContentType,
+    Currency,
     Extract,
     Flag,
     HashText,
@@ -182,6 +183,10 @@ class AdvertiserPostbackSection(Presettable):
         None, description="several items in one call; their sum is the amount"
     )
     goals: dict[Word, Key] = Field({}, description="its word for each of our goals")
+    offers: dict[Word, Key] = Field({}, description="its word for each of our offers")
+    currencies: dict[Word, Currency] = Field(
+        {}, description="its word for each currency, such as 978 for EUR"
+    )
     statuses: dict[Answer, Many[Word]] = Field(
         {}, description="its words for each of our statuses"
     )
@@ -258,6 +263,8 @@ def compile_advertiser(key: str, section: AdvertiserSection) -> Advertiser:
         auth=_auth(section.auth),
         names=dict(postback.params),
         goals=dict(postback.goals),
+        offers=dict(postback.offers),
+        currencies=dict(postback.currencies),
         statuses={word: status for status, listed in words for word in listed},
         extract=dict(postback.extract),
         defaults=dict(postback.defaults.items()),

@@ -30,8 +30,12 @@ class _Known:
         self.revenues = {*SECRET_REVENUES, *_revenue_parameters(self.advertisers)}
         self.goals: set[str] = set()
         self.goals_of: dict[str, set[str]] = {}
-        for offer in self.offers.values():
+        self.offers_of: dict[str, set[str]] = {}
+        self.currencies = {str(data.get("currency")), *_mapping(data.get("rates"))}
+        for key, offer in self.offers.items():
             owner = str(_mapping(offer).get("advertiser"))
+            self.offers_of.setdefault(owner, set()).add(key)
+            self.currencies |= {str(_mapping(offer).get("currency"))}
             self.goals_of.setdefault(owner, set()).update(_goals(offer))
             self.goals.update(_goals(offer))
 
@@ -79,16 +83,29 @@ def _advertiser_flaws(key: str, advertiser: Entries, known: _Known) -> Iterator[
     postback = _mapping(advertiser.get("postback"))
     statuses = _mapping(postback.get("statuses"))
     yield from _repeated_words((*loc, "statuses"), statuses)
-    yield from _repeated_keys((*loc, "goals"), _mapping(postback.get("goals")))
-    goals = known.goals_of.get(key, set())
+    goals, offers = known.goals_of.get(key, set()), known.offers_of.get(key, set())
+    yield from _translation_flaws(
+        (*loc, "goals"), postback, goals, f"no offer of {key} has a goal"
+    )
+    yield from _translation_flaws(
+        (*loc, "offers"), postback, offers, f"{key} has no offer"
+    )
+    yield from _translation_flaws(
+        (*loc, "currencies"), postback, known.currencies, "no rate is known for"
+    )
     for place, said in _stated(postback):
         yield from _word_flaws((*loc, *place), said, postback, goals)
-    for word, goal in _mapping(postback.get("goals")).items():
-        if isinstance(goal, str) and goal not in goals:
-            message = (
-                f"no offer of {key} has a goal {_named(goal)}{suggest(goal, goals)}"
-            )
-            yield Flaw((*loc, "goals", word), message)
+
+
+def _translation_flaws(
+    loc: Loc, postback: Entries, known: set[str], lacking: str
+) -> Iterator[Flaw]:
+    """Words of an advertiser's must mean something that is there."""
+    words = _mapping(postback.get(str(loc[-1])))
+    yield from _repeated_keys(loc, words)
+    for word, ours in words.items():
+        if isinstance(ours, str) and ours not in known:
+            yield Flaw((*loc, word), f"{lacking} {_named(ours)}{suggest(ours, known)}")
 
 
 def _stated(postback: Entries) -> Iterator[tuple[Loc, Entries]]:

@@ -79,7 +79,8 @@ class Advertiser:
     Owns offers and reports conversions in words of its own.
 
     `names` lists its parameter names for each meaning, lower-cased, in order of
-    preference; `goals` and `statuses` translate its words, lower-cased, to ours.
+    preference; `goals`, `offers`, `currencies` and `statuses` translate its words,
+    lower-cased, to ours.
     `extract` are patterns whose first group is the value of a meaning, `defaults` count
     for what was not sent, and `present` says what follows from a parameter that is
     there; these are in its words or ours.
@@ -90,6 +91,8 @@ class Advertiser:
     auth: Auth
     names: Names = field(default_factory=dict)
     goals: Mapping[str, str] = field(default_factory=dict)
+    offers: Mapping[str, str] = field(default_factory=dict)
+    currencies: Mapping[str, str] = field(default_factory=dict)
     statuses: Mapping[str, str] = field(default_factory=dict)
     extract: Mapping[Meaning, str] = field(default_factory=dict)
     defaults: Mapping[Meaning, str] = field(default_factory=dict)
@@ -99,6 +102,11 @@ class Advertiser:
     reply: Reply = field(default_factory=Reply)
     reopen: bool = False
     is_retired: bool = False
+
+    @property
+    def words(self) -> frozenset[str]:
+        """All that it has a word for, in lower case."""
+        return frozenset((*self.goals, *self.statuses, *self.offers, *self.currencies))
 
 
 def meant_by(word: str, words: Mapping[str, str], ours: Container[str]) -> str:

@@ -20,7 +20,7 @@ from tracker.domain.money import Rate
 from tracker.domain.offer import Goal, Offer
 from tracker.domain.outbound import PartnerPostback
 from tracker.domain.partner import GoalTerms, Partner
-from tracker.domain.vocabulary import GENERIC, Names, Vocabulary, own_names
+from tracker.domain.vocabulary import GENERIC, NOTHING, Names, Vocabulary, own_names
 
 Kind = Literal["partner", "offer"]
 Numbers = Mapping[tuple[Kind, str], int]
@@ -211,7 +211,10 @@ class Catalog:
             names = self._names(known)
             hidden = self._signature_names(known).difference(*names.values())
             own = self.advertisers.get(known or "")
-            self._dialects[known] = Dialect(Vocabulary(names, hidden), own)
+            heard = [own] if own else self.advertisers.values()
+            nothing = NOTHING.difference(*(one.words for one in heard))
+            vocabulary = Vocabulary(names, hidden, nothing)
+            self._dialects[known] = Dialect(vocabulary, own)
         return self._dialects[known]
 
     def vocabulary(self, advertiser: str | None) -> Vocabulary:

@@ -16,6 +16,7 @@ from tracker.domain.items import COUNTED, read_items
 from tracker.domain.members import is_selector
 from tracker.domain.unfilled import is_macro
 from tracker.domain.vocabulary import (
+    NOTHING,
     Meaning,
     Pairs,
     Statement,
@@ -26,8 +27,12 @@ from tracker.domain.vocabulary import (
 MAX_EXTRACTED = 256
 """A longer value is taken as it came: to look through it might take long."""
 
-ABSENT = frozenset({"0", "false", "no"})
-"""What a parameter says that is there and still denies what its presence would mean."""
+ABSENT = NOTHING | {"false", "no", "off"}
+"""
+What a parameter says that is there and still denies what its presence would mean.
+
+So does a zero, however it is written.
+"""
 
 
 _HEAD_ENDS = re.compile(r"[.\[]")
@@ -196,5 +201,6 @@ class Dialect:
 
 
 def _is_there(value: str) -> bool:
-    text = value.strip()
-    return bool(text) and text.lower() not in ABSENT
+    text = value.strip().lower()
+    is_zero = not text.strip("+-0.,")
+    return not is_zero and text not in ABSENT

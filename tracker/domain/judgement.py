@@ -30,7 +30,6 @@ from tracker.domain.errors import (
     UnknownClickIdError,
 )
 from tracker.domain.items import total_of
-from tracker.domain.money import Numerals
 from tracker.domain.offer import Goal, Offer, Status
 from tracker.domain.outcome import Reason
 from tracker.domain.partner import Partner
@@ -347,7 +346,7 @@ def propose(admitted: Admitted, rules: Rules) -> Proposal | None:
     transaction_id = _transaction_id(statement)
     word = _status_word(statement, advertiser)
     said = None if word == REFUNDED else _status(word)
-    sent = _sent(statement, advertiser.numerals, offer, rules.catalog)
+    sent = _sent(statement, advertiser, offer, rules.catalog)
     refund: Refund | None = "word" if word == REFUNDED else None
     if sent.is_negative:
         refund, sent = _taken_back(refund, word, sent)
@@ -387,6 +386,8 @@ def _offer(
     rules: Rules,
 ) -> Offer | None:
     named = statement.get("offer")
+    if named is not None:
+        named = advertiser.offers.get(named.lower(), named)
     if click is None:
         return _named_offer(named, advertiser, rules.catalog)
     offer = _offer_of(click, rules)
@@ -488,9 +489,10 @@ def _is_sound(text: str) -> bool:
 
 
 def _sent(
-    statement: Statement, numerals: Numerals, offer: Offer | None, catalog: Catalog
+    statement: Statement, advertiser: Advertiser, offer: Offer | None, catalog: Catalog
 ) -> Sent:
     """What is said of money, signs and all."""
+    numerals = advertiser.numerals
     said, parse = statement.values.get, numerals.parse
     amount, revenue, payout = said("amount"), said("revenue"), said("payout")
     items = statement.items
@@ -499,7 +501,7 @@ def _sent(
             amount=parse(amount) if amount else total_of(items, numerals),
             revenue=parse(revenue) if revenue else None,
             payout=parse(payout) if payout else None,
-            currency=_currency(statement, offer, catalog),
+            currency=_currency(statement, advertiser, offer, catalog),
             is_minor=numerals.is_minor,
         )
     except ValueError:
@@ -507,10 +509,12 @@ def _sent(
 
 
 def _currency(
-    statement: Statement, offer: Offer | None, catalog: Catalog
+    statement: Statement, advertiser: Advertiser, offer: Offer | None, catalog: Catalog
 ) -> str | None:
     sent = statement.get("currency")
-    currency = sent.upper() if sent else offer.currency if offer else None
+    if sent is not None:
+        sent = advertiser.currencies.get(sent.lower(), sent).upper()
+    currency = sent or (offer.currency if offer else None)
     is_own = offer is not None and currency == offer.currency
     if currency is None or is_own or catalog.knows_currency(currency):
         return currency

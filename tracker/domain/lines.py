@@ -154,6 +154,7 @@ class LineReader:
 
     def _line(self, number: int, said: _Said, fault: str = "") -> Line:
         click_id, transaction_id, goal_word, status_word, currency, *sums = said
+        currency = self._advertiser.currencies.get(currency.lower(), currency)
         amount, revenue, at = sums
         if not click_id and not transaction_id:
             fault = fault or _NAMELESS

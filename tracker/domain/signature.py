@@ -235,7 +235,11 @@ def _values(call: Call, rule: Signature, dialect: Dialect) -> Mapping[str, str] 
         values[macro] = sent.pop()
         meanings = vocabulary.meanings(macro)
         counts = {statement.get(one) or "" for one in meanings}
-        if sent or counts - {values[macro].strip()} or elsewhere & {*meanings}:
+        if (
+            sent
+            or counts - {vocabulary.meant(values[macro])}
+            or elsewhere & {*meanings}
+        ):
             return None
     return values
 

@@ -39,13 +39,18 @@ _SECRETS = frozenset({
     "secure", "security_token", "sig", "sign", "signature",
 })  # fmt: skip
 
+NOTHING = frozenset({"-", "n/a", "nil", "none", "null", "undefined"})
+"""What programs write where they have no value; it counts as absent."""
+
+_LONGEST = max(map(len, NOTHING))
+
 PATH, HEADER = "path:", "header:"
 """Beginnings of names: `path:2` is a segment of the path, `header:x-id` a header."""
 
 
 class Statement(Value, frozen=True):
     """
-    What a postback says, by meaning; an empty value counts as absent.
+    What a postback says, by meaning; an empty value, or a word for none, is absent.
 
     `unclear` are the meanings that were sent twice with different values, `names`
     the parameters that the values were read from, as they were sent. `items` are
@@ -79,11 +84,17 @@ class Vocabulary:
 
     `names` are the spellings of each meaning, lower-cased, the preferred one first;
     `hidden` are names of secrets besides. `parts` are those of the spellings that name
-    a part of the path or a header.
+    a part of the path or a header. What is sent in the words of `nothing` is absent.
     """
 
-    def __init__(self, names: Names, hidden: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        names: Names,
+        hidden: Iterable[str] = (),
+        nothing: frozenset[str] = NOTHING,
+    ) -> None:
         self.names = names
+        self._nothing = nothing
         self._meanings = _by_spelling(names)
         self.spellings = tuple(self._meanings)
         self.parts = tuple(filter(is_part, self.spellings))
@@ -94,15 +105,20 @@ class Vocabulary:
 
     def read(self, parameters: Pairs) -> Statement:
         """Of several names for a meaning, the preferred one of those sent counts."""
-        return _read(parameters, self._meanings)
+        return _read(parameters, self._meanings, self._nothing)
 
     def read_token(self, parameters: Pairs) -> Statement:
         """What they say of the token alone."""
-        return _read(parameters, self._tokens)
+        return _read(parameters, self._tokens, frozenset())
 
     def meanings(self, name: str) -> list[Meaning]:
         """What a parameter of this name may stand for."""
         return [meaning for _, meaning in self._meanings.get(name.lower(), ())]
+
+    def meant(self, value: str) -> str:
+        """The value that counts, "" for a word that stands for none."""
+        said = value.strip()
+        return "" if said.lower() in self._nothing else said
 
     def hides(self, name: str) -> bool:
         """
@@ -139,7 +155,9 @@ def _by_spelling(names: Names) -> dict[str, list[tuple[int, Meaning]]]:
 
 
 def _read(
-    parameters: Pairs, meanings: Mapping[str, Sequence[tuple[int, Meaning]]]
+    parameters: Pairs,
+    meanings: Mapping[str, Sequence[tuple[int, Meaning]]],
+    nothing: frozenset[str],
 ) -> Statement:
     values: dict[Meaning, str] = {}
     names: dict[Meaning, str] = {}
@@ -149,6 +167,8 @@ def _read(
         known = meanings.get(name.lower())
         said = value.strip() if known else ""
         if not known or not said:
+            continue
+        if len(said) <= _LONGEST and said.lower() in nothing:
             continue
         for rank, meaning in known:
             best = ranks.get(meaning)
