@@ -151,7 +151,7 @@ class Inbound:
         hearing = hear(postback, self.rules, call)
         (judged,) = conclude([hearing], self.ledger, self.rules, {})
         reply = self.rules.catalog.advertisers["acme"].reply
-        answered = asyncio.run(_answered(judged.outcome, reply))
+        answered = asyncio.run(_answered(judged.outcome, reply, postback.parameters))
         return judged.outcome, self._conversion(judged.outcome), answered
 
     def _conversion(self, outcome):
@@ -204,13 +204,13 @@ def a_click_id(at: datetime) -> str:
     )
 
 
-async def _answered(outcome, reply) -> str:
+async def _answered(outcome, reply, parameters) -> str:
     sent = []
 
     async def send(message):
         sent.append(message.get("body", b""))
 
-    await _answer(send, outcome, reply)
+    await _answer(send, outcome, reply, parameters)
     return b"".join(sent).decode()
 
 

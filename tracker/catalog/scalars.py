@@ -48,7 +48,8 @@ from tracker.domain.members import is_selector
 from tracker.domain.money import Rate
 from tracker.domain.outbound import MAX_DELAY, Number
 from tracker.domain.reply import MACROS as REPLY_MACROS
-from tracker.domain.reply import unknown_words
+from tracker.domain.reply import is_known as is_known_to_replies
+from tracker.domain.reply import list_macros
 from tracker.domain.visitor import UNKNOWN
 from tracker.domain.vocabulary import HEADER, PATH
 
@@ -392,10 +393,17 @@ def parse_position(text: str) -> int:
 
 def check_reply(text: str) -> str:
     """An answer; braces that hold no word are text."""
-    for word in unknown_words(text):
-        known = one_of(f"{{{name}}}" for name in REPLY_MACROS)
-        near = suggest(word, REPLY_MACROS) or f"; there are {known}"
-        raise ValueError(f"unknown macro {{{word}}}{near}")
+    try:
+        macros = list_macros(text)
+    except TemplateError as error:
+        raise ValueError(str(error)) from None
+    for macro in macros:
+        if not is_known_to_replies(macro.name):
+            known = one_of(f"{{{name}}}" for name in (*REPLY_MACROS, "postback.NAME"))
+            near = suggest(macro.name, REPLY_MACROS) or f"; there are {known}"
+            raise ValueError(f"unknown macro {{{macro.name}}}{near}")
+        if macro.secrets:
+            raise ValueError(f"{{{macro.name}}}: no secret is possible in a reply")
     return text
 
 

@@ -76,11 +76,11 @@ def _asked_value(occasion: Occasion, name: str) -> str:
         parameters = occasion.click.params if occasion.click else {}
         return parameters.get(name.removeprefix(CLICK_PARAMETER), "")
     if name.startswith(SENT_PARAMETER):
-        return _sent(occasion.sent, name.removeprefix(SENT_PARAMETER))
+        return sent_value(occasion.sent, name.removeprefix(SENT_PARAMETER))
     return _ASKED[name](occasion) if name in _ASKED else ""
 
 
-def _sent(parameters: Pairs, name: str) -> str:
+def sent_value(parameters: Pairs, name: str) -> str:
     """Of a repeated parameter the first value; a secret is nobody's to know."""
     wanted = name.lower()
     for sent, value in parameters:

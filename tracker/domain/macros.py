@@ -332,14 +332,15 @@ def _part(found: re.Match[str]) -> str | Secret | Macro:
         case "open" | "close":
             return found[0][0]
         case "macro":
-            return _macro(found["macro"], found.start())
+            return parse_macro(found["macro"], found.start())
         case _:
             raise TemplateError(
                 f"a lone {found[0]!r}; write it twice to mean itself", found.start()
             )
 
 
-def _macro(text: str, position: int) -> Macro:
+def parse_macro(text: str, position: int = 0) -> Macro:
+    """What stands in braces; raises TemplateError for a filter that there is not."""
     name, *filters = text.split("|")
     if not name.strip():
         raise TemplateError("a macro without a name", position)

@@ -1,6 +1,6 @@
 """`/postback` and `/postback/{advertiser}`: what advertisers' servers call."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
@@ -59,7 +59,7 @@ async def receive_postback(
     except TooManyFailuresError as error:
         await _refuse(send, error, reply)
     else:
-        await _answer(send, outcome, reply)
+        await _answer(send, outcome, reply, postback.parameters)
 
 
 async def _body(scope: Scope, receive: Receive) -> bytes:
@@ -228,7 +228,9 @@ async def _refuse(send: Send, error: TooManyFailuresError, reply: Reply) -> None
     await answer(send, 200 if reply.always_200 else 429, body, content_type, after)
 
 
-async def _answer(send: Send, outcome: Outcome, reply: Reply) -> None:
+async def _answer(
+    send: Send, outcome: Outcome, reply: Reply, sent: Sequence[tuple[str, str]]
+) -> None:
     is_good = outcome.http_status < 300  # noqa: PLR2004 - the 2xx
     status = 200 if reply.always_200 else outcome.http_status
     said = {
@@ -237,16 +239,18 @@ async def _answer(send: Send, outcome: Outcome, reply: Reply) -> None:
         "conversion_id": outcome.conversion_id,
         "postback_id": outcome.postback_id,
     }
-    await answer(
-        send, status, *_worded(reply.body if is_good else reply.failure, said, reply)
-    )
+    template = reply.body if is_good else reply.failure
+    await answer(send, status, *_worded(template, said, reply, sent))
 
 
 def _worded(
-    template: str | None, said: Mapping[str, str | None], reply: Reply
+    template: str | None,
+    said: Mapping[str, str | None],
+    reply: Reply,
+    sent: Sequence[tuple[str, str]] = (),
 ) -> tuple[bytes, str]:
     """In the advertiser's own words if it has any, else as JSON; and its type."""
     if template is None:
         return msgspec.json.encode(said), "application/json"
-    text = fill_reply(template, said, reply.content_type)
+    text = fill_reply(template, said, reply.content_type, sent)
     return text.encode(), reply.content_type
