@@ -76,6 +76,13 @@ def test_a_space_may_stand_nowhere_else_in_a_url(faults_of, changed, at):
     assert "must not contain spaces; write %20" in fault
 
 
+def test_nothing_is_required_where_a_visitor_goes(faults_of, changed):
+    landing = "url: https://shop.acme.example/?cid={click_id}"
+    (fault,) = faults_of(changed(landing, landing + "&s={sub1|required}"))
+
+    assert "a visitor has to go somewhere: nothing can be 'required'" in fault
+
+
 def test_a_list_may_be_the_document(postback_of):
     postback = postback_of('        json: [{a: "{goal}"}]')
 

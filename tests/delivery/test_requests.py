@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+from dataclasses import replace
 from urllib.parse import parse_qsl, urlsplit
 from xml.etree import ElementTree as ET
 
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from parties import CLICK_ID, NOW, a_delivery, a_postback
 
-from tracker.domain.errors import TemplateError
+from tracker.domain.errors import MissingValueError, TemplateError
 from tracker.domain.filters import FILTERS
 from tracker.domain.outbound import Auth, Signature
 from tracker.domain.request import build_request
@@ -113,6 +114,42 @@ def test_an_empty_leaf_is_left_out_and_what_is_empty_by_that():
     assert json_of(tree) == '{"data":[{"d":"one"}],"h":false}'
     assert json_of({"a": "{sub2}"}) == "{}"
     assert json_of(["{sub2}"]) == "[]"
+
+
+def test_a_required_leaf_takes_its_mapping_with_it():
+    ids = [
+        {"type": "EMAIL", "value": "{sub2|sha256|required}"},
+        {"type": "CLICK", "value": "{sub1|required}"},
+    ]
+    tree = {"ids": ids, "sub": {"a": "b", "c": {"d": "{sub3|required}", "e": 1}}}
+
+    assert json_of(tree) == '{"ids":[{"type":"CLICK","value":"one"}],"sub":{"a":"b"}}'
+    assert json_of({"a": ["{sub2|required}", "b"]}) == '{"a":["b"]}'
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"url": "https://a.example/?a={sub1}&b={sub2|required}"},
+        {"form": {"a": "{sub1}", "b": "x{sub2|required}"}},
+        {"body": "<a>{sub2|required}</a>", "content_type": "text/xml"},
+        {"json": '{"a": "b", "c": "{sub2|required}"}'},
+        {"json": '[{"a": "b", "c": "{sub2|required}"}]'},
+    ],
+)
+def test_without_what_is_required_there_is_no_call(part):
+    postback = replace(a_postback(method="POST"), **part)
+    with pytest.raises(MissingValueError, match=r"\{sub2\} is required, and is empty"):
+        request_of(postback)
+
+    assert request_of(postback, {"sub2": "two"})
+
+
+def test_a_header_without_its_required_value_vanishes_alone():
+    headers = request_of(a_postback(headers={"A": "{sub2|required}", "B": "b"})).headers
+
+    assert "A" not in headers
+    assert headers["B"] == "b"
 
 
 def test_what_is_written_as_an_empty_list_or_mapping_stays_one():
@@ -275,7 +312,9 @@ def test_no_value_leaves_its_place_in_a_raw_body(text):
 
 
 FILTERED = st.lists(
-    st.sampled_from(sorted({*FILTERS} - {"raw", "optional"})), min_size=1, max_size=3
+    st.sampled_from(sorted({*FILTERS} - {"raw", "optional", "required"})),
+    min_size=1,
+    max_size=3,
 ).map(lambda names: "".join(f"|{name}{ARGUMENTS.get(name, '')}" for name in names))
 
 

@@ -107,6 +107,19 @@ async def test_a_click_that_comes_late_with_other_labels_is_no_alarm(
     assert [log["event"] for log in logs] == ["delivery.not_wanted"]
 
 
+async def test_a_call_without_what_it_requires_is_not_made(
+    runtime, owe, partner_inbox, ledger
+):
+    url = partner_inbox.url("/pb?a={sub2|required}")
+    runtime.catalog = a_catalog(a_postback(url))
+    await owe(a_delivery(1, catalog=runtime.catalog))
+
+    await deliver_due(runtime)
+
+    assert ledger.archived == ["dead not_wanted"]
+    assert partner_inbox.hits == []
+
+
 async def test_labels_that_were_asked_for_later_keep_nothing_that_is_owed(
     runtime, owe, partner_inbox
 ):

@@ -242,7 +242,7 @@ def test_every_filter_stands_and_every_example_is_true(readme):
     used = {
         one.partition(":")[0] for _, said, *_ in examples for one in said.split("|")
     }
-    used |= set(re.findall(r"\|(raw|optional)\}", part))
+    used |= set(re.findall(r"\|(raw|optional|required)\}", part))
 
     assert used == _names(part) == set(FILTERS)
     for macro, said, value, result in examples:

@@ -409,7 +409,7 @@ def check_reply(text: str) -> str:
 
 def check_offer_url(text: str, info: ValidationInfo) -> str:
     """Where visitors go; a click that cannot be named could never be paid."""
-    template = _url(text, info, CLICK_MACROS)
+    template = _landing(text, info)
     if "click_id" not in template.macros:
         raise ValueError(
             "must contain {click_id}, or no postback could ever name its click"
@@ -419,7 +419,7 @@ def check_offer_url(text: str, info: ValidationInfo) -> str:
 
 def check_click_url(text: str, info: ValidationInfo) -> str:
     """Where visitors go who are not sent to an offer."""
-    _url(text, info, CLICK_MACROS)
+    _landing(text, info)
     return text
 
 
@@ -526,6 +526,14 @@ def _url(text: str, info: ValidationInfo, macros: Iterable[str]) -> Template:
     # What a filter is told is no part of the URL: its value is encoded as any.
     if re.search(r"\s", template.text):
         raise ValueError("must not contain spaces; write %20")
+    return template
+
+
+def _landing(text: str, info: ValidationInfo) -> Template:
+    """Where visitors go: whatever is known of them, they arrive."""
+    template = _url(text, info, CLICK_MACROS)
+    if template.is_required:
+        raise ValueError("a visitor has to go somewhere: nothing can be 'required'")
     return template
 
 

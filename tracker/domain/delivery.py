@@ -86,7 +86,10 @@ EXPLANATIONS: Mapping[HeldReason | DeadReason | Failure, str] = {
         "the template needs details of the click that did not arrive within a day"
     ),
     DeadReason.REFUSED: "the answer was one that `final` lists",
-    DeadReason.NOT_WANTED: "its click came late, and has not the labels of `when`",
+    DeadReason.NOT_WANTED: (
+        "its click came late and has not the labels of `when`, or a value that the"
+        " template requires is empty"
+    ),
     Failure.NONE: "nothing went wrong",
     Failure.FORBIDDEN_ADDRESS: (
         "the host has an address that is neither public nor allowed"

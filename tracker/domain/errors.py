@@ -5,6 +5,7 @@ The errors of the tracker.
     ├── CatalogError            partners.yaml cannot be believed
     │   └── CatalogOutpacedError    another version came into force meanwhile
     ├── TemplateError           a template in it cannot be read
+    │   └── MissingValueError       a value is empty that a call is nothing without
     ├── SettingsError           the environment cannot be believed
     ├── SheetError              a file of rows cannot be read as a table
     ├── StartError              `tracker up` cannot run, or cannot go on
@@ -47,6 +48,10 @@ class TemplateError(TrackerError):
     def __init__(self, message: str, position: int = 0) -> None:
         super().__init__(message)
         self.position = position
+
+
+class MissingValueError(TemplateError):
+    """A value is empty that a call is nothing without."""
 
 
 class SettingsError(TrackerError):

@@ -23,7 +23,7 @@ from zoneinfo import ZoneInfo
 
 from tracker.domain.encoding import in_json
 
-Mark = Literal["raw", "optional", "typed"]
+Mark = Literal["raw", "optional", "required", "typed"]
 """What a filter says of the place of its value, instead of changing the value."""
 
 _NUMBER = re.compile(r"-?\d{1,18}(\.\d{1,9})?", re.ASCII)
@@ -334,5 +334,6 @@ FILTERS: Mapping[str, Maker] = {
     "csv": _bare("csv", _csv),
     "raw": _bare("raw", _unchanged, "raw"),
     "optional": _bare("optional", _unchanged, "optional"),
+    "required": _bare("required", _unchanged, "required"),
 }
 """Each takes its argument, "" if there is none, and raises ValueError for a bad one."""

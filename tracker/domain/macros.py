@@ -14,7 +14,8 @@ A visitor who sends `sub1={payout}` learns nothing that way.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -107,8 +108,9 @@ class Template:
     A text with places in it, as the operator `%` takes it, and what stands in them.
 
     `macros` and `secrets` are the names of those in it, `source` is how it was
-    spelled, and `is_optional` says that it vanishes with the value of a macro. `asked`
-    are those of the macros that are worked out only where a template asks for them.
+    spelled, `is_optional` says that it vanishes with the value of a macro, and
+    `is_required` that what it stands in does. `asked` are those of the macros that are
+    worked out only where a template asks for them.
     """
 
     text: str
@@ -117,6 +119,7 @@ class Template:
     secrets: frozenset[str]
     source: str = ""
     is_optional: bool = False
+    is_required: bool = False
     asked: frozenset[str] = frozenset()
 
 
@@ -161,6 +164,7 @@ def parse_template(text: str) -> Template:
         secrets=frozenset(named.union(*(macro.secrets for macro in asked))),
         source=text,
         is_optional=any("optional" in macro.marks for macro in asked),
+        is_required=any("required" in macro.marks for macro in asked),
         asked=frozenset(macro.name for macro in asked if is_asked_for(macro.name)),
     )
 
@@ -210,12 +214,21 @@ def expand_body(
 def is_present(
     template: Template, values: Mapping[str, str], secrets: Mapping[str, str]
 ) -> bool:
-    """Whether none of its optional macros is empty."""
-    return not template.is_optional or all(
-        value_of(place, values, secrets)
-        for place in template.places
-        if isinstance(place, Macro) and "optional" in place.marks
-    )
+    """Whether none of its optional or required macros is empty."""
+    if not (template.is_optional or template.is_required):
+        return True
+    marked = _marked(template, {"optional", "required"})
+    return all(value_of(macro, values, secrets) for macro in marked)
+
+
+def missing_macro(
+    template: Template, values: Mapping[str, str], secrets: Mapping[str, str]
+) -> Macro | None:
+    """The first of its required macros that is empty, if any."""
+    if not template.is_required:
+        return None
+    marked = _marked(template, {"required"})
+    return next((one for one in marked if not value_of(one, values, secrets)), None)
 
 
 def typed_macro(template: Template) -> Macro | None:
@@ -254,6 +267,12 @@ def check_url(template: Template, secrets: Mapping[str, str]) -> None:
             "must start with http:// or https://, a host and a slash,"
             " with no macro and no user name among them"
         )
+
+
+def _marked(template: Template, marks: AbstractSet[Mark]) -> Iterator[Macro]:
+    for place in template.places:
+        if isinstance(place, Macro) and place.marks & marks:
+            yield place
 
 
 def _expand(

@@ -163,7 +163,7 @@ class PartnerPostback:
             *(self.form or {}).values(),
             *self.headers.values(),
             *([] if self.sign is None else [self.sign.text]),
-            *_leaves(self.tree),
+            *leaves_of(self.tree),
         )
 
     @property
@@ -208,7 +208,8 @@ def parse_tree(text: str) -> Tree:
     return tree
 
 
-def _leaves(tree: Tree) -> Iterator[str]:
+def leaves_of(tree: Tree) -> Iterator[str]:
+    """Every template in a tree."""
     match tree:
         case Number():
             return
@@ -216,7 +217,7 @@ def _leaves(tree: Tree) -> Iterator[str]:
             yield tree
         case Mapping():
             for inner in tree.values():
-                yield from _leaves(inner)
+                yield from leaves_of(inner)
         case list():
             for inner in tree:
-                yield from _leaves(inner)
+                yield from leaves_of(inner)

@@ -5,7 +5,7 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from tracker import __version__
 from tracker.domain import macros
 from tracker.domain.encoding import in_one_line
-from tracker.domain.errors import TemplateError
+from tracker.domain.errors import MissingValueError, TemplateError
 from tracker.domain.filters import parse_moment
 from tracker.domain.identity import DeliveryId
 from tracker.domain.macros import (
@@ -25,11 +25,19 @@ from tracker.domain.macros import (
     expand_text,
     expand_url,
     is_present,
+    missing_macro,
     parse_template,
     typed_macro,
     value_of,
 )
-from tracker.domain.outbound import Auth, Number, PartnerPostback, Signature, Tree
+from tracker.domain.outbound import (
+    Auth,
+    Number,
+    PartnerPostback,
+    Signature,
+    Tree,
+    leaves_of,
+)
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
@@ -65,11 +73,13 @@ def build_request(
     """
     The call that a postback makes of these values; raises TemplateError.
 
+    Where a value is missing that it requires, that is a MissingValueError.
     Values are encoded for where they stand: none can add a parameter, a header
     or a line, or change where the call goes.
     """
     values = {**values, "now": spell_moment(now)}
     try:
+        _demand(_whole(postback), values, secrets)
         url = _checked(postback.url, secrets)
         body = _body(postback, values, secrets)
         headers = _own_headers(postback, values, secrets) | _kind(postback)
@@ -120,10 +130,27 @@ def render_tree(tree: Tree, values: Texts, secrets: Texts) -> str:
     The JSON text of a tree, its templates filled.
 
     An empty leaf is left out, and so is what becomes empty by that; what is written
-    as an empty list or mapping stays one.
+    as an empty list or mapping stays one. A required leaf that is empty takes its
+    mapping with it; MissingValueError where nothing is left by that.
     """
     rendered = _rendered(tree, values, secrets)
+    if not rendered:
+        _demand(leaves_of(tree), values, secrets)
     return rendered or ("[]" if isinstance(tree, list) else "{}")
+
+
+def _whole(postback: PartnerPostback) -> Iterator[str]:
+    """The templates without whose required values there is no call."""
+    yield postback.url
+    yield from (postback.form or {}).values()
+    if postback.body is not None:
+        yield postback.body
+
+
+def _demand(texts: Iterable[str], values: Texts, secrets: Texts) -> None:
+    for text in texts:
+        if macro := missing_macro(parse_template(text), values, secrets):
+            raise MissingValueError(f"{{{macro.name}}} is required, and is empty")
 
 
 def _signed(
@@ -237,9 +264,17 @@ def _branch(tree: Mapping[str, Any] | list[Any], values: Texts, secrets: Texts) 
     if isinstance(tree, list):
         items = (_rendered(inner, values, secrets) for inner in tree)
         return _enclosed("[", items, "]")
+    if any(_is_missing(leaf, values, secrets) for leaf in tree.values()):
+        return ""
     fields = ((k, _rendered(v, values, secrets)) for k, v in tree.items())
     pairs = (f"{json.dumps(name)}:{value}" for name, value in fields if value)
     return _enclosed("{", pairs, "}")
+
+
+def _is_missing(leaf: Tree, values: Texts, secrets: Texts) -> bool:
+    if not isinstance(leaf, str) or isinstance(leaf, Number):
+        return False
+    return missing_macro(parse_template(leaf), values, secrets) is not None
 
 
 def _enclosed(start: str, parts: Iterator[str], end: str) -> str:

@@ -29,7 +29,7 @@ from tracker.domain.delivery import (
     needs_click,
     revealed,
 )
-from tracker.domain.errors import NotFoundError, TemplateError
+from tracker.domain.errors import MissingValueError, NotFoundError, TemplateError
 from tracker.domain.outbound import PartnerPostback
 from tracker.domain.request import Request, build_request
 from tracker.failpoints import failpoint
@@ -113,6 +113,8 @@ async def attempt_delivery(runtime: Runtime, lease: Lease) -> Ending:
         return Ending(lease, Dead(DeadReason.NOT_WANTED))
     try:
         request = _request(lease, audience, postback, catalog)
+    except MissingValueError:
+        return Ending(lease, Dead(DeadReason.NOT_WANTED))
     except TemplateError as error:
         return _failed(lease, Failure.BAD_TEMPLATE, str(error), postback)
     failpoint("send.built")
