@@ -10,6 +10,7 @@ from tracker.catalog import compile_catalog, json_schema, load_snapshot, take_sn
 from tracker.catalog.environment import secret_names
 from tracker.domain.outbound import (
     Auth,
+    Document,
     Number,
     PartnerPostback,
     Rule,
@@ -83,6 +84,36 @@ def test_nothing_is_required_where_a_visitor_goes(faults_of, changed):
     assert "a visitor has to go somewhere: nothing can be 'required'" in fault
 
 
+def test_a_field_may_be_a_document_with_filters(postback_of):
+    postback = postback_of(
+        """\
+        query: {"data|base64|urlencode": [{a: 1.50, b: "{sub2}"}], "x|y": "{sub3}"}
+        form: {a: "{sub4}", p: {tx: "{click.tx}"}}
+        """
+    )
+
+    data = Document('[{"a":1.50,"b":"{sub2}"}]', "base64|urlencode")
+    assert postback.query == {"data": data, "x|y": "{sub3}"}
+    assert postback.form == {"a": "{sub4}", "p": Document('{"tx":"{click.tx}"}')}
+    assert postback.macros == {"sub1", "sub2", "sub3", "sub4", "click.tx"}
+
+
+@pytest.mark.parametrize(
+    ("query", "fault"),
+    [
+        ('{"data|bas64": {a: b}}', "no filter 'bas64'; did you mean 'base64'?"),
+        ('{"data|hmac:NONE": {a: b}}', "${NONE} is not set, or empty"),
+        ("{data: {a: '{sub11}'}}", "unknown macro {sub11}"),
+        ("{data: {a: '{revenue}'}}", "reveal: [revenue]"),
+        ("{data: {a: {payout}}}", 'put it in quotes: "{payout}"'),
+    ],
+)
+def test_what_is_wrong_with_a_document_is_said(faults_in, query, fault):
+    (said,) = faults_in(f"        query: {query}")
+
+    assert fault in said
+
+
 def test_a_list_may_be_the_document(postback_of):
     postback = postback_of('        json: [{a: "{goal}"}]')
 
@@ -131,6 +162,7 @@ def test_all_secrets_of_a_postback_are_found(check, changed):
 async def test_a_postback_comes_through_a_snapshot(check, changed):
     lines = """
         json: {a: [1.50, {b: "{sub1}"}]}
+        query: {a: {b: c}, d: e}
         auth: {bearer: "x"}
         success: {json: {code: 0}}
         final: {status: 400}
@@ -166,7 +198,7 @@ async def test_a_postback_comes_through_a_snapshot(check, changed):
         (
             "        form: {a: {click.x}}",
             (
-                "18:19: partners.best.postbacks[0].form.a: must be text, not a mapping;"
+                "18:19: partners.best.postbacks[0].form.a: a mapping;"
                 ' put it in quotes: "{click.x}"'
             ),
         ),

@@ -15,7 +15,7 @@ from parties import CLICK_ID, NOW, a_delivery, a_postback
 
 from tracker.domain.errors import MissingValueError, TemplateError
 from tracker.domain.filters import FILTERS
-from tracker.domain.outbound import Auth, Signature
+from tracker.domain.outbound import Auth, Document, Signature
 from tracker.domain.request import build_request
 
 ANYTHING = st.text() | st.text(alphabet="{}$|&=#?/@:\\%\r\n\0 ;\"'<>]é€\ud800ab1")
@@ -65,6 +65,44 @@ def test_what_a_filter_adds_to_a_url_is_encoded_as_any_value():
     url = url_of(rest, **at)
 
     assert url == "https://a.example/22.11%2010%3A00?d=a%20b%26c"
+
+
+def test_a_document_is_a_field_as_its_json_text():
+    fields = {
+        "a": "{sub1}",
+        "p": Document('{"tx":"{sub1}","no":"{sub2}","n":1.50}'),
+        "none": Document('{"x":"{sub2}"}'),
+        "data": Document('[{"e":"{sub1}&é\\""}]', "base64"),
+    }
+    request = request_of(a_postback(method="POST", form=fields, query=fields))
+
+    sent = [
+        ("a", "one"),
+        ("p", '{"tx":"one","n":1.50}'),
+        ("data", base64.b64encode(b'[{"e":"one&\\u00e9\\""}]').decode()),
+    ]
+    assert parse_qsl(request.body.decode(), keep_blank_values=True) == sent
+    assert parse_qsl(urlsplit(request.url).query)[-3:] == sent
+
+
+def test_a_query_is_appended_and_its_secrets_are_masked():
+    query = {
+        "k": "${KEY}",
+        "none": "{sub2}",
+        "gone": "{sub2|optional}",
+        "sent by": "x{sub1}",
+        "mac": Document('{"a":"b"}', "hmac:KEY|first:4"),
+    }
+    postback = a_postback("https://a.example/pb", query=query)
+
+    request = request_of(postback, {"sub1": "&é"}, {"KEY": "hush"})
+
+    mac = hmac.digest(b"hush", b'{"a":"b"}', "sha256").hex()[:4]
+    rest = f"none=&sent%20by=x%26%C3%A9&mac={mac}"
+    assert request.url == f"https://a.example/pb?k=hush&{rest}"
+    assert "hush" not in request.masked_url
+    assert mac not in request.masked_url
+    assert set(postback.texts) >= {"${KEY}", "{document|hmac:KEY|first:4}"}
 
 
 def test_a_raw_value_brings_its_own_encoding_and_no_more():

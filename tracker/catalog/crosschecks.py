@@ -266,7 +266,7 @@ def _revenue_flaws(loc: Loc, postback: Entries, revenues: set[str]) -> Iterator[
 
 
 def _templates(postback: Entries) -> Iterator[tuple[Loc, str]]:
-    for part in ("url", "body", "form", "json", "headers", "sign"):
+    for part in ("url", "query", "body", "form", "json", "headers", "sign"):
         yield from _texts((part,), postback.get(part))
 
 

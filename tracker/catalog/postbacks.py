@@ -5,7 +5,7 @@ Partners, offers and the file as a whole have them, all of the same form.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
@@ -14,6 +14,7 @@ from pydantic import (
     Discriminator,
     Field,
     Tag,
+    ValidationInfo,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -40,6 +41,7 @@ from tracker.catalog.scalars import (
     Proof,
     SigningSecret,
     SignText,
+    check_document,
     unquoted_macro,
 )
 from tracker.catalog.sections import FAULT, Many, Section, shape_of
@@ -47,6 +49,7 @@ from tracker.domain.macros import parse_template
 from tracker.domain.offer import Status
 from tracker.domain.outbound import (
     Auth,
+    Document,
     Encoding,
     HashName,
     Method,
@@ -85,6 +88,20 @@ else:
             Discriminator(shape_of),
         ],
     )
+
+
+FieldValue = Annotated[
+    Annotated[
+        dict[str, JsonTree],
+        Field(max_length=500),
+        BeforeValidator(_quoted),
+        Tag("(a mapping)"),
+    ]
+    | Annotated[list[JsonTree], Field(max_length=500), Tag("(a list)")]
+    | Annotated[DeliveryText, Tag("(a word)")],
+    Discriminator(shape_of),
+]
+"""What a field of a form or a query holds; a tree is sent as its JSON text."""
 
 
 class SpanSection(Section):
@@ -202,7 +219,10 @@ class PostbackSection(Presettable):
         {}, max_length=50, description="headers of its own"
     )
     auth: AuthSection | None = None
-    form: Annotated[dict[str, DeliveryText], Field(max_length=100)] | None = Field(
+    query: dict[str, FieldValue] = Field(
+        {}, max_length=100, description="parameters behind those of the url"
+    )
+    form: Annotated[dict[str, FieldValue], Field(max_length=100)] | None = Field(
         None, description="the fields of a form, sent as its body"
     )
     json_: JsonTree = Field(None, alias="json", description="any document")
@@ -242,6 +262,14 @@ class PostbackSection(Presettable):
         return self
 
     @model_validator(mode="after")
+    def _has_filters_that_there_are(self, info: ValidationInfo) -> Self:
+        for fields in (self.query, self.form or {}):
+            for one in compile_fields(fields).values():
+                if isinstance(one, Document):
+                    check_document(one.wrapper, info)
+        return self
+
+    @model_validator(mode="after")
     def _is_authorized_once(self) -> Self:
         if self.auth and "authorization" in {name.lower() for name in self.headers}:
             raise ValueError("either 'auth' or a header Authorization, not both")
@@ -269,7 +297,8 @@ def _postback(section: PostbackSection) -> PartnerPostback:
         id=section.id,
         url=section.url,
         method=section.method or ("POST" if section.bodies else "GET"),
-        form=section.form,
+        query=compile_fields(section.query),
+        form=None if section.form is None else compile_fields(section.form),
         json=None if section.json_ is None else spell_tree(section.json_),
         body=section.body,
         content_type=section.content_type,
@@ -297,6 +326,18 @@ def spell_tree(tree: Tree) -> str:
             return f"{{{','.join(pairs)}}}"
         case _:
             return json.dumps(tree)
+
+
+def compile_fields(fields: Mapping[str, Tree]) -> dict[str, str | Document]:
+    """Filters behind the name of a tree are for the text that is made of it."""
+    compiled: dict[str, str | Document] = {}
+    for spelled, value in fields.items():
+        if isinstance(value, str):
+            compiled[spelled] = value
+        else:
+            name, _, filters = spelled.partition("|")
+            compiled[name.strip()] = Document(spell_tree(value), filters)
+    return compiled
 
 
 def _auth(section: AuthSection | None) -> Auth | None:

@@ -46,7 +46,7 @@ from tracker.domain.macros import (
 )
 from tracker.domain.members import is_selector
 from tracker.domain.money import Rate
-from tracker.domain.outbound import MAX_DELAY, Number
+from tracker.domain.outbound import DOCUMENT, MAX_DELAY, Number
 from tracker.domain.reply import MACROS as REPLY_MACROS
 from tracker.domain.reply import is_known as is_known_to_replies
 from tracker.domain.reply import list_macros
@@ -438,6 +438,12 @@ def check_delivery_text(text: str, info: ValidationInfo) -> str:
 def check_sign_text(text: str, info: ValidationInfo) -> str:
     """What a signature is made of: also the call itself, and its time."""
     _template(text, info, DELIVERY_MACROS | {"url", "body", "timestamp"})
+    return text
+
+
+def check_document(text: str, info: ValidationInfo) -> str:
+    """The filters that a document passes through, as those of a macro."""
+    _template(text, info, {DOCUMENT})
     return text
 
 

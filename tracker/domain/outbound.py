@@ -118,13 +118,38 @@ class Rule:
     json: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A JSON text whose leaves are templates, and the filters for all of it."""
+
+    json: str
+    filters: str = ""
+
+    @property
+    def tree(self) -> Tree:
+        """What it says."""
+        return parse_tree(self.json)
+
+    @property
+    def wrapper(self) -> str:
+        """The template that the text of the document is put into."""
+        return f"{{{DOCUMENT}|{self.filters}}}" if self.filters else f"{{{DOCUMENT}}}"
+
+
+DOCUMENT = "document"
+
+Fields = Mapping[str, str | Document]
+"""Of a form or a query, by name: templates, and documents sent as their JSON text."""
+
+
 @dataclass(frozen=True)
 class PartnerPostback:
     """
     A call that is wanted when a conversion changes.
 
-    `url`, `body`, and the values of `form`, `json` and `headers` are templates; of
-    these bodies there is one at most. `json` is a JSON text, or a flat object as older
+    `url`, `body`, and the values of `query`, `form`, `json` and `headers` are
+    templates; `query` goes behind the parameters of `url`, and of the bodies there is
+    one at most. `json` is a JSON text, or a flat object as older
     snapshots have it. `success` is what an answer must be, a regular expression being
     short for a rule with that body; `final` and `retry` say which answers end it, and
     which never do. `secret` signs each call (Standard Webhooks), `sign` in another way.
@@ -133,7 +158,7 @@ class PartnerPostback:
     id: str
     url: str
     method: Method = "GET"
-    form: Mapping[str, str] | None = None
+    form: Fields | None = None
     json: Mapping[str, str] | str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     when: When = field(default_factory=When)
@@ -146,6 +171,7 @@ class PartnerPostback:
     retry: Rule | None = None
     sign: Signature | None = None
     delay: timedelta = timedelta()
+    query: Fields = field(default_factory=dict)
 
     @cached_property
     def tree(self) -> Tree:
@@ -160,7 +186,8 @@ class PartnerPostback:
         return (
             self.url,
             *([] if self.body is None else [self.body]),
-            *(self.form or {}).values(),
+            *_written(self.query),
+            *_written(self.form or {}),
             *self.headers.values(),
             *([] if self.sign is None else [self.sign.text]),
             *leaves_of(self.tree),
@@ -179,7 +206,13 @@ class PartnerPostback:
     def texts(self) -> tuple[str, ...]:
         """Everything in it that may name a `${SECRET}`."""
         user = (self.auth.user if self.auth else None) or ""
-        return (*self.templates, *self.credentials, user)
+        return (*self.templates, *self.credentials, user, *self._wrappers)
+
+    @property
+    def _wrappers(self) -> Iterator[str]:
+        for one in (*self.query.values(), *(self.form or {}).values()):
+            if isinstance(one, Document):
+                yield one.wrapper
 
     @cached_property
     def macros(self) -> frozenset[str]:
@@ -206,6 +239,11 @@ def parse_tree(text: str) -> Tree:
     """A JSON text with its numbers as they are spelled."""
     tree: Tree = json.loads(text, parse_int=Number, parse_float=Number)
     return tree
+
+
+def _written(fields: Fields) -> Iterator[str]:
+    for one in fields.values():
+        yield from leaves_of(one.tree) if isinstance(one, Document) else (one,)
 
 
 def leaves_of(tree: Tree) -> Iterator[str]:

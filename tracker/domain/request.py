@@ -31,7 +31,10 @@ from tracker.domain.macros import (
     value_of,
 )
 from tracker.domain.outbound import (
+    DOCUMENT,
     Auth,
+    Document,
+    Fields,
     Number,
     PartnerPostback,
     Signature,
@@ -84,9 +87,9 @@ def build_request(
         body = _body(postback, values, secrets)
         headers = _own_headers(postback, values, secrets) | _kind(postback)
         headers |= _standard_headers(postback, secrets, delivery, body, now)
-        called = shown = _ascii(expand_url(url, values, secrets))
-        if url.secrets:
-            shown = _ascii(expand_url(url, values, macros.masked(secrets)))
+        called = shown = _called(postback, url, values, secrets)
+        if url.secrets or postback.query:
+            shown = _called(postback, url, values, macros.masked(secrets))
         request = Request(postback.method, called, shown, headers, body)
         if postback.sign is None:
             return request
@@ -142,7 +145,9 @@ def render_tree(tree: Tree, values: Texts, secrets: Texts) -> str:
 def _whole(postback: PartnerPostback) -> Iterator[str]:
     """The templates without whose required values there is no call."""
     yield postback.url
-    yield from (postback.form or {}).values()
+    for one in (*postback.query.values(), *(postback.form or {}).values()):
+        if isinstance(one, str):
+            yield one
     if postback.body is not None:
         yield postback.body
 
@@ -184,6 +189,16 @@ def _digest(rule: Signature, text: bytes, secrets: Texts) -> str:
     if rule.encoding == "hex":
         return digest.hex()
     return base64.b64encode(digest).decode()
+
+
+def _called(
+    postback: PartnerPostback, url: Template, values: Texts, secrets: Texts
+) -> str:
+    """The URL with the query that the postback adds to it."""
+    called = _ascii(expand_url(url, values, secrets))
+    for name, value in _filled(postback.query, values, secrets).items():
+        called = _with_parameter(called, name, quote(value, safe="", errors="replace"))
+    return called
 
 
 def _with_parameter(url: str, name: str, value: str) -> str:
@@ -233,14 +248,21 @@ def _body(postback: PartnerPostback, values: Texts, secrets: Texts) -> bytes:
     return b""
 
 
-def _filled(texts: Texts, values: Texts, secrets: Texts) -> dict[str, str]:
+def _filled(fields: Fields, values: Texts, secrets: Texts) -> dict[str, str]:
     """Each text filled, without those that vanish with a value."""
-    templates = {name: parse_template(text) for name, text in texts.items()}
-    return {
-        name: expand_text(template, values, secrets)
-        for name, template in templates.items()
-        if is_present(template, values, secrets)
-    }
+    filled = ((k, _field(one, values, secrets)) for k, one in fields.items())
+    return {name: text for name, text in filled if text is not None}
+
+
+def _field(field: str | Document, values: Texts, secrets: Texts) -> str | None:
+    if isinstance(field, Document):
+        document = {DOCUMENT: _rendered(field.tree, values, secrets)}
+        wrapper = parse_template(field.wrapper)
+        return expand_text(wrapper, document, secrets) if document[DOCUMENT] else None
+    template = parse_template(field)
+    if not is_present(template, values, secrets):
+        return None
+    return expand_text(template, values, secrets)
 
 
 def _rendered(tree: Tree, values: Texts, secrets: Texts) -> str:
