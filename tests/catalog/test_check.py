@@ -473,7 +473,7 @@ ONE_FAULT = {
             "    postback: {params: {amount: 'header:x-sum'}}"
         ),
         (
-            "5:5: advertisers.acme: no signature covers a header,"
+            "5:5: advertisers.acme: no signature covers a header that it does not name,"
             " so 'header:x-sum' could be anybody's"
         ),
     ),

@@ -44,7 +44,7 @@ advertisers: {{acme: {{auth: {{signature: {rule}}}}}}}
 
 
 def test_rules_are_found():
-    assert len(RULES) == 3
+    assert len(RULES) == 12
 
 
 def test_the_program_that_is_shown_runs(monkeypatch, capsys):

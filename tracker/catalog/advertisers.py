@@ -12,7 +12,6 @@ from tracker.catalog.scalars import (
     Currency,
     Extract,
     Flag,
-    HashText,
     HmacKey,
     ItemName,
     Key,
@@ -26,12 +25,12 @@ from tracker.catalog.scalars import (
     Word,
 )
 from tracker.catalog.sections import Many, Section
-from tracker.domain.advertiser import Advertiser, Auth, Hash, Reply, Signature
+from tracker.catalog.signatures import USUAL_PARAM, SignatureSection, compile_signature
+from tracker.domain.advertiser import Advertiser, Auth, Reply
 from tracker.domain.items import COUNTED, Items
-from tracker.domain.macros import parse_template
 from tracker.domain.members import is_selector
 from tracker.domain.money import Mark, Numerals
-from tracker.domain.vocabulary import CANONICAL, HEADER, Meaning
+from tracker.domain.vocabulary import CANONICAL, HEADER, PATH, Meaning
 
 Answer = Literal["approved", "pending", "rejected", "refunded", "ignored"]
 
@@ -39,28 +38,6 @@ Statable = Literal[
     "goal", "status", "amount", "currency", "revenue", "payout", "offer"
 ]  # fmt: skip
 """What can be said without being sent; who and which action is not among it."""
-
-
-class SignatureSection(Section):
-    """A signature of an advertiser's own making, in hex."""
-
-    param: Word = Field("signature", description="the parameter that carries it")
-    hash: Hash = Field("sha256", description="md5, sha1 or sha256")
-    text: HashText = Field(
-        description="what is hashed: parameters as they are sent, as in"
-        " {cid}{total}${SECRET}, or {url} for the whole URL without the signature"
-    )
-    key: Proof | None = Field(
-        None, description="makes it an HMAC; best as ${NAME}, a plain hash unless set"
-    )
-
-    @model_validator(mode="after")
-    def _has_a_secret(self) -> Self:
-        if self.key is None and not parse_template(self.text).secrets:
-            raise ValueError(
-                "needs a key, or a ${SECRET} in its text: anybody could make it"
-            )
-        return self
 
 
 class AuthSection(Section):
@@ -234,22 +211,28 @@ class AdvertiserSection(Section):
         signature = self.auth.signature
         names = {**CANONICAL, **self.postback.params}
         taken = {name: meaning for meaning, own in names.items() for name in own}
-        if signature and signature.param in taken:
+        param = (signature.param or USUAL_PARAM) if signature else ""
+        if signature and not signature.header and param in taken:
             raise ValueError(
-                f"auth.signature.param is also its name for {taken[signature.param]}"
+                f"auth.signature.param is also its name for {taken[param]}"
             )
         return self
 
     @model_validator(mode="after")
     def _signs_what_counts(self) -> Self:
-        signed = self.auth.hmac or self.auth.signature
+        signature = self.auth.signature
         params = self.postback.params.items()
         told = [name for what, own in params if what != "token" for name in own]
-        headers = [n for n in (*told, *self.postback.present) if n.startswith(HEADER)]
-        if signed and headers:
+        told += self.postback.present
+        covered = signature.parameters if signature else frozenset()
+        headers = [n for n in told if n.startswith(HEADER) and n not in covered]
+        if (self.auth.hmac or signature) and headers:
             raise ValueError(
-                f"no signature covers a header, so {headers[0]!r} could be anybody's"
+                f"no signature covers a header that it does not name, so {headers[0]!r}"
+                " could be anybody's"
             )
+        if unread := sorted(n for n in covered if n.startswith(PATH) and n not in told):
+            raise ValueError(f"auth.signature.text: {unread[0]!r} is not in params")
         return self
 
 
@@ -289,14 +272,8 @@ def _auth(section: AuthSection) -> Auth:
         networks=section.allow_ips,
         none=section.none,
         hmac=section.hmac,
-        signature=_signature(section.signature),
+        signature=compile_signature(section.signature),
     )
-
-
-def _signature(section: SignatureSection | None) -> Signature | None:
-    if section is None:
-        return None
-    return Signature(section.param, section.hash, section.text, section.key)
 
 
 def _reply(section: ReplySection) -> Reply:

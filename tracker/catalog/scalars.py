@@ -58,6 +58,9 @@ MAX_DEDUP = timedelta(days=30)
 MIN_KEY = 16
 """Characters of a key that signs postbacks."""
 
+MIN_FIRST = 8
+"""Characters of a signature of which only the beginning is sent."""
+
 _MAX_PERCENT = 1000
 _MAX_LEAF = 4096
 
@@ -494,7 +497,30 @@ def check_hash_text(text: str, info: ValidationInfo) -> str:
     if not macros:
         raise ValueError("must contain a parameter, such as {click_id}, or {url}")
     _template(text, info, macros)
+    for name in macros:
+        check_parameter(name)
     return text
+
+
+def check_sent_header(text: str) -> str:
+    """The name of a header that somebody sends."""
+    if not _HEADER.fullmatch(text):
+        raise ValueError("is not the name of a header")
+    return text.lower()
+
+
+def check_macro_name(text: str) -> str:
+    """What may stand between braces, and is no filter."""
+    if not text.strip() or set(text) & set("{}|$"):
+        raise ValueError("must be what stands between the braces, such as timestamp")
+    return text.strip()
+
+
+def parse_first(text: str) -> int:
+    """How many characters; fewer could be tried one after the other."""
+    if not re.fullmatch(r"\d{1,3}", text, re.ASCII) or int(text) < MIN_FIRST:
+        raise ValueError(f"must be a number of at least {MIN_FIRST}")
+    return int(text)
 
 
 def check_signing_secret(text: str, info: ValidationInfo) -> str:
@@ -661,6 +687,9 @@ Credential = Annotated[
 ]
 Proof = Annotated[str, Field(max_length=500), AfterValidator(check_proof), _LOOSE]
 HmacKey = Annotated[str, Field(max_length=500), AfterValidator(check_hmac_key), _LOOSE]
+SentHeader = Annotated[str, AfterValidator(check_sent_header), _LOOSE]
+MacroName = Annotated[str, Field(max_length=200), AfterValidator(check_macro_name)]
+FirstOf = Annotated[int, _from_text(parse_first), _schema("integer", "8")]
 HashText = Annotated[str, Field(max_length=1000), AfterValidator(check_hash_text)]
 SigningSecret = Annotated[
     str, Field(max_length=500), AfterValidator(check_signing_secret)

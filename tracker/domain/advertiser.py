@@ -2,6 +2,7 @@
 
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Literal
 
 from tracker.domain.items import Items
@@ -19,22 +20,35 @@ OUR_WORDS = frozenset({*Status, IGNORED, REFUNDED})
 OTHER = "*"
 """In place of a word of an advertiser's: any that is not listed."""
 
-Hash = Literal["md5", "sha1", "sha256"]
+Hash = Literal["md5", "sha1", "sha256", "sha512"]
+Spelling = Literal["hex", "base64", "base64url"]
+KeySpelling = Literal["text", "hex", "base64"]
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
     """
-    A signature of an advertiser's own making, in hex, in its parameter `param`.
+    A signature of an advertiser's own making, in its `header`, else parameter `param`.
 
     `text` is a template over what was sent, by the names it was sent by. With a `key`
-    it is an HMAC, else a plain hash.
+    it is an HMAC, else a plain hash; where only the `first` characters are sent, these
+    must be right. What carries it may hold more: `read` is a pattern for the signature,
+    `vars` are patterns for what the text takes from there. With `within` the `time`,
+    named as in the text, must not be further away.
     """
 
     param: str
     hash: Hash
     text: str
     key: str | None = None
+    header: str | None = None
+    read: str | None = None
+    vars: Mapping[str, str] = field(default_factory=dict)
+    encoding: Spelling = "hex"
+    key_encoding: KeySpelling = "text"
+    first: int | None = None
+    time: str = "timestamp"
+    within: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -259,7 +259,7 @@ class Catalog:
         """Where its own signature stands; on the route for all, anybody's."""
         asked = [advertiser] if advertiser is not None else list(self.advertisers)
         rules = [self.advertisers[key].auth.signature for key in asked]
-        return {rule.param for rule in rules if rule}
+        return {rule.param for rule in rules if rule and not rule.header}
 
     def asks_for_signature(self, advertiser: str | None) -> bool:
         """Whether this advertiser does, or on the route for all anybody."""

@@ -21,6 +21,7 @@ from tracker.domain.advertiser import (
     Advertiser,
     meant_by,
 )
+from tracker.domain.call import Call
 from tracker.domain.catalog import Catalog
 from tracker.domain.click_id import ClickFacts, ClickIdMint
 from tracker.domain.errors import (
@@ -34,7 +35,7 @@ from tracker.domain.offer import Goal, Offer, Status
 from tracker.domain.outcome import Reason
 from tracker.domain.partner import Partner
 from tracker.domain.postback import Postback, TokenHasher, tokens_of
-from tracker.domain.signature import Call, Nonce, kinds_asked, prove
+from tracker.domain.signature import Nonce, Proof, kinds_asked, prove
 from tracker.domain.unfilled import has_macro
 from tracker.domain.value import Value
 from tracker.domain.vocabulary import Meaning, Statement
@@ -300,8 +301,15 @@ def _check_signatures(postback: Postback, advertiser: Advertiser, rules: Rules) 
     held = proof.held if proof and proof.advertiser == advertiser.key else ()
     if not set(kinds_asked(advertiser)) <= set(held):
         rules.object_to(Reason.BAD_SIGNATURE)
-    elif proof and proof.is_stale and advertiser.auth.hmac:
+    elif proof and _is_stale(proof, advertiser):
         rules.object_to(Reason.STALE_SIGNATURE)
+
+
+def _is_stale(proof: Proof, advertiser: Advertiser) -> bool:
+    """Whether one is that is still asked for; its own only where it must be recent."""
+    own = advertiser.auth.signature
+    is_own_stale = proof.is_own_stale and own is not None and own.within is not None
+    return is_own_stale or (proof.is_stale and bool(advertiser.auth.hmac))
 
 
 def _check_token(postback: Postback, advertiser: Advertiser, rules: Rules) -> None:

@@ -1,5 +1,5 @@
 """
-Signatures of inbound calls: ours, and those of an advertiser's own making.
+What the signatures of a call prove; and how those of our kind are made.
 
 Ours is an HMAC-SHA256, in hex, over six parts with a line feed between them:
 
@@ -16,25 +16,22 @@ then no part of the query that is signed. What follows a line feed inside of the
 cannot be taken for another part: only the body, which is the last, can hold one.
 """
 
-import hashlib
 import hmac
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from hashlib import blake2b
 
-from tracker.domain.advertiser import Advertiser, Signature
+from tracker.domain.advertiser import Advertiser
+from tracker.domain.call import Call
 from tracker.domain.catalog import Catalog
-from tracker.domain.dialect import Dialect
 from tracker.domain.macros import expand_text, parse_template
+from tracker.domain.own_signature import judge_own
 from tracker.domain.value import Value
 
 HEADER = "Tracker-Signature"
 TOLERANCE = timedelta(seconds=300)
 """So far may the clock of a signer be from ours, either way."""
-
-WHOLE_URL = "url"
-"""In the text of an advertiser's own signature: the URL without the signature."""
 
 _VERSION = b"tracker-v1"
 _TIME = r"(?P<time>\d{1,12})"
@@ -45,24 +42,6 @@ _IN_QUERY = re.compile(
     f"(?:(?P<query>.*)&)?timestamp={_TIME}&nonce={_NONCE}&signature={_HEX}",
     re.ASCII | re.DOTALL,
 )
-
-
-class Call(Value, frozen=True):
-    """
-    What a call was on the wire: signatures are made of this, and of nothing else.
-
-    `route` is the advertiser named in the path. `parameters` are those of query and
-    body, decoded, in the order they came. It is looked at while the call arrives, and
-    never kept.
-    """
-
-    origin: str
-    path: str
-    query: str
-    body: bytes = b""
-    header: str = ""
-    route: str | None = None
-    parameters: Sequence[tuple[str, str]] = ()
 
 
 class Nonce(Value, frozen=True):
@@ -82,8 +61,8 @@ class Proof(Value, frozen=True):
 
     `advertiser` is whose keys they were held against, `held` are the kinds that were
     right, named as in the file. One of ours that is right, but too old or from the
-    future, is `is_stale`. Where it came in a file, the `operator` who brought that
-    vouches for it, and nothing else is asked.
+    future, is `is_stale`, and one of its own `is_own_stale`. Where it came in a file,
+    the `operator` who brought that vouches for it, and nothing else is asked.
     """
 
     advertiser: str
@@ -91,6 +70,7 @@ class Proof(Value, frozen=True):
     is_stale: bool = False
     nonce: Nonce | None = None
     operator: str | None = None
+    is_own_stale: bool = False
 
 
 class Message(Value, frozen=True):
@@ -131,12 +111,14 @@ def prove(
     if claim is not None and not _is_ours(claim, advertiser, catalog):
         claim = None
     is_stale = claim is not None and not _is_fresh(claim.message, now)
-    is_its_own = _is_its_own(call, advertiser, catalog)
+    rule = advertiser.auth.signature
+    own = judge_own(call, rule, catalog, now) if rule else "wrong"
     return Proof(
         advertiser=advertiser.key,
-        held=_true(hmac=claim is not None, signature=is_its_own),
+        held=_true(hmac=claim is not None, signature=own != "wrong"),
         is_stale=is_stale,
         nonce=_nonce(claim.message) if claim and not is_stale else None,
+        is_own_stale=own == "stale",
     )
 
 
@@ -198,68 +180,6 @@ def _nonce(message: Message) -> Nonce:
     """The time is no part of the content: who signs a retry anew repeats itself."""
     content = message.but(timestamp="", nonce="").text()
     return Nonce(message.nonce, blake2b(content, digest_size=16).digest())
-
-
-def _is_its_own(call: Call, advertiser: Advertiser, catalog: Catalog) -> bool:
-    """Whether the signature is what the advertiser's own rule makes of the call."""
-    rule = advertiser.auth.signature
-    if rule is None:
-        return False
-    sent = _sent(call, rule.param)
-    values = _values(call, rule, catalog.dialect(call.route))
-    if len(sent) != 1 or values is None:
-        return False
-    text = expand_text(parse_template(rule.text), values, catalog.secrets)
-    return hmac.compare_digest(
-        _bytes(sent.pop()).strip().lower(), _digest(rule, text, catalog.secrets)
-    )
-
-
-def _values(call: Call, rule: Signature, dialect: Dialect) -> Mapping[str, str] | None:
-    """
-    What the macros of its text stand for: parameters by the names they were sent by.
-
-    None if one of them was sent twice with different values, or if another name for
-    the same says something else: what was signed must be what counts. So a call that
-    is signed by its URL has no body, which the URL would not cover.
-    """
-    macros = parse_template(rule.text).macros
-    if WHOLE_URL in macros and call.body:
-        return None
-    values = {WHOLE_URL: _url_without(call, rule.param)}
-    vocabulary = dialect.vocabulary
-    statement = vocabulary.read(call.parameters)
-    elsewhere = dialect.said_elsewhere(call.parameters)
-    for macro in macros - {WHOLE_URL}:
-        sent = _sent(call, macro.lower()) or {""}
-        values[macro] = sent.pop()
-        meanings = vocabulary.meanings(macro)
-        counts = {statement.get(one) or "" for one in meanings}
-        if (
-            sent
-            or counts - {vocabulary.meant(values[macro])}
-            or elsewhere & {*meanings}
-        ):
-            return None
-    return values
-
-
-def _sent(call: Call, name: str) -> set[str]:
-    return {value for sent, value in call.parameters if sent.lower() == name}
-
-
-def _url_without(call: Call, param: str) -> str:
-    parts = call.query.split("&") if call.query else []
-    kept = [part for part in parts if part.partition("=")[0].lower() != param]
-    return f"{call.origin}{call.path}" + (f"?{'&'.join(kept)}" if kept else "")
-
-
-def _digest(rule: Signature, text: str, secrets: Mapping[str, str]) -> bytes:
-    """In hex."""
-    if rule.key is None:
-        return hashlib.new(rule.hash, _bytes(text)).hexdigest().encode()
-    (key,) = _filled([rule.key], secrets)
-    return hmac.new(_bytes(key), _bytes(text), rule.hash).hexdigest().encode()
 
 
 def _filled(templates: Iterable[str], secrets: Mapping[str, str]) -> list[str]:

@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from ipaddress import ip_network
 
 from tracker.domain.advertiser import Advertiser
+from tracker.domain.call import Call
 from tracker.domain.conversion import Change, Conversion
 from tracker.domain.delivery import owed_deliveries
 from tracker.domain.dialect import Dialect
@@ -20,7 +21,7 @@ from tracker.domain.judgement import WAIVABLE, Rules, mention_of
 from tracker.domain.macro_values import Occasion
 from tracker.domain.outcome import Outcome
 from tracker.domain.postback import MASK, Postback
-from tracker.domain.signature import Call, kinds_asked
+from tracker.domain.signature import kinds_asked
 from tracker.domain.vocabulary import Meaning, Statement
 from tracker.flow.ledger import find_clicks
 from tracker.flow.postback import Hearing, clicks_of, hear, judge_alone

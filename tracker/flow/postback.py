@@ -11,6 +11,7 @@ from psycopg.errors import UniqueViolation
 
 from tracker import metrics
 from tracker.coalesce import Bounds
+from tracker.domain.call import Call
 from tracker.domain.click_id import ClickFacts
 from tracker.domain.conversion import Ledger
 from tracker.domain.errors import (
@@ -36,7 +37,6 @@ from tracker.domain.judgement import (
 from tracker.domain.outcome import Outcome, Reason, Verdict
 from tracker.domain.postback import Postback
 from tracker.domain.retention import truncated
-from tracker.domain.signature import Call
 from tracker.domain.value import Value
 from tracker.failpoints import failpoint
 from tracker.flow.catalog import follow_version

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from tracker.domain.call import Call
 from tracker.domain.errors import NotFoundError
 from tracker.domain.postback import Postback
-from tracker.domain.signature import Call
 from tracker.domain.value import Value
 from tracker.runtime import Runtime
 from tracker.web.postback import PREFIX, read_postback

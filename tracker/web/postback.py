@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from tracker.domain.advertiser import Reply
+from tracker.domain.call import Call
 from tracker.domain.dialect import Dialect
 from tracker.domain.errors import TooManyFailuresError
 from tracker.domain.identity import new_postback_id
@@ -26,7 +27,7 @@ from tracker.domain.postback import (
     conceal,
 )
 from tracker.domain.reply import fill_reply
-from tracker.domain.signature import HEADER, Call
+from tracker.domain.signature import HEADER
 from tracker.flow.postback import accept_postback
 from tracker.logs import mask
 from tracker.runtime import Runtime
@@ -123,6 +124,7 @@ def _call(
         header=header(scope, _SIGNATURE),
         route=route,
         parameters=pairs,
+        headers=scope["headers"],
     )
 
 
