@@ -27,6 +27,19 @@ def test_every_secret_is_masked_and_the_token_hashed():
     assert TokenHasher(KEYS).matches(digest, ["other", "t"])
 
 
+def test_of_a_token_in_a_header_and_one_beside_it_either_will_do():
+    """A gateway on the way may have an `Authorization` of its own."""
+    hasher = TokenHasher(KEYS)
+    _, digest = conceal([("token", "t")], Vocabulary(GENERIC), hasher, "foreign")
+
+    assert hasher.matches(digest, ["t"])
+    assert hasher.matches(digest, ["foreign"])
+    assert not hasher.matches(digest, ["tforeign"])
+    twice = [("token", "t"), ("token", "u")]
+    _, digest = conceal(twice, Vocabulary(GENERIC), hasher, "foreign")
+    assert not hasher.matches(digest, ["t", "u"])
+
+
 def test_a_name_that_an_advertiser_uses_for_something_else_is_not_masked():
     """One network's transaction id is called `hash`."""
     acme = {**CANONICAL, "transaction_id": ("hash",)}

@@ -26,6 +26,8 @@ KEPT_OF_A_LARGE_ONE = 4096
 
 MASK = "***"
 
+_DIGEST_BYTES = 16
+
 
 class Postback(Value, frozen=True):
     """
@@ -65,10 +67,15 @@ class TokenHasher:
         return _digest(token, self._keys.secrets[self._keys.signing])
 
     def matches(self, digest: bytes, tokens: Iterable[str]) -> bool:
-        """Whether the digest is of one of these, compared in constant time."""
+        """Whether a digest in it is of one of these, compared in constant time."""
         expected = [one for token in tokens for one in self._digests(token)]
-        found = [hmac.compare_digest(digest, one) for one in expected]
-        return True in found
+        sent = [
+            digest[start : start + _DIGEST_BYTES]
+            for start in range(0, len(digest), _DIGEST_BYTES)
+        ]
+        return True in [
+            hmac.compare_digest(one, other) for one in sent for other in expected
+        ]
 
     def _digests(self, token: str) -> Sequence[bytes]:
         """Under every key; made once for each token that is in force."""
@@ -84,15 +91,18 @@ def conceal(
     """
     The parameters with every secret masked, and the digest of the token sent.
 
-    A token that was sent twice, with different values, is nobody's.
+    One in a header may have been put there by somebody on the way, for his own ends: a
+    token beside it is as good, and both digests are kept, one behind the other. A
+    parameter that was sent twice, with different values, is nobody's token.
     """
     pairs = list(parameters)
     if not all(map(str.isprintable, chain.from_iterable(pairs))):
         pairs = [(clean(name), clean(value)) for name, value in pairs]
     sent = vocabulary.read_token(pairs)
-    token = bearer or ("\0" if sent.unclear else sent.get("token"))
+    token = "\0" if sent.unclear else sent.get("token")
     masked = _masked(pairs, vocabulary)
-    return masked, hasher.digest(token) if token else None
+    digests = [hasher.digest(one) for one in (token, bearer) if one]
+    return masked, b"".join(digests) or None
 
 
 def _masked(pairs: Pairs, vocabulary: Vocabulary) -> tuple[tuple[str, str], ...]:
@@ -148,4 +158,6 @@ def tokens_of(advertiser: Advertiser, catalog: Catalog) -> list[str]:
 
 
 def _digest(token: str, key: bytes) -> bytes:
-    return blake2b(token.encode(errors="replace"), key=key, digest_size=16).digest()
+    return blake2b(
+        token.encode(errors="replace"), key=key, digest_size=_DIGEST_BYTES
+    ).digest()
