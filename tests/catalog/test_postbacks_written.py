@@ -299,7 +299,7 @@ def test_editors_get_a_schema_that_takes_any_document():
 
 EVERYWHERE = """
         headers: {X: "${SIGNING}"}
-        sign: {text: "{url}", key: "${BASE}", header: X-Sig}
+        sign: {text: "{url}", key: "${BASE}", header: X-Sig, value: "a={signature}"}
         delay: 90m
         when:
           offers: shoes
@@ -317,7 +317,9 @@ def test_a_condition_is_kept_as_it_is_written(check, changed):
     (postback,) = catalog.partners["best"].postbacks
 
     assert postback.delay == timedelta(minutes=90)
-    assert postback.sign == Signature("{url}", "${BASE}", header="X-Sig")
+    assert postback.sign == Signature(
+        "{url}", "${BASE}", header="X-Sig", value="a={signature}"
+    )
     assert postback.when == When(
         offers=frozenset({"shoes"}),
         labels={"sub2": frozenset({"fb", "7"}), "click.utm": frozenset("*")},
@@ -388,6 +390,14 @@ def test_a_postback_of_an_older_snapshot_is_still_read():
         (
             "{sign: {text: '{url}', key: abc}}",
             "sign: write either 'param' or 'header': what carries it",
+        ),
+        (
+            "{sign: {text: '{url}', key: abc, param: s, value: 'v1={sig}'}}",
+            "sign.value: unknown macro {sig}",
+        ),
+        (
+            "{sign: {text: '{url}', key: abc, param: s, value: 'v1'}}",
+            "sign.value: must contain {signature}, as in sha256={signature}",
         ),
         (
             "{sign: {text: '{uri}', key: abc, param: s}}",

@@ -288,6 +288,39 @@ def test_a_call_is_signed_the_way_its_receiver_wants_it(rule, signature):
         assert request.url == "https://a.example/?a=one"
 
 
+@pytest.mark.parametrize(
+    ("rule", "sent"),
+    [
+        (
+            {"text": "{body}", "value": "sha256={signature}"},
+            "sha256=" + hmac.digest(b"hush", b'{"a":"one"}', "sha256").hex(),
+        ),
+        (
+            {"text": "{timestamp}.{body}", "value": "t={timestamp},v1={signature}"},
+            "t=1795345200,v1="
+            + hmac.digest(b"hush", b'1795345200.{"a":"one"}', "sha256").hex(),
+        ),
+        (
+            {"text": "{sub1}", "hash": "sha512", "encoding": "base64url"},
+            base64.urlsafe_b64encode(hmac.digest(b"hush", b"one", "sha512")).decode(),
+        ),
+    ],
+)
+def test_a_signature_is_sent_within_what_its_receiver_wants(rule, sent):
+    sign = Signature(key="${K}", header="X-Sig", **rule)
+    postback = a_postback(method="POST", json='{"a":"{sub1}"}', sign=sign)
+
+    assert request_of(postback, None, {"K": "hush"}).headers["X-Sig"] == sent
+
+
+def test_in_a_parameter_it_is_encoded():
+    sign = Signature("{sub1}", "hush", param="sig", value="v1={signature}&{timestamp}")
+    request = request_of(a_postback("https://a.example/?a={sub1}", sign=sign))
+
+    made = hmac.digest(b"hush", b"one", "sha256").hex()
+    assert request.url == f"https://a.example/?a=one&sig=v1%3D{made}%261795345200"
+
+
 def test_a_signature_that_cannot_be_made_is_a_fault_of_the_template():
     postback = a_postback(sign=Signature("{url}", key="${GONE}", param="s"))
 

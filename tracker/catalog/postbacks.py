@@ -41,6 +41,7 @@ from tracker.catalog.scalars import (
     Proof,
     SigningSecret,
     SignText,
+    SignValue,
     check_document,
     unquoted_macro,
 )
@@ -167,9 +168,14 @@ class SignSection(Section):
     )
     key: Proof | None = Field(None, description="makes it an HMAC; best as ${NAME}")
     hash: HashName = Field("sha256", description="md5, sha1, sha256 or sha512")
-    encoding: Encoding = Field("hex", description="how it is written: hex or base64")
+    encoding: Encoding = Field(
+        "hex", description="how it is written: hex, base64, base64url"
+    )
     param: Name | None = Field(None, description="the parameter that carries it")
     header: Header | None = Field(None, description="or the header that does")
+    value: SignValue | None = Field(
+        None, description="what it says there, as in t={timestamp},v1={signature}"
+    )
 
     @model_validator(mode="after")
     def _has_a_secret_and_a_place(self) -> Self:
@@ -383,4 +389,5 @@ def _signature(section: SignSection | None) -> Signature | None:
         encoding=section.encoding,
         param=section.param,
         header=section.header,
+        value=section.value,
     )

@@ -450,6 +450,14 @@ def check_document(text: str, info: ValidationInfo) -> str:
     return text
 
 
+def check_sign_value(text: str, info: ValidationInfo) -> str:
+    """What is sent of a signature; what it covers need not be sent once more."""
+    template = _template(text, info, {"signature", "timestamp"})
+    if "signature" not in template.macros:
+        raise ValueError("must contain {signature}, as in sha256={signature}")
+    return text
+
+
 def check_json_leaf(value: object, info: ValidationInfo) -> str | bool:
     """A template; without quotes what JSON reads as a number or a boolean is one."""
     text = as_text(value)
@@ -667,6 +675,7 @@ DeliveryText = Annotated[
     str, Field(max_length=4096), AfterValidator(check_delivery_text), _LOOSE
 ]
 SignText = Annotated[str, Field(max_length=1000), AfterValidator(check_sign_text)]
+SignValue = Annotated[str, Field(max_length=500), AfterValidator(check_sign_value)]
 Label = Annotated[str, AfterValidator(check_label)]
 LabelText = Annotated[str, Field(max_length=512), _LOOSE]
 JsonLeaf = Annotated[

@@ -36,7 +36,7 @@ MAX_DELAY = timedelta(days=3)
 """How long a call may wait by its postback's own wish."""
 
 HashName = Literal["sha256", "sha1", "sha512", "md5"]
-Encoding = Literal["hex", "base64"]
+Encoding = Literal["hex", "base64", "base64url"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class Signature:
     """
     A signature of the receiver's own making, in a parameter or a header.
 
-    `text` is what is hashed, with `key` as an HMAC.
+    `text` is what is hashed, with `key` as an HMAC; `value` is what is sent of it.
     """
 
     text: str
@@ -102,6 +102,7 @@ class Signature:
     encoding: Encoding = "hex"
     param: str | None = None
     header: str | None = None
+    value: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +207,8 @@ class PartnerPostback:
     def texts(self) -> tuple[str, ...]:
         """Everything in it that may name a `${SECRET}`."""
         user = (self.auth.user if self.auth else None) or ""
-        return (*self.templates, *self.credentials, user, *self._wrappers)
+        value = (self.sign.value if self.sign else None) or ""
+        return (*self.templates, *self.credentials, user, value, *self._wrappers)
 
     @property
     def _wrappers(self) -> Iterator[str]:

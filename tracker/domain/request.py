@@ -168,8 +168,7 @@ def _signed(
         "body": request.body.decode(errors="replace"),
         "timestamp": str(int(parse_moment(values["now"]).timestamp())),
     }
-    text = expand_text(parse_template(rule.text), covered, secrets)
-    signature = _digest(rule, text.encode(errors="replace"), secrets)
+    signature = _made(rule, covered, secrets)
     if rule.param is None:
         headers = {**request.headers, rule.header or "": signature}
         return replace(request, headers=headers)
@@ -180,15 +179,29 @@ def _signed(
     )
 
 
+def _made(rule: Signature, covered: Texts, secrets: Texts) -> str:
+    """The signature over a text, and around it what its receiver wants."""
+    text = expand_text(parse_template(rule.text), covered, secrets)
+    signature = _digest(rule, text.encode(errors="replace"), secrets)
+    if rule.value is None:
+        return signature
+    values = {**covered, "signature": signature}
+    return in_one_line(expand_text(parse_template(rule.value), values, secrets))
+
+
 def _digest(rule: Signature, text: bytes, secrets: Texts) -> str:
     if rule.key is None:
         digest = hashlib.new(rule.hash, text).digest()
     else:
         key = expand_text(parse_template(rule.key), {}, secrets).encode()
         digest = hmac.digest(key, text, rule.hash)
-    if rule.encoding == "hex":
-        return digest.hex()
-    return base64.b64encode(digest).decode()
+    match rule.encoding:
+        case "hex":
+            return digest.hex()
+        case "base64url":
+            return base64.urlsafe_b64encode(digest).decode()
+        case _:
+            return base64.b64encode(digest).decode()
 
 
 def _called(
