@@ -466,6 +466,43 @@ ONE_FAULT = {
             " amount: it cannot stand between items, nor within one"
         ),
     ),
+    "a variant of no calls": (
+        AUTH,
+        f"{AUTH}\n    postback: {{variants: [{{when: {{}}}}]}}",
+        ("6:34: advertisers.acme.postback.variants[0].when: must not be empty"),
+    ),
+    "a variant that no word chooses": (
+        AUTH,
+        f"{AUTH}\n    postback: {{variants: [{{when: {{type: []}}}}]}}",
+        (
+            "6:27: advertisers.acme.postback.variants[0]: no word of 'type': \"*\" is"
+            " any"
+        ),
+    ),
+    "a variant that a secret chooses": (
+        AUTH,
+        f"{AUTH}\n    postback: {{variants: [{{when: {{auth.key: x}}}}]}}",
+        ("5:5: advertisers.acme: 'auth.key' is a secret: no variant can be told by it"),
+    ),
+    "a goal of a variant that there is not": (
+        AUTH,
+        f"{AUTH}\n    postback: {{variants: [{{when: {{a: b}}, goals: {{x: no}}}}]}}",
+        (
+            "6:53: advertisers.acme.postback.variants[0].goals.x: no offer of acme has"
+            " a goal 'no'"
+        ),
+    ),
+    "a variant that parts nothing": (
+        AUTH,
+        (
+            f"{AUTH}\n    postback: {{items: {{list: p, within: ','}}, variants:"
+            " [{when: {a: b}, amounts: {decimal: comma}}]}"
+        ),
+        (
+            "6:15: advertisers.acme.postback: ',' stands before the fraction of an"
+            " amount: it cannot stand between items, nor within one"
+        ),
+    ),
     "a header that nothing signs": (
         AUTH,
         (

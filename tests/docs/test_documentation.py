@@ -143,7 +143,9 @@ def _keys(section: type[Section], path: str = "") -> Iterator[tuple[str, object]
             yield from _keys(inner, f"{here}{suffix}.")
 
 
+# A variant has the keys of what it varies.
 # Offers and the file as a whole have postbacks of the same form as partners.
+_VARIED = re.compile(r"advertisers\.\*\.postback\.variants\[\]\.(?!when)")
 _ELSEWHERE = ("offers.*.postbacks[].", "postbacks[].")
 
 
@@ -156,7 +158,9 @@ def _sections(annotation) -> Iterator[tuple[type[Section], str]]:
 
 
 KEYS = {
-    key: default for key, default in _keys(Document) if not key.startswith(_ELSEWHERE)
+    key: default
+    for key, default in _keys(Document)
+    if not key.startswith(_ELSEWHERE) and not _VARIED.match(key)
 }
 
 

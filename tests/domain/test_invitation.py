@@ -156,3 +156,24 @@ def test_whatever_its_dialect_is_the_url_speaks_it():
         "where no currency is sent, eur counts",
         "where cb is sent, it means status rejected",
     ]
+
+
+def test_what_depends_on_the_event_is_asked_for_each():
+    varied = CATALOG.replace(
+        "      reply: {body: OK}",
+        "      variants: [{when: {type: [back, gone], 'path:1': '*'},"
+        " params: {transaction_id: refund}, statuses: {refunded: ['*']}}]",
+    )
+    numbers = {("partner", "best"): 1, ("offer", "shoes"): 1, ("offer", "hats"): 2}
+    checked = check_text(varied, "partners.yaml", SECRETS)
+    catalog = compile_catalog(checked, SECRETS, version=1, numbers=numbers)
+    acme = catalog.advertiser("acme")
+    found = invite(acme, catalog, "https://t.example", shows_token=False)
+    ((told_by, other),) = found.variants.items()
+
+    assert told_by == "type is back or gone and path:1 is there"
+    assert other.url.startswith("https://t.example/postback/acme/1?cid=")
+    assert "&refund={your transaction id macro}&" in other.url
+    assert other.url.endswith("&type=back")
+    assert other.statuses["refunded"] == ["any other word"]
+    assert "refund" not in found.url

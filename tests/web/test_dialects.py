@@ -17,7 +17,7 @@ from tracker.catalog.compile import compile_catalog
 from tracker.domain.click_id import ClickClass, ClickIdMint, SigningKeys
 from tracker.domain.errors import CatalogError, QuarantinedError
 from tracker.domain.judgement import Rules, judge, mention_of
-from tracker.domain.postback import TokenHasher
+from tracker.domain.postback import TokenHasher, reread
 from tracker.domain.signature import Call, prove
 from tracker.settings import Settings
 from tracker.web.arrival import Arrival, read_arrival
@@ -45,11 +45,11 @@ partners:
 """
 
 
-def the_rules(dialect, auth="{none: true}"):
+def the_rules(dialect, auth="{none: true}", **secrets):
     text = CATALOG.format(dialect=dialect, auth=auth)
     numbers = {("partner", "best"): 1, ("offer", "shoes"): 1}
-    checked = check_text(text, "partners.yaml", {})
-    catalog = compile_catalog(checked, {}, version=1, numbers=numbers)
+    checked = check_text(text, "partners.yaml", secrets)
+    catalog = compile_catalog(checked, secrets, version=1, numbers=numbers)
     return Rules(catalog, MINT, TokenHasher(KEYS))
 
 
@@ -512,6 +512,84 @@ def test_a_header_can_carry_a_value():
     dialect = "{params: {click_id: ['header:X-Click-Id', cid]}}"
     call = ("/postback/acme?cid=other", {"x-click-id": "CLICK"})
     assert said(dialect, *call) == ("sale", None, None)
+
+
+VARIED = (
+    "{params: {click_id: [sub], status: [type], amount: [total]},"
+    " statuses: {approved: [paid], ignored: ['*']}, defaults: {goal: sale},"
+    " variants: ["
+    "{when: {type: [Refund, chargeback], live: '*'}, params: {amount: [back, total]},"
+    " statuses: {refunded: [refund]}, amounts: {minor: true}},"
+    "{when: {'header:x-event': trial}, defaults: {goal: lead}, params: {amount: []}},"
+    "{when: {'path:1': [old]}, params: {click_id: ['path:2']}}]}"
+)
+
+
+@pytest.mark.parametrize(
+    ("target", "headers", "meant"),
+    [
+        ("?sub=CLICK&type=paid&total=5&back=3", {}, ("sale", "approved", "5")),
+        ("?sub=CLICK&type=viewed&total=5", {}, "ignored"),
+        ("?sub=CLICK&TYPE=refund&live=0&total=900&back=300", {},
+         ("sale", "refunded", "3.00")),
+        ("?sub=CLICK&type=refund&live=&back=300", {}, "ignored"),
+        ("?sub=CLICK&type=chargeback&live=1&back=300", {}, "ignored"),
+        ("?sub=CLICK&total=5", {"x-event": "Trial"}, ("lead", None, None)),
+        ("?sub=CLICK&type=refund&live=1&back=300", {"x-event": "trial"},
+         ("sale", "refunded", "3.00")),
+        ("/old/CLICK?sub=other&total=5", {}, ("sale", None, "5")),
+    ],
+)  # fmt: skip
+def test_the_first_variant_that_fits_says_how_a_call_is_read(target, headers, meant):
+    assert said(VARIED, f"/postback/acme{target}", headers) == meant
+
+
+def test_a_variant_hides_every_secret_but_what_it_reads():
+    dialect = (
+        "{params: {token: [pass]},"
+        " variants: [{when: {v: '1'},"
+        " params: {token: [word], transaction_id: [pass]}}]}"
+    )
+    rules = the_rules(dialect, "{token: s3cret}")
+    plain = arrived(rules, "/postback/acme?pass=s3cret&word=x")
+    varied = arrived(rules, "/postback/acme?v=1&pass=order&word=s3cret")
+
+    assert [text for _, text in plain.parameters] == ["***", "***"]
+    assert [text for _, text in varied.parameters] == ["1", "order", "***"]
+    hashes = [one.token_digest for one in (plain, varied)]
+    assert all(rules.hasher.matches(one, ["s3cret"]) for one in hashes)
+
+
+def test_a_postback_is_read_again_by_a_variant_that_came_later():
+    before = the_rules("{}")
+    later = the_rules(
+        "{variants: [{when: {'path:1': refund}, params: {click_id: ['path:2'],"
+        " token: [word]}, defaults: {status: refunded}}]}"
+    )
+    click_id = a_click_id()
+    postback = arrived(before, f"/postback/acme/refund/{click_id}?amount=1&word=x")
+    again = reread(postback, later.catalog.dialect("acme"), later.hasher)
+
+    assert mention_of(again, later).click_id == click_id
+    assert judge(again, later).refund
+    assert dict(again.parameters)["word"] == "***"
+
+
+def test_a_signature_covers_what_its_variant_reads():
+    """The other name for the same, which only the variant reads, must be signed too."""
+    dialect = "{variants: [{when: {v: '1'}, params: {amount: [total, amount]}}]}"
+    auth = "{signature: {hash: md5, text: '{amount}${SALT}'}}"
+    rules = the_rules(dialect, auth, SALT="s")
+    acme, signed = rules.catalog.advertiser("acme"), md5(b"5s").hexdigest()
+
+    def held(**more):
+        pairs = [*{"amount": "5", "signature": signed, **more}.items()]
+        call = Call("", "/postback/acme", "", route="acme", parameters=pairs)
+        return bool(prove(call, acme, rules.catalog, datetime.now(UTC)).held)
+
+    assert held(total="9")
+    assert not held(total="9", v="1")
+    assert held(total="5", v="1")
 
 
 def test_a_header_that_is_not_asked_for_is_not_kept():

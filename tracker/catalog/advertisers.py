@@ -1,5 +1,6 @@
 """Advertisers in partners.yaml: how they are written, and the values they become."""
 
+from dataclasses import replace
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -26,11 +27,11 @@ from tracker.catalog.scalars import (
 )
 from tracker.catalog.sections import Many, Section
 from tracker.catalog.signatures import USUAL_PARAM, SignatureSection, compile_signature
-from tracker.domain.advertiser import Advertiser, Auth, Reply
+from tracker.domain.advertiser import Advertiser, Auth, Reply, Variant
 from tracker.domain.items import COUNTED, Items
 from tracker.domain.members import is_selector
 from tracker.domain.money import Mark, Numerals
-from tracker.domain.vocabulary import CANONICAL, HEADER, PATH, Meaning
+from tracker.domain.vocabulary import CANONICAL, HEADER, PATH, Meaning, Vocabulary
 
 Answer = Literal["approved", "pending", "rejected", "refunded", "ignored"]
 
@@ -136,10 +137,8 @@ class ItemsSection(Section):
         return self
 
 
-class AdvertiserPostbackSection(Presettable):
-    """How an advertiser's server spells what it reports."""
-
-    side: ClassVar[SideName] = "advertiser"
+class SpellingSection(Section):
+    """How calls of an advertiser's server spell what they report."""
 
     params: dict[Meaning, Many[Parameter]] = Field(
         {}, description="its names for our parameters, in order of preference"
@@ -183,14 +182,74 @@ class AdvertiserPostbackSection(Presettable):
 
     @model_validator(mode="after")
     def _can_be_told_apart(self) -> Self:
-        mark = {"point": ".", "comma": ","}[self.amounts.decimal or "point"]
-        items = self.items
-        if items and items.list and mark in items.between + items.within:
-            raise ValueError(
-                f"{mark!r} stands before the fraction of an amount: it cannot stand"
-                " between items, nor within one"
-            )
+        _refuse_ambiguous(self)
         return self
+
+
+def _refuse_ambiguous(spelling: SpellingSection) -> None:
+    mark = {"point": ".", "comma": ","}[spelling.amounts.decimal or "point"]
+    items = spelling.items
+    if items and items.list and mark in items.between + items.within:
+        raise ValueError(
+            f"{mark!r} stands before the fraction of an amount: it cannot stand"
+            " between items, nor within one"
+        )
+
+
+class VariantSection(SpellingSection):
+    """How some of its calls spell it, where that is not as the others do."""
+
+    when: dict[Parameter, Many[Word]] = Field(
+        min_length=1,
+        description='which calls: by parameter, the words of which it says one; "*"'
+        " if it only has to be there",
+    )
+
+    @model_validator(mode="after")
+    def _can_fit(self) -> Self:
+        for name, words in self.when.items():
+            if not words:
+                raise ValueError(f'no word of {name!r}: "*" is any')
+        return self
+
+
+class AdvertiserPostbackSection(Presettable, SpellingSection):
+    """How an advertiser's server spells what it reports."""
+
+    side: ClassVar[SideName] = "advertiser"
+
+    variants: Annotated[tuple[VariantSection, ...], Field(max_length=50)] = Field(
+        (), description="calls that are spelled in another way; the first that fits"
+    )
+
+    @model_validator(mode="after")
+    def _can_be_told_apart_in_variants(self) -> Self:
+        for spelling in self.spellings[1:]:
+            _refuse_ambiguous(spelling)
+        return self
+
+    @property
+    def spellings(self) -> list[SpellingSection]:
+        """Its own, and those of its variants put over it."""
+        return [self, *(_overlaid(self, one) for one in self.variants)]
+
+
+def _overlaid(base: SpellingSection, over: SpellingSection) -> SpellingSection:
+    """What the one over it says wins, in mappings key by key."""
+    names = over.model_fields_set & SpellingSection.model_fields.keys()
+    return base.model_copy(
+        update={one: _merged(getattr(base, one), getattr(over, one)) for one in names}
+    )
+
+
+def _merged(before: object, own: object) -> object:
+    """Its own keys come last, so that they win where words are turned into ours."""
+    if isinstance(before, dict) and isinstance(own, dict):
+        return {**{k: v for k, v in before.items() if k not in own}, **own}
+    if isinstance(own, AmountsSection | ReplySection) and isinstance(before, Section):
+        said = {one: getattr(own, one) for one in own.model_fields_set}
+        return before.model_copy(update=said)
+    return own
 
 
 class AdvertiserSection(Section):
@@ -209,8 +268,8 @@ class AdvertiserSection(Section):
     @model_validator(mode="after")
     def _has_a_name_for_each(self) -> Self:
         signature = self.auth.signature
-        names = {**CANONICAL, **self.postback.params}
-        taken = {name: meaning for meaning, own in names.items() for name in own}
+        spelled = [{**CANONICAL, **one.params} for one in self.postback.spellings]
+        taken = {name: what for one in spelled for what in one for name in one[what]}
         param = (signature.param or USUAL_PARAM) if signature else ""
         if signature and not signature.header and param in taken:
             raise ValueError(
@@ -221,9 +280,13 @@ class AdvertiserSection(Section):
     @model_validator(mode="after")
     def _signs_what_counts(self) -> Self:
         signature = self.auth.signature
-        params = self.postback.params.items()
-        told = [name for what, own in params if what != "token" for name in own]
-        told += self.postback.present
+        told = [
+            name
+            for one in self.postback.spellings
+            for what, own in (*one.params.items(), ("", one.present))
+            if what != "token"
+            for name in own
+        ]
         covered = signature.parameters if signature else frozenset()
         headers = [n for n in told if n.startswith(HEADER) and n not in covered]
         if (self.auth.hmac or signature) and headers:
@@ -235,10 +298,36 @@ class AdvertiserSection(Section):
             raise ValueError(f"auth.signature.text: {unread[0]!r} is not in params")
         return self
 
+    @model_validator(mode="after")
+    def _chooses_by_what_is_kept(self) -> Self:
+        """A secret is masked before anybody reads it again."""
+        spelled = [{**CANONICAL, **one.params} for one in self.postback.spellings]
+        signature = self.auth.signature
+        signed = [signature.param or USUAL_PARAM] if signature else []
+        chosen = [name for one in self.postback.variants for name in one.when]
+        for name in chosen:
+            if any(Vocabulary(names, signed).hides(name) for names in spelled):
+                raise ValueError(f"{name!r} is a secret: no variant can be told by it")
+            if self.auth.hmac and name.startswith(HEADER):
+                raise ValueError(
+                    f"no signature covers a header: {name!r} could choose any variant"
+                )
+        return self
+
 
 def compile_advertiser(key: str, section: AdvertiserSection) -> Advertiser:
     """The advertiser that a section stands for."""
-    postback = section.postback
+    own, *over = [_speaker(key, section, one) for one in section.postback.spellings]
+    listed = zip(section.postback.variants, over, strict=True)
+    return replace(
+        own, variants=tuple(Variant(one.when, speaker) for one, speaker in listed)
+    )
+
+
+def _speaker(
+    key: str, section: AdvertiserSection, postback: SpellingSection
+) -> Advertiser:
+    """The advertiser as it speaks in calls that are spelled so."""
     words = postback.statuses.items()
     return Advertiser(
         key=key,

@@ -131,7 +131,12 @@ def _with_words(
         return advertiser
     before = former.advertisers[advertiser.key].goals
     kept = {word: goal for word, goal in before.items() if goal in goals}
-    return replace(advertiser, goals={**kept, **advertiser.goals})
+    speaking = replace(advertiser, goals={**kept, **advertiser.goals})
+    variants = [
+        replace(one, speaker=_with_words(one.speaker, former, gone))
+        for one in advertiser.variants
+    ]
+    return replace(speaking, variants=tuple(variants))
 
 
 def _rates(

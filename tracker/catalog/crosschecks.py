@@ -81,20 +81,40 @@ def _is_code(value: Data) -> TypeGuard[str]:
 def _advertiser_flaws(key: str, advertiser: Entries, known: _Known) -> Iterator[Flaw]:
     loc: Loc = ("advertisers", key, "postback")
     postback = _mapping(advertiser.get("postback"))
-    statuses = _mapping(postback.get("statuses"))
-    yield from _repeated_words((*loc, "statuses"), statuses)
+    yield from _spelling_flaws(loc, postback, postback, known)
+    for index, variant in _variants(postback):
+        whole = {**postback, **variant}
+        for name in ("goals", "statuses"):
+            whole[name] = {
+                **_mapping(postback.get(name)),
+                **_mapping(variant.get(name)),
+            }
+        yield from _spelling_flaws((*loc, "variants", index), variant, whole, known)
+
+
+def _variants(postback: Entries) -> Iterator[tuple[int, Entries]]:
+    listed = postback.get("variants")
+    for index, variant in _items(listed if isinstance(listed, list) else []):
+        yield index, _mapping(variant)
+
+
+def _spelling_flaws(
+    loc: Loc, said: Entries, whole: Entries, known: _Known
+) -> Iterator[Flaw]:
+    """Of what is said in one place, in the words of the whole."""
+    key = str(loc[1])
     goals, offers = known.goals_of.get(key, set()), known.offers_of.get(key, set())
+    statuses = _mapping(said.get("statuses"))
+    yield from _repeated_words((*loc, "statuses"), statuses)
     yield from _translation_flaws(
-        (*loc, "goals"), postback, goals, f"no offer of {key} has a goal"
+        (*loc, "goals"), said, goals, f"no offer of {key} has a goal"
     )
+    yield from _translation_flaws((*loc, "offers"), said, offers, f"{key} has no offer")
     yield from _translation_flaws(
-        (*loc, "offers"), postback, offers, f"{key} has no offer"
+        (*loc, "currencies"), said, known.currencies, "no rate is known for"
     )
-    yield from _translation_flaws(
-        (*loc, "currencies"), postback, known.currencies, "no rate is known for"
-    )
-    for place, said in _stated(postback):
-        yield from _word_flaws((*loc, *place), said, postback, goals)
+    for place, stated in _stated(said):
+        yield from _word_flaws((*loc, *place), stated, whole, goals)
 
 
 def _translation_flaws(
@@ -253,9 +273,11 @@ def _revenue_parameters(advertisers: Entries) -> Iterator[str]:
     """The macros of parameters in which advertisers say what they owe us."""
     yield f"{SENT_PARAMETER}revenue"
     for advertiser in advertisers.values():
-        said = _mapping(_mapping(_mapping(advertiser).get("postback")).get("params"))
-        for _, name in _items(said.get("revenue")):
-            yield f"{SENT_PARAMETER}{name}".lower()
+        postback = _mapping(_mapping(advertiser).get("postback"))
+        for spelling in (postback, *(one for _, one in _variants(postback))):
+            said = _mapping(spelling.get("params"))
+            for _, name in _items(said.get("revenue")):
+                yield f"{SENT_PARAMETER}{name}".lower()
 
 
 def _revenue_flaws(loc: Loc, postback: Entries, revenues: set[str]) -> Iterator[Flaw]:

@@ -249,8 +249,9 @@ def _untold_partners(survey: Survey) -> Iterator[Flaw]:
 def _unspoken_goals(survey: Survey) -> Iterator[Flaw]:
     """Words are given, so all its goals should have one."""
     for key, advertiser in survey.document.advertisers.items():
-        words = advertiser.postback.goals
-        spoken = {*words.values(), *_said(advertiser, "goal")}
+        spellings = advertiser.postback.spellings
+        words = {one for spelling in spellings for one in spelling.goals.values()}
+        spoken = {*words, *_said(advertiser, "goal")}
         for offer, name in _silent_goals(survey, key) if words else ():
             if name not in spoken:
                 message = (
@@ -262,8 +263,11 @@ def _unspoken_goals(survey: Survey) -> Iterator[Flaw]:
 
 def _said(advertiser: AdvertiserSection, meaning: Meaning) -> Iterator[str]:
     """What it says of a meaning without a parameter for it."""
-    postback = advertiser.postback
-    for said in (postback.defaults, *postback.present.values()):
+    for said in (
+        said
+        for one in advertiser.postback.spellings
+        for said in (one.defaults, *one.present.values())
+    ):
         if meaning in said:
             yield said[meaning]
 
@@ -279,7 +283,7 @@ def _silent_goals(survey: Survey, advertiser: str) -> Iterator[tuple[str, str]]:
 def _unnamed_parameters(survey: Survey) -> Iterator[Flaw]:
     """Names are given, so what its offers cannot do without should have one."""
     for key, advertiser in survey.document.advertisers.items():
-        named = set(advertiser.postback.params)
+        named = {what for one in advertiser.postback.spellings for what in one.params}
         for meaning, why in _needs(survey, key) if named else ():
             if meaning not in named and not _is_said(advertiser, meaning):
                 message = (
@@ -292,7 +296,8 @@ def _unnamed_parameters(survey: Survey) -> Iterator[Flaw]:
 
 def _is_said(advertiser: AdvertiserSection, meaning: Meaning) -> bool:
     """Whether it is said in another way: the sum of items is an amount."""
-    if meaning == "amount" and advertiser.postback.items:
+    spellings = advertiser.postback.spellings
+    if meaning == "amount" and any(one.items for one in spellings):
         return True
     return any(_said(advertiser, meaning))
 

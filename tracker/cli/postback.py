@@ -304,6 +304,9 @@ def _print_invitation(found: "Invitation") -> None:
     print_table(("parameter", "needed", "is"), rows, folds={"needed", "is"})
     print()
     print_lines(_facts(found))
+    for told_by, variant in found.variants.items():
+        print(f"\nWhere {told_by}:\n")
+        _print_invitation(variant)
 
 
 def _needed(because: str) -> str:

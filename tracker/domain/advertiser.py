@@ -1,6 +1,6 @@
 """An advertiser: who owns offers, what it must prove, and what it calls things."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
@@ -97,7 +97,8 @@ class Advertiser:
     lower-cased, to ours.
     `extract` are patterns whose first group is the value of a meaning, `defaults` count
     for what was not sent, and `present` says what follows from a parameter that is
-    there; these are in its words or ours.
+    there; these are in its words or ours. Of its `variants` the first that fits a call
+    says how that is read.
     """
 
     key: str
@@ -116,11 +117,37 @@ class Advertiser:
     reply: Reply = field(default_factory=Reply)
     reopen: bool = False
     is_retired: bool = False
+    variants: "tuple[Variant, ...]" = ()
 
     @property
     def words(self) -> frozenset[str]:
         """All that it has a word for, in lower case."""
         return frozenset((*self.goals, *self.statuses, *self.offers, *self.currencies))
+
+    @property
+    def speakers(self) -> "tuple[Advertiser, ...]":
+        """Itself, and as it speaks in each of its variants."""
+        return (self, *(one.speaker for one in self.variants))
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """
+    How an advertiser speaks in some of its calls.
+
+    Those are the calls `when` all these parameters, lower-cased, say one of their
+    words, where `*` is any. The `speaker` is the advertiser with the words of these.
+    """
+
+    when: Mapping[str, tuple[str, ...]]
+    speaker: Advertiser
+
+    def fits(self, said: Mapping[str, Collection[str]]) -> bool:
+        """Whether it is how a call that says this is to be read."""
+        return all(
+            name in said and (OTHER in words or any(one in words for one in said[name]))
+            for name, words in self.when.items()
+        )
 
 
 def meant_by(word: str, words: Mapping[str, str], ours: Container[str]) -> str:

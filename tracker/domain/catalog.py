@@ -208,35 +208,44 @@ class Catalog:
         """How the advertiser says things; the names for all if it is unknown."""
         known = advertiser if advertiser in self.advertisers else None
         if known not in self._dialects:
-            names = self._names(known)
-            hidden = self._signature_names(known).difference(*names.values())
             own = self.advertisers.get(known or "")
-            heard = [own] if own else self.advertisers.values()
-            nothing = NOTHING.difference(*(one.words for one in heard))
-            vocabulary = Vocabulary(names, hidden, nothing)
-            self._dialects[known] = Dialect(vocabulary, own)
+            variants = [
+                (one, Dialect(self._vocabulary(known, one.speaker), one.speaker))
+                for one in (own.variants if own else ())
+            ]
+            vocabulary = self._vocabulary(known, own)
+            self._dialects[known] = Dialect(vocabulary, own, variants)
         return self._dialects[known]
+
+    def _vocabulary(self, known: str | None, speaker: Advertiser | None) -> Vocabulary:
+        """What is a secret in one variant is one in all that do not read it."""
+        names = self._names(known, speaker)
+        own = self.advertisers.get(known or "")
+        hidden = self._signature_names(known) | (_token_names(own) if own else set())
+        heard = [speaker] if speaker else self.advertisers.values()
+        nothing = NOTHING.difference(*(one.words for one in heard))
+        return Vocabulary(names, hidden.difference(*names.values()), nothing)
 
     def vocabulary(self, advertiser: str | None) -> Vocabulary:
         """The advertiser's names for parameters; those for all if it is unknown."""
         return self.dialect(advertiser).vocabulary
 
-    def _names(self, advertiser: str | None) -> Names:
+    def _names(self, advertiser: str | None, speaker: Advertiser | None) -> Names:
         """
         Its own, and ours where it has none.
 
         What any advertiser calls its token is a token to all, so that none is kept. A
         payout is read only where some goal takes it as it is sent.
         """
-        names = self._own_names(advertiser)
+        names = self._own_names(speaker)
         if advertiser in self._payers or (advertiser is None and self._payers):
             return names
         return {meaning: own for meaning, own in names.items() if meaning != "payout"}
 
-    def _own_names(self, advertiser: str | None) -> Names:
-        if advertiser is not None:
-            return own_names(self.advertisers[advertiser].names)
-        named = [one.names.get("token", ()) for one in self.advertisers.values()]
+    def _own_names(self, speaker: Advertiser | None) -> Names:
+        if speaker is not None:
+            return own_names(speaker.names)
+        named = [_token_names(one) for one in self.advertisers.values()]
         tokens = sorted({name for names in named for name in names})
         return {**GENERIC, "token": (*GENERIC["token"], *tokens)}
 
@@ -317,3 +326,9 @@ class Catalog:
 
 def _is_open(entry: Partner | Offer) -> bool:
     return not (entry.is_paused or entry.is_retired)
+
+
+def _token_names(advertiser: Advertiser) -> set[str]:
+    """What it calls its token, in any of its variants."""
+    named = [one.names.get("token", ()) for one in advertiser.speakers]
+    return {name for names in named for name in names}

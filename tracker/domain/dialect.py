@@ -3,14 +3,15 @@ How an advertiser says things, besides what it calls them.
 
 What a postback says is read in this order: its parameters by name; of each the part
 that `extract` finds; what `present` makes of a parameter that is there at all; the sum
-of its items, where no amount was sent; and `defaults` for what nobody said.
+of its items, where no amount was sent; and `defaults` for what nobody said. Before all
+of it a variant is chosen, where there are any, which is a dialect of its own.
 """
 
 import re
 from collections.abc import Sequence
 from functools import cached_property
 
-from tracker.domain.advertiser import Advertiser
+from tracker.domain.advertiser import Advertiser, Variant
 from tracker.domain.click_id import LENGTH
 from tracker.domain.items import COUNTED, read_items
 from tracker.domain.members import is_selector
@@ -41,9 +42,16 @@ _HEAD_ENDS = re.compile(r"[.\[]")
 class Dialect:
     """What the postbacks of an advertiser say; without one, of anybody."""
 
-    def __init__(self, vocabulary: Vocabulary, advertiser: Advertiser | None) -> None:
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        advertiser: Advertiser | None,
+        variants: "Sequence[tuple[Variant, Dialect]]" = (),
+    ) -> None:
         self.vocabulary = vocabulary
         self._own = advertiser
+        self._variants = variants
+        self.choosing = frozenset(name for one, _ in variants for name in one.when)
         self._is_plain = advertiser is None or not (
             advertiser.extract
             or advertiser.present
@@ -51,11 +59,29 @@ class Dialect:
             or advertiser.defaults
         )
 
+    @property
+    def speaker(self) -> Advertiser | None:
+        """Who says things like this."""
+        return self._own
+
     @cached_property
     def parts(self) -> tuple[str, ...]:
-        """The parts of the path and the headers that it asks for."""
+        """The parts of the path and the headers that it or a variant asks for."""
         present = self._own.present if self._own else ()
-        return (*self.vocabulary.parts, *filter(is_part, present))
+        asked = [*self.vocabulary.parts, *filter(is_part, (*present, *self.choosing))]
+        asked += [name for _, one in self._variants for name in one.parts]
+        return tuple(dict.fromkeys(asked))
+
+    def of(self, parameters: Pairs) -> "Dialect":
+        """The one to read a call by: that of the first variant that fits, or this."""
+        if not self._variants:
+            return self
+        said: dict[str, set[str]] = {}
+        for name, value in parameters:
+            if value.strip() and name.lower() in self.choosing:
+                said.setdefault(name.lower(), set()).add(value.strip().lower())
+        fitting = (one for variant, one in self._variants if variant.fits(said))
+        return next(fitting, self)
 
     @cached_property
     def _names(self) -> frozenset[str]:

@@ -6,10 +6,10 @@ is what is understood.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from urllib.parse import quote
 
-from tracker.domain.advertiser import OTHER, Advertiser
+from tracker.domain.advertiser import OTHER, Advertiser, Variant
 from tracker.domain.catalog import Catalog
 from tracker.domain.items import COUNTED
 from tracker.domain.macros import expand_text, parse_template
@@ -58,7 +58,8 @@ class Invitation:
 
     `goals` and `statuses` are its words for each of ours; `proofs` and `spellings` are
     sentences on how to prove itself and how to write what it sends. `landings` are the
-    offers' URLs, which show where our click id comes in.
+    offers' URLs, which show where our click id comes in. `variants` are the calls that
+    it spells in another way, each by what tells them from the others.
     """
 
     advertiser: str
@@ -72,18 +73,46 @@ class Invitation:
     addresses: Sequence[str]
     reply: str
     landings: Mapping[str, str]
+    variants: "Mapping[str, Invitation]" = field(default_factory=dict)
 
 
 def invite(
     advertiser: Advertiser, catalog: Catalog, base_url: str, *, shows_token: bool
 ) -> Invitation:
     """The invitation of an advertiser; its token stands in it only on request."""
+    own = _invite(advertiser, catalog, base_url, {}, shows_token=shows_token)
+    variants = {
+        _told_by(one): _invite(
+            one.speaker, catalog, base_url, one.when, shows_token=shows_token
+        )
+        for one in advertiser.variants
+    }
+    return replace(own, variants=variants)
+
+
+def _told_by(variant: Variant) -> str:
+    """What tells its calls from the others."""
+    said = (
+        f"{name} is {'there' if OTHER in words else ' or '.join(words)}"
+        for name, words in variant.when.items()
+    )
+    return " and ".join(said)
+
+
+def _invite(
+    advertiser: Advertiser,
+    catalog: Catalog,
+    base_url: str,
+    when: Mapping[str, Sequence[str]],
+    *,
+    shows_token: bool,
+) -> Invitation:
     offers = [one for one in catalog.offers.values() if _is_open(one, advertiser)]
     asked = list(_parameters(advertiser, catalog, offers, shows_token=shows_token))
     return Invitation(
         advertiser=advertiser.key,
         name=advertiser.name,
-        url=_url(base_url, advertiser.key, asked),
+        url=_url(base_url, advertiser.key, asked, when),
         parameters=asked,
         goals={
             goal.key: _goal_words(advertiser, goal.key)
@@ -103,20 +132,32 @@ def _is_open(offer: Offer, advertiser: Advertiser) -> bool:
     return offer.advertiser == advertiser.key and not offer.is_retired
 
 
-def _url(base_url: str, key: str, asked: Sequence[AskedParameter]) -> str:
-    """Parameters in the query, and those that are parts of the path in their place."""
-    path = [f"{base_url.rstrip('/')}/postback/{key}", *_segments(asked)]
-    query = [one for one in asked if not is_part(one.name)]
-    spelled = "&".join(f"{quote(one.name)}={one.placeholder}" for one in query)
+def _url(
+    base_url: str,
+    key: str,
+    asked: Sequence[AskedParameter],
+    when: Mapping[str, Sequence[str]],
+) -> str:
+    """
+    Parameters in the query, and those that are parts of the path in their place.
+
+    What tells a variant says its first word, or 1 where any will do.
+    """
+    said = {one.name: one.placeholder for one in asked}
+    told_by = {n: words[0].replace(OTHER, "1") for n, words in when.items()}
+    said |= {name: quote(word) for name, word in told_by.items()}
+    path = [f"{base_url.rstrip('/')}/postback/{key}", *_segments(said)]
+    query = [(name, text) for name, text in said.items() if not is_part(name)]
+    spelled = "&".join(f"{quote(name)}={text}" for name, text in query)
     return "/".join(path) + (f"?{spelled}" if spelled else "")
 
 
-def _segments(asked: Sequence[AskedParameter]) -> list[str]:
+def _segments(said: Mapping[str, str]) -> list[str]:
     """What nobody asks for, but stands before what is asked for, is a dash."""
     numbers = {
-        int(one.name.removeprefix(PATH)): one.placeholder
-        for one in asked
-        if one.name.startswith(PATH)
+        int(name.removeprefix(PATH)): text
+        for name, text in said.items()
+        if name.startswith(PATH)
     }
     return [numbers.get(n, "-") for n in range(1, max(numbers, default=0) + 1)]
 
@@ -130,8 +171,9 @@ def _parameters(
 ) -> Iterator[AskedParameter]:
     needs = dict(_needs(advertiser, catalog, offers))
     for meaning, names in {**CANONICAL, **advertiser.names}.items():
-        if meaning in needs or meaning in advertiser.names:
-            name, *others = _amount_names(advertiser, meaning) or names
+        spelled = _amount_names(advertiser, meaning) or names
+        if spelled and (meaning in needs or meaning in advertiser.names):
+            name, *others = spelled
             yield AskedParameter(
                 name=name,
                 others=tuple(others),

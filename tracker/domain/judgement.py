@@ -24,6 +24,7 @@ from tracker.domain.advertiser import (
 from tracker.domain.call import Call
 from tracker.domain.catalog import Catalog
 from tracker.domain.click_id import ClickFacts, ClickIdMint
+from tracker.domain.dialect import Dialect
 from tracker.domain.errors import (
     ForgedClickIdError,
     NotFoundError,
@@ -237,16 +238,22 @@ def witness(postback: Postback, call: Call, rules: Rules) -> Postback:
 
 
 def _statement(postback: Postback, rules: Rules) -> Statement:
-    return rules.catalog.dialect(postback.route).read(postback.parameters)
+    return _dialect(postback, rules.catalog).read(postback.parameters)
+
+
+def _dialect(postback: Postback, catalog: Catalog) -> Dialect:
+    """That of the variant that fits, where its advertiser has any."""
+    return catalog.dialect(postback.route).of(postback.parameters)
 
 
 def _route(postback: Postback, catalog: Catalog) -> Advertiser | None:
     if postback.route is None:
         return None
     try:
-        return catalog.advertiser(postback.route)
+        advertiser = catalog.advertiser(postback.route)
     except NotFoundError:
         raise QuarantinedError(Reason.UNKNOWN_ADVERTISER) from None
+    return _dialect(postback, catalog).speaker or advertiser
 
 
 def _click(

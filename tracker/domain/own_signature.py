@@ -54,7 +54,8 @@ def judge_own(call: Call, rule: Signature, catalog: Catalog, now: datetime) -> S
     """Whether the signature is what the rule makes of the call, and not too old."""
     try:
         carried = _carried(call, rule)
-        values = _values(call, rule, carried, catalog.dialect(call.route))
+        dialect = catalog.dialect(call.route).of(call.parameters)
+        values = _values(call, rule, carried, dialect)
         text = expand_text(parse_template(rule.text), values, catalog.secrets)
         if not _is_made(rule, carried, _bytes(text), catalog.secrets):
             return "wrong"

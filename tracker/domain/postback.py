@@ -125,10 +125,11 @@ def reread(postback: Postback, dialect: Dialect, hasher: TokenHasher) -> Postbac
     found = [(name, text) for name in asked for text in _segment(postback.path, name)]
     parameters = (*found, *postback.parameters)
     digest = postback.token_digest
-    token = dialect.vocabulary.read_token(parameters).get("token")
+    vocabulary = dialect.of(parameters).vocabulary
+    token = vocabulary.read_token(parameters).get("token")
     if digest is None and token and token != MASK:
         digest = hasher.digest(token)
-    masked = _masked(parameters, dialect.vocabulary)
+    masked = _masked(parameters, vocabulary)
     return postback.but(parameters=masked, token_digest=digest)
 
 

@@ -96,7 +96,8 @@ async def explain_postback(
     rules = runtime.rules()
     mention = mention_of(postback, rules)
     advertiser = rules.catalog.advertisers.get(mention.advertiser or "")
-    dialect = rules.catalog.dialect(postback.route)
+    known = rules.catalog.dialect(postback.route)
+    dialect = known.of(postback.parameters)
     statement = dialect.read(postback.parameters)
     assumed = "" if postback.address else _fitting_address(advertiser)
     heard = hear(postback.but(address=postback.address or assumed), rules, call)
@@ -104,7 +105,7 @@ async def explain_postback(
     return Explanation(
         postback=postback,
         advertiser=mention.advertiser,
-        parameters=list(_parameters(postback, call, dialect, statement)),
+        parameters=list(_parameters(postback, call, known, statement)),
         unfilled=statement.unfilled(),
         click=await _click(runtime, mention.click_id, statement.get("click_id")),
         asked=_asked(advertiser),
@@ -196,11 +197,14 @@ def _parameters(
     postback: Postback, call: Call | None, dialect: Dialect, statement: Statement
 ) -> Iterator[ReadParameter]:
     left_out = {value for _, value in call.parameters} if call else set()
+    choosing, dialect = dialect.choosing, dialect.of(postback.parameters)
     for name, value in postback.parameters:
         meanings = dialect.vocabulary.meanings(name)
         implied = dialect.said_elsewhere([(name, value)])
         note = _note(name, value, meanings, statement)
-        if not meanings and not implied:
+        if name.lower() in choosing and value.strip() and not note:
+            note = "" if meanings or implied else "chooses how the call is read"
+        elif not meanings and not implied:
             note = _unread(name, dialect, statement)
         elif "token" in meanings and value == MASK and MASK in left_out:
             note = "*** stands in logs in its place; what was sent is not known here"

@@ -82,6 +82,7 @@ def _pardoned(postback: Postback, pardon: Pardon, rules: Rules) -> Postback:
     """The postback with the operator's click id in place of its own."""
     if pardon.click_id is None:
         return postback
-    names = rules.catalog.vocabulary(postback.route).names["click_id"]
+    dialect = rules.catalog.dialect(postback.route).of(postback.parameters)
+    names = dialect.vocabulary.names["click_id"]
     others = [pair for pair in postback.parameters if pair[0].lower() not in names]
     return postback.but(parameters=((names[0], pardon.click_id), *others))

@@ -28,6 +28,7 @@ from tracker.domain.postback import (
 )
 from tracker.domain.reply import fill_reply
 from tracker.domain.signature import HEADER
+from tracker.domain.vocabulary import Vocabulary
 from tracker.flow.postback import accept_postback
 from tracker.logs import mask
 from tracker.runtime import Runtime
@@ -53,8 +54,9 @@ async def receive_postback(
     """Answers a postback: truly, at once, and with a stable reason."""
     body = await _body(scope, receive)
     postback, call = await read_postback(runtime, scope, body)
-    advertiser = runtime.catalog.advertisers.get(postback.route or "")
-    reply = advertiser.reply if advertiser else Reply()
+    dialect = runtime.catalog.dialect(postback.route)
+    speaker = dialect.of(postback.parameters).speaker
+    reply = speaker.reply if speaker else Reply()
     try:
         outcome = await accept_postback(runtime, postback, call)
     except TooManyFailuresError as error:
@@ -94,15 +96,14 @@ async def read_postback(
     pairs, fault = await _parameters(scope, body, dialect)
     if dialect.parts:
         pairs = parts.parts_of(scope, dialect.parts) + parts.without_parts(pairs)
-    parameters, digest = conceal(
-        pairs, dialect.vocabulary, runtime.hasher, _bearer(scope)
-    )
+    vocabulary = dialect.of(pairs).vocabulary
+    parameters, digest = conceal(pairs, vocabulary, runtime.hasher, _bearer(scope))
     now = datetime.now(UTC)
     postback = Postback(
         id=new_postback_id(now),
         received_at=now,
         method=scope["method"],
-        path=mask(clean(_path(scope, dialect)))[:1024],
+        path=mask(clean(_path(scope, dialect, vocabulary)))[:1024],
         address=client_address(scope, runtime.settings.trusted_proxies),
         route=route,
         parameters=parameters,
@@ -128,10 +129,10 @@ def _call(
     )
 
 
-def _path(scope: Scope, dialect: Dialect) -> str:
+def _path(scope: Scope, dialect: Dialect, vocabulary: Vocabulary) -> str:
     """The path to be kept: a secret in it is one in every place."""
     if dialect.parts:
-        return parts.conceal_path(scope, dialect.vocabulary)
+        return parts.conceal_path(scope, vocabulary)
     path: str = scope["path"]
     return path
 
