@@ -232,10 +232,12 @@ CREATE TABLE conversions (
     changed_at timestamp with time zone NOT NULL,
     changes integer NOT NULL,
     catalog_version integer NOT NULL,
+    refunded numeric(20,6) DEFAULT 0 NOT NULL,
     CONSTRAINT conversions_amount_check CHECK ((amount >= (0)::numeric)),
     CONSTRAINT conversions_changes_check CHECK ((changes > 0)),
     CONSTRAINT conversions_currency_check CHECK ((length(currency) = 3)),
     CONSTRAINT conversions_payout_check CHECK ((payout >= (0)::numeric)),
+    CONSTRAINT conversions_refunded_check CHECK ((refunded >= (0)::numeric)),
     CONSTRAINT conversions_revenue_check CHECK ((revenue >= (0)::numeric)),
     CONSTRAINT conversions_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'approved'::text, 'rejected'::text])))
 );
@@ -245,6 +247,8 @@ COMMENT ON TABLE conversions IS 'Actions we accepted and attributed, as they sta
 COMMENT ON COLUMN conversions.amount IS 'What the customer paid, in the offer''s currency; sent_amount is as the advertiser sent it.';
 
 COMMENT ON COLUMN conversions.changed_at IS 'Arrival of what changed it last; an older postback cannot undo a newer change.';
+
+COMMENT ON COLUMN conversions.refunded IS 'What was taken off the amount since it was stated, in the offer''s currency.';
 
 CREATE TABLE deliveries (
     id text NOT NULL COLLATE pg_catalog."C",

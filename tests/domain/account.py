@@ -50,13 +50,13 @@ class Account:
             offer_number=1,
         )
 
-    def hears(self, *, minutes=None, **said):
+    def hears(self, *, minutes=None, route=None, **said):
         """The verdict, or the reason where there is one; None is not said."""
         self.minutes += 1
         at = NOW + timedelta(minutes=self.minutes if minutes is None else minutes)
         said = {"click_id": self.click_id, **said}
         pairs = tuple((name, value) for name, value in said.items() if value)
-        route = None if said["click_id"] else "acme"
+        route = route or (None if said["click_id"] else "acme")
         postback = Postback(new_postback_id(at), at, "GET", "/", "", route, pairs)
         try:
             outcome = self.ledger.decide(judge(postback, self.rules), self.rules)

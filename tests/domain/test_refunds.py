@@ -1,5 +1,7 @@
 """What comes back is taken off, and what nobody reported is not believed."""
 
+from dataclasses import replace
+from decimal import Decimal
 from itertools import product
 
 import pytest
@@ -7,6 +9,8 @@ from account import Account
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tracker.domain.advertiser import REFUNDED, Variant
+from tracker.domain.money import Numerals
 from tracker.domain.offer import Status
 
 TERMS = [
@@ -228,3 +232,212 @@ def test_no_more_comes_back_than_there_was(parts):
     assert (payout, revenue) == (amount / 10, amount / 5)
     assert (status == "rejected") is (sum(parts) >= 100)
     assert amount > 0
+
+
+def test_each_refund_counts_once_whatever_it_says_the_second_time():
+    account = Account()
+    account.hears(amount="100")
+    refund = {"status": "refunded", "amount": "10"}
+    said = [account.hears(**refund, refund_id=one) for one in ("r-1", "r-2", "r-1")]
+    said += [account.hears(status="refunded", amount="11", refund_id="r-2")]
+
+    assert said == ["updated", "updated", "repeated", "repeated"]
+    assert account.owed == ("approved", 80, 8, 16)
+
+
+def test_the_id_of_a_refund_must_be_sound():
+    account = Account()
+    account.hears(amount="100")
+    said = account.hears(amount="-1", refund_id="r" * 256)
+    assert (said, account.owed[1]) == ("bad_transaction_id", 100)
+
+
+@pytest.mark.parametrize(
+    ("refunds", "amounts"),
+    [
+        ("each", ("30", "20", "49.99", "0.01")),
+        ("total", ("30", "50", "99.99", "100")),
+        ("remaining", ("70", "50", "0.01", "0")),
+    ],
+)
+def test_what_the_amount_of_a_refund_is(refunds, amounts):
+    account = Account(advertiser={"refunds": refunds})
+    account.hears(amount="100")
+    found = []
+    for amount in amounts:
+        assert account.hears(status="refunded", amount=amount) == "updated"
+        found.append(account.owed)
+
+    assert [one[1] for one in found] == [70, 50, 0.01, 0.01]
+    assert found[1] == ("approved", 50, 5, 10)
+    assert found[3][0] == "rejected"
+
+
+@pytest.mark.parametrize(
+    ("refunds", "later", "earlier"),
+    [("total", "50", ("30", "0", "-30")), ("remaining", "50", ("70", "100", "120"))],
+)
+def test_a_refund_without_news_is_repeated(refunds, later, earlier):
+    account = Account(advertiser={"refunds": refunds})
+    account.hears(amount="100")
+    account.hears(status="refunded", amount=later, refund_id="r-2")
+    said = [account.hears(status="refunded", amount=one) for one in earlier]
+
+    assert said == ["repeated"] * 3
+    assert account.owed == ("approved", 50, 5, 10)
+
+
+def test_totals_go_on_where_amounts_add_up():
+    account = Account(on_repeat="add", advertiser={"refunds": "total"})
+    account.hears(amount="100", transaction_id="t-1")
+    account.hears(status="refunded", amount="30")
+    account.hears(amount="50", transaction_id="t-2")
+
+    assert account.hears(status="refunded", amount="45") == "updated"
+    assert account.owed[1] == 105
+
+
+def test_an_amount_that_is_stated_anew_begins_a_new_count():
+    account = Account(on_repeat="update", advertiser={"refunds": "total"})
+    account.hears(amount="100")
+    account.hears(status="refunded", amount="30")
+    account.hears(amount="80")
+
+    assert account.hears(status="refunded", amount="10") == "updated"
+    assert account.owed[1] == 70
+
+
+def test_totals_are_reckoned_at_the_rate_of_the_sale():
+    """At 2 dollars 100 euros are 200; at 3 the same 60 are not 180 of them."""
+    account = Account(advertiser={"refunds": "total"})
+    account.hears(amount="100", currency="EUR")
+    account.hears(status="refunded", amount="50", currency="EUR")
+    catalog = replace(account.rules.catalog, rates={"EUR": Decimal(3)})
+    account.rules = account.rules.but(catalog=catalog)
+
+    account.hears(status="refunded", amount="60", currency="EUR")
+    assert account.owed[1] == 80
+
+
+@pytest.mark.parametrize("refunds", ["total", "remaining"])
+def test_what_is_no_amount_has_no_total(refunds):
+    account = Account(advertiser={"refunds": refunds})
+    account.hears(amount="100", revenue="10")
+    assert account.hears(status="refunded", revenue="3") == "bad_amount"
+    assert account.hears(status="refunded") == "updated"
+    assert account.owed[0] == "rejected"
+
+
+def test_what_is_left_is_not_negative():
+    account = Account(advertiser={"refunds": "remaining"})
+    account.hears(amount="100")
+    assert account.hears(amount="-30") == "bad_amount"
+    assert account.owed[1] == 100
+
+
+def varied(account, **changed):
+    """An advertiser whose refunds are spelled as these say."""
+    acme = replace(account.rules.catalog.advertisers["acme"], **changed.pop("own"))
+    variant = Variant(changed.pop("when"), replace(acme, **changed))
+    catalog = replace(
+        account.rules.catalog,
+        advertisers={"acme": replace(acme, variants=(variant,))},
+    )
+    account.rules = account.rules.but(catalog=catalog)
+
+
+def test_stripe_tells_the_total_in_cents():
+    """
+    `charge.refunded` has all that was refunded of the charge, `amount_refunded`.
+
+    Source: https://docs.stripe.com/api/charges/object
+    """
+    account, charge = Account(), "data.object."
+    varied(
+        account,
+        own={
+            "names": {
+                "click_id": (f"{charge}metadata.click_id",),
+                "transaction_id": (f"{charge}payment_intent",),
+                "amount": (f"{charge}amount",),
+            },
+            "numerals": Numerals(is_minor=True),
+        },
+        when={"type": ("charge.refunded",)},
+        names={
+            "click_id": (f"{charge}metadata.click_id",),
+            "transaction_id": (f"{charge}payment_intent",),
+            "amount": (f"{charge}amount_refunded",),
+        },
+        refunds="total",
+        defaults={"status": REFUNDED},
+    )
+
+    def hears(event, refunded):
+        return account.hears(
+            route="acme",
+            **{
+                "type": event,
+                f"{charge}metadata.click_id": account.click_id,
+                f"{charge}payment_intent": "pi_1",
+                f"{charge}amount": "10000",
+                f"{charge}amount_refunded": refunded,
+            },
+        )
+
+    assert hears("charge.succeeded", "0") == "accepted"
+    totals = ("3000", "5000", "5000", "3000", "10000")
+    said = [hears("charge.refunded", one) for one in totals]
+    assert said == ["updated", "updated", "repeated", "repeated", "updated"]
+    assert account.owed == ("rejected", 50, 5, 10)
+
+
+def test_shopify_tells_each_refund_by_its_id():
+    """
+    `refunds/create` has the refund's own transactions, and names its order.
+
+    Source: https://shopify.dev/docs/api/admin-rest/latest/resources/refund
+    """
+    account = Account(once_per="transaction")
+    varied(
+        account,
+        own={"names": {"transaction_id": ("id",), "amount": ("total_price",)}},
+        when={"header:x-shopify-topic": ("refunds/create",)},
+        names={
+            "transaction_id": ("order_id",),
+            "refund_id": ("id",),
+            "amount": ("transactions.amount",),
+        },
+        defaults={"status": REFUNDED},
+    )
+    account.hears(route="acme", id="450789469", total_price="199.00")
+
+    def hears(refund, amount):
+        said = {"header:X-Shopify-Topic": "refunds/create", "order_id": "450789469"}
+        said |= {"id": refund, "transactions.amount": amount}
+        return account.hears(route="acme", click_id=None, **said)
+
+    said = [hears("509562969", "41.94"), hears("509562970", "41.94")]
+    said += [hears("509562969", "41.94")]
+    assert said == ["updated", "updated", "repeated"]
+    assert account.owed[:2] == ("approved", 115.12)
+
+
+@given(st.lists(st.integers(1, 9999), max_size=8), st.sampled_from(["each", "total"]))
+def test_totals_and_parts_come_to_the_same(parts, refunds):
+    """To the cent."""
+    account, total = Account(advertiser={"refunds": refunds}), 0
+    account.hears(amount="100")
+    for number, part in enumerate(parts):
+        total += part
+        said = Decimal(total if refunds == "total" else part) / 100
+        account.hears(status="refunded", amount=str(said), refund_id=f"r-{number}")
+
+    money = account.conversion.money
+    assert (account.conversion.status == "rejected") is (total >= 10000)
+    if total < 10000:
+        assert (money.amount, money.refunded) == (100 - said_of(total), said_of(total))
+
+
+def said_of(cents):
+    return Decimal(cents) / 100

@@ -1,6 +1,7 @@
 """An advertiser with a dialect of its own, from the wire to the partner."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from cast import TOKEN
@@ -103,3 +104,19 @@ async def test_an_operator_s_click_takes_the_place_of_one_in_a_header(
     pardon = Pardon("ann", click_id=click_id)
     outcome = await release_postback(runtime, kept["id"], pardon)
     assert outcome.verdict == "accepted"
+
+
+async def test_what_came_back_is_remembered_for_the_next_total(
+    visit, advertiser, runtime, rows
+):
+    acme = replace(runtime.catalog.advertisers["acme"], refunds="total")
+    known = {**runtime.catalog.advertisers, "acme": acme}
+    runtime.catalog = replace(runtime.catalog, advertisers=known)
+    click_id = await visit()
+    sale = {"goal": "sale", "transaction_id": "t-1"}
+    await advertiser.report(click_id, **sale, amount="100")
+    for total in ("30", "50", "30"):
+        await advertiser.report(click_id, **sale, status="refunded", amount=total)
+
+    (left,) = await rows("select amount::int, refunded::int from conversions")
+    assert left == {"amount": 50, "refunded": 50}

@@ -32,6 +32,7 @@ from tracker.domain.items import COUNTED, Items
 from tracker.domain.members import is_selector
 from tracker.domain.money import Mark, Numerals
 from tracker.domain.vocabulary import CANONICAL, HEADER, PATH, Meaning, Vocabulary
+from tracker.domain.worth import Refunds
 
 Answer = Literal["approved", "pending", "rejected", "refunded", "ignored"]
 
@@ -99,6 +100,11 @@ class AmountsSection(Section):
         default=False,
         description="true: in cents, 1250 for 12.50; micros: in millionths; or how many"
         " digits are the fraction",
+    )
+    refunds: Refunds = Field(
+        "each",
+        description="what the amount of a refund is: each, total (of all until then)"
+        " or remaining",
     )
 
 
@@ -343,6 +349,7 @@ def _speaker(
         present={n: dict(meant.items()) for n, meant in postback.present.items()},
         numerals=_numerals(postback.amounts),
         items=_items(postback.items),
+        refunds=postback.amounts.refunds,
         reply=_reply(postback.reply),
         reopen=section.reopen,
     )

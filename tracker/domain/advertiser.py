@@ -9,6 +9,7 @@ from tracker.domain.items import Items
 from tracker.domain.money import Numerals
 from tracker.domain.offer import Status
 from tracker.domain.vocabulary import Meaning, Names
+from tracker.domain.worth import Refunds
 
 IGNORED = "ignored"
 REFUNDED = "refunded"
@@ -115,6 +116,7 @@ class Advertiser:
     numerals: Numerals = field(default_factory=Numerals)
     items: Items | None = None
     reply: Reply = field(default_factory=Reply)
+    refunds: Refunds = "each"
     reopen: bool = False
     is_retired: bool = False
     variants: "tuple[Variant, ...]" = ()

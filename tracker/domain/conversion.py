@@ -21,7 +21,7 @@ from tracker.domain.meter import Action, Meters, Share
 from tracker.domain.offer import Goal, Offer, OnRepeat, Status
 from tracker.domain.outcome import Outcome, Reason, Verdict
 from tracker.domain.value import Value
-from tracker.domain.worth import Money, Sent, Stated, left_of, worth_of
+from tracker.domain.worth import Money, Sent, Stated, left_of, taken_now, worth_of
 
 ChangeKind = Literal["created", "status", "amount"]
 
@@ -269,7 +269,11 @@ class Ledger:
         """
         if (conversion.id, proposal.fingerprint) in self._applied:
             return _outcome(proposal, Verdict.DUPLICATE, conversion, Reason.REPEATED)
-        money = _money_left(conversion, proposal, rules.catalog)
+        stated = _stated(conversion, proposal.sent, rules.catalog)
+        taken = taken_now(conversion.money, stated, proposal.advertiser.refunds)
+        if taken is None:
+            return _outcome(proposal, Verdict.DUPLICATE, conversion, Reason.REPEATED)
+        money = left_of(conversion.money, taken)
         is_overtaken = proposal.postback.received_at < conversion.changed_at
         if conversion.status is Status.REJECTED or (money is None and is_overtaken):
             reason = Reason.STALE_STATUS
@@ -582,12 +586,6 @@ def _worth_after(conversion: Conversion, proposal: Proposal, catalog: Catalog) -
     if not stated.moves_worth:
         return conversion.money
     return worth_of(stated, conversion.money, is_added=on_repeat == "add")
-
-
-def _money_left(
-    conversion: Conversion, proposal: Proposal, catalog: Catalog
-) -> Money | None:
-    return left_of(conversion.money, _stated(conversion, proposal.sent, catalog))
 
 
 def _stated(conversion: Conversion, sent: Sent, catalog: Catalog) -> Stated:

@@ -29,6 +29,7 @@ _ABOUT: Mapping[Meaning, str] = {
     "revenue": "what you owe us for it",
     "payout": "what our partner is to get",
     "offer": "our key for the offer",
+    "refund_id": "your id for the refund",
     "token": "the secret that proves you",
 }
 """In the words of whoever reads it, who is the advertiser."""

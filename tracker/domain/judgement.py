@@ -81,6 +81,7 @@ _MALFORMED: Mapping[Meaning, Reason] = {
     "revenue": Reason.BAD_AMOUNT,
     "payout": Reason.BAD_AMOUNT,
     "offer": Reason.OFFER_MISMATCH,
+    "refund_id": Reason.BAD_TRANSACTION_ID,
 }
 """What a meaning is called that was sent twice with different values."""
 
@@ -358,17 +359,33 @@ def propose(admitted: Admitted, rules: Rules) -> Proposal | None:
     _refuse_unclear(statement)
     offer = _offer(statement, click, advertiser, rules)
     goal = _goal(statement, offer, advertiser, rules.catalog)
-    transaction_id = _transaction_id(statement)
+    transaction_id = _id(statement, "transaction_id")
+    refund_id = _id(statement, "refund_id")
     word = _status_word(statement, advertiser)
     said = None if word == REFUNDED else _status(word)
     sent = _sent(statement, advertiser, offer, rules.catalog)
     refund: Refund | None = "word" if word == REFUNDED else None
     if sent.is_negative:
         refund, sent = _taken_back(refund, word, sent)
+        if refund and advertiser.refunds == "remaining":
+            raise QuarantinedError(Reason.BAD_AMOUNT)
     status = None if refund else said
     partner = _partner(click, rules)
     owner = offer.advertiser if offer else advertiser.key
     keys = _keys(postback, offer, click, goal, transaction_id)
+    if refund and refund_id and advertiser.refunds == "each":
+        fingerprint = _fingerprint(goal, REFUNDED, "refund", refund_id)
+    else:
+        fingerprint = _fingerprint(
+            goal,
+            REFUNDED if refund else status,
+            click.id if click else None,
+            transaction_id,
+            statement.get("currency"),
+            sent.amount,
+            sent.revenue,
+            *([] if sent.payout is None else [sent.payout]),
+        )
     return Proposal(
         postback=postback,
         advertiser=advertiser,
@@ -381,16 +398,7 @@ def propose(admitted: Admitted, rules: Rules) -> Proposal | None:
         sent=sent,
         refund=refund,
         keys=tuple([(owner, key) for key in keys]),
-        fingerprint=_fingerprint(
-            goal,
-            REFUNDED if refund else status,
-            click.id if click else None,
-            transaction_id,
-            statement.get("currency"),
-            sent.amount,
-            sent.revenue,
-            *([] if sent.payout is None else [sent.payout]),
-        ),
+        fingerprint=fingerprint,
     )
 
 
@@ -490,8 +498,9 @@ def _taken_back(
     return refund or by_sign, sent.absolute()
 
 
-def _transaction_id(statement: Statement) -> str | None:
-    text = statement.get("transaction_id")
+def _id(statement: Statement, meaning: Meaning) -> str | None:
+    """What an advertiser calls something of its own."""
+    text = statement.get(meaning)
     if text is not None and not _is_sound(text):
         raise QuarantinedError(Reason.BAD_TRANSACTION_ID)
     return text

@@ -9,7 +9,7 @@ from tracker.domain.value import Value
 
 Meaning = Literal[
     "click_id", "transaction_id", "goal", "status", "amount", "currency",
-    "revenue", "payout", "offer", "token",
+    "revenue", "payout", "offer", "refund_id", "token",
 ]  # fmt: skip
 """What a parameter of a postback can stand for."""
 
@@ -26,6 +26,7 @@ CANONICAL: Names = {
     "revenue": ("revenue",),
     "payout": ("payout",),
     "offer": ("offer",),
+    "refund_id": ("refund_id",),
     "token": ("token",),
 }
 """Our own names; an advertiser's names for a meaning take their place."""

@@ -12,6 +12,12 @@ from tracker.domain.value import Value
 Sum = Literal["amount", "revenue", "payout"]
 SUMS: tuple[Sum, ...] = ("amount", "revenue", "payout")
 
+Refunds = Literal["each", "total", "remaining"]
+"""
+What the amount of a refund is: what comes back by it, what came back until then by all
+of them, or what is left.
+"""
+
 _TOO_MUCH = Decimal(10**12)
 _SIX_DECIMALS = Decimal("0.000001")
 
@@ -22,6 +28,7 @@ class Money(Value, frozen=True):
 
     `amount` is what the customer paid, None if nobody said; `sent_amount` is the
     same as the advertiser sent it, `rate` what one unit of its currency is worth.
+    `refunded` is what was taken off the amount since it was stated.
     """
 
     currency: str
@@ -31,6 +38,7 @@ class Money(Value, frozen=True):
     sent_amount: Decimal | None = None
     sent_currency: str | None = None
     rate: Decimal = Decimal(1)
+    refunded: Decimal = Decimal(0)
 
 
 _NOTHING = Money("", Decimal(0), Decimal(0))
@@ -148,7 +156,9 @@ def worth_of(
         revenue=revenue,
         amount=None if amount is None else _rounded(amount),
     )
-    return money if stated.sent.amount is None else _as_sent(money, stated)
+    if stated.sent.amount is None:
+        return money
+    return _as_sent(money.but(refunded=base.refunded), stated)
 
 
 def _as_sent(money: Money, stated: Stated) -> Money:
@@ -192,6 +202,24 @@ def _sum(said: Decimal | None, before: Decimal | None) -> Decimal | None:
     return None if said is None else said + (before or 0)
 
 
+def taken_now(before: Money, stated: Stated, refunds: Refunds) -> Stated | None:
+    """
+    What is stated of a refund as what comes back by it alone; None if that is nothing.
+
+    Where it is told by a total, or by what is left, only the amount is looked at, at
+    the rate of the sale. Raises QuarantinedError where there is none.
+    """
+    if refunds == "each" or stated.sent.is_silent:
+        return stated
+    is_as_sold = stated.sent.currency == before.sent_currency
+    said = stated.but(rate=before.rate if is_as_sold else stated.rate).own("amount")
+    if said is None or before.amount is None:
+        raise QuarantinedError(Reason.BAD_AMOUNT)
+    by_all = said if refunds == "total" else before.amount + before.refunded - said
+    taken = _rounded(by_all) - before.refunded
+    return stated.but(sent=Sent(taken), rate=Decimal(1)) if taken > 0 else None
+
+
 def left_of(before: Money, stated: Stated) -> Money | None:
     """
     What is left when what is stated comes back; None if that is nothing.
@@ -204,10 +232,11 @@ def left_of(before: Money, stated: Stated) -> Money | None:
     main = next(iter(taken), None)
     if main is None or taken[main] >= getattr(before, main):
         return None
-    amount = before.amount
-    if amount is not None:
-        amount = _rounded(amount - taken.get("amount", 0))
-    after = before.but(amount=amount)
+    after = before
+    if before.amount is not None:
+        amount = _rounded(before.amount - taken.get("amount", 0))
+        refunded = before.refunded + before.amount - amount
+        after = before.but(amount=amount, refunded=refunded)
     after = after.but(revenue=_revenue_left(before, after, stated, taken))
     return after.but(payout=_payout_left(before, after, stated, taken))
 

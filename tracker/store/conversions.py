@@ -142,7 +142,7 @@ select conversion_id, fingerprint
 _INSERT_CONVERSIONS = """
 insert into conversions (
   id, advertiser, offer, partner, click_id, goal, transaction_id, status,
-  currency, amount, payout, revenue, sent_amount, sent_currency, rate,
+  currency, amount, payout, revenue, sent_amount, sent_currency, rate, refunded,
   click_class, clicked_at, converted_at, changed_at, changes, catalog_version
 )
 select *
@@ -150,7 +150,7 @@ select *
          id text, advertiser text, offer text, partner text, click_id text,
          goal text, transaction_id text, status text, currency text,
          amount numeric, payout numeric, revenue numeric, sent_amount numeric,
-         sent_currency text, rate numeric, click_class smallint,
+         sent_currency text, rate numeric, refunded numeric, click_class smallint,
          clicked_at timestamptz, converted_at timestamptz,
          changed_at timestamptz, changes int, catalog_version int
        )
@@ -166,12 +166,13 @@ update conversions
        sent_amount   = new.sent_amount,
        sent_currency = new.sent_currency,
        rate          = new.rate,
+       refunded      = new.refunded,
        changed_at    = new.changed_at,
        changes       = new.changes
   from json_to_recordset(%(rows)s::json) as new (
          id text, status text, transaction_id text, amount numeric,
          payout numeric, revenue numeric,
-         sent_amount numeric, sent_currency text, rate numeric,
+         sent_amount numeric, sent_currency text, rate numeric, refunded numeric,
          changed_at timestamptz, changes int
        )
  where conversions.id = new.id
@@ -561,6 +562,7 @@ def _row(conversion: Conversion) -> dict[str, Any]:
         "sent_amount": conversion.money.sent_amount,
         "sent_currency": conversion.money.sent_currency,
         "rate": conversion.money.rate,
+        "refunded": conversion.money.refunded,
         "click_class": int(conversion.click_class),
         "clicked_at": conversion.clicked_at,
         "converted_at": conversion.converted_at,
@@ -663,6 +665,7 @@ def _conversion(row: Mapping[str, Any]) -> Conversion:
             sent_amount=row["sent_amount"],
             sent_currency=row["sent_currency"],
             rate=row["rate"],
+            refunded=row["refunded"],
         ),
         converted_at=row["converted_at"],
         changed_at=row["changed_at"],
