@@ -145,7 +145,7 @@ ONE_FAULT = {
         (
             "6:25: advertisers.acme.postback.params.clickid: must be click_id,"
             " transaction_id, goal, status, amount, currency, revenue, payout,"
-            " offer or token; did you mean 'click_id'?"
+            " offer, refund_id or token; did you mean 'click_id'?"
         ),
     ),
     "a status word listed twice": (

@@ -103,6 +103,7 @@ def test_a_field_may_be_a_document_with_filters(postback_of):
     [
         ('{"data|bas64": {a: b}}', "no filter 'bas64'; did you mean 'base64'?"),
         ('{"data|hmac:NONE": {a: b}}', "${NONE} is not set, or empty"),
+        ('{"data|optional": {a: b}}', "a document that is empty is left out by itself"),
         ("{data: {a: '{sub11}'}}", "unknown macro {sub11}"),
         ("{data: {a: '{revenue}'}}", "reveal: [revenue]"),
         ("{data: {a: {payout}}}", 'put it in quotes: "{payout}"'),

@@ -274,7 +274,10 @@ def test_every_macro_that_has_a_value_is_kept_with_it():
     click = a_click(subs=tuple("abcdefghij"), ad_ids=ad_ids)
     values = macro_values(change, a_conversion(), click, "dl_1")
 
-    assert values.keys() == macros.DELIVERY_MACROS - macros.ASKED_MACROS - {"now"}
+    assert values.keys() == macros.DELIVERY_MACROS - macros.ASKED_MACROS - {
+        "now",
+        "uuid",
+    }
     assert values["payout"] == "100.00"
     assert (values["amount"], values["revenue"]) == ("10.00", "0.00")
     assert (values["sub10"], values["gclid"], values["fbclid"]) == ("j", "g", "f")

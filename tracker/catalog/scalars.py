@@ -446,7 +446,9 @@ def check_sign_text(text: str, info: ValidationInfo) -> str:
 
 def check_document(text: str, info: ValidationInfo) -> str:
     """The filters that a document passes through, as those of a macro."""
-    _template(text, info, {DOCUMENT})
+    template = _template(text, info, {DOCUMENT})
+    if template.is_optional or template.is_required:
+        raise ValueError("a document that is empty is left out by itself")
     return text
 
 

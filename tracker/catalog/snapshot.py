@@ -37,7 +37,10 @@ FORMAT = 3
 """What is written: who knows less must not think that less is to be proven, or paid."""
 
 READABLE = (1, 2, 3)
-"""Format 1 has no signatures of postbacks, format 2 no dialects."""
+"""
+Format 1 has no signatures of postbacks; format 2 no dialects, and no caps, reviews or
+schedules of offers.
+"""
 
 SLICE = 200
 """Entries that are decoded without a pause, in about 2 ms."""

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from hashlib import blake2b
 from typing import NewType
+from uuid import UUID, uuid5
 
 from tracker.domain import base32
 
@@ -18,6 +19,7 @@ EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
 
 _MILLISECOND = timedelta(milliseconds=1)
 _LENGTH = 24
+_DELIVERIES = UUID("4f6d0c1e-3a57-5b8e-9c52-7d1e86a0b3f4")
 
 
 def new_postback_id(now: datetime) -> PostbackId:
@@ -44,6 +46,15 @@ def delivery_id(change: ChangeId, partner: str, postback: str) -> DeliveryId:
     """The same for the same change and partner postback, so it survives retries."""
     digest = blake2b(f"{change}\n{partner}\n{postback}".encode(), digest_size=15)
     return DeliveryId("dl_" + base32.encode(digest.digest()))
+
+
+def uuid_of(delivery: str) -> str:
+    """
+    The UUID that a delivery is also known by, the same in every attempt and replay.
+
+    Source: https://www.rfc-editor.org/rfc/rfc9562, version 5
+    """
+    return str(uuid5(_DELIVERIES, delivery))
 
 
 @lru_cache(maxsize=1024)

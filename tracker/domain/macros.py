@@ -41,7 +41,7 @@ CONVERSION_MACROS = frozenset({
     "converted_at", "changed_at",
     "partner_name", "offer_name", "advertiser_name",
     "change", "old_status", "amount_change", "payout_change", "revenue_change",
-    "sent_amount", "sent_currency", "now",
+    "sent_amount", "sent_currency", "now", "uuid",
 })  # fmt: skip
 """What a conversion can fill by itself, even when its click's details are lost."""
 

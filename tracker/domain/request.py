@@ -18,7 +18,7 @@ from tracker.domain import macros
 from tracker.domain.encoding import in_one_line
 from tracker.domain.errors import MissingValueError, TemplateError
 from tracker.domain.filters import parse_moment
-from tracker.domain.identity import DeliveryId
+from tracker.domain.identity import DeliveryId, uuid_of
 from tracker.domain.macros import (
     Template,
     expand_body,
@@ -81,6 +81,8 @@ def build_request(
     or a line, or change where the call goes.
     """
     values = {**values, "now": spell_moment(now)}
+    if "uuid" in postback.macros:
+        values["uuid"] = uuid_of(delivery)
     try:
         _demand(_whole(postback), values, secrets)
         url = _checked(postback.url, secrets)
@@ -210,7 +212,8 @@ def _called(
     """The URL with the query that the postback adds to it."""
     called = _ascii(expand_url(url, values, secrets))
     for name, value in _filled(postback.query, values, secrets).items():
-        called = _with_parameter(called, name, quote(value, safe="", errors="replace"))
+        # An asterisk may stand in a query, and is what a mask is made of.
+        called = _with_parameter(called, name, quote(value, safe="*", errors="replace"))
     return called
 
 

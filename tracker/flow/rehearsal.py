@@ -63,6 +63,11 @@ _UNSAID = {
 }
 _OF_THE_ID = frozenset({"click_id", "clicked_at", "partner", "offer"})
 
+_MADE_BY_THE_CALL = {
+    "now": "the time of each attempt",
+    "uuid": "made of the id of the delivery",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -342,8 +347,8 @@ def _filled(name: str, values: Mapping[str, str], found: Rehearsal) -> FilledMac
     value, source = values.get(name, ""), _source(name, found)
     if value:
         return FilledMacro(name, value, f"from {source}")
-    if name == "now":
-        return FilledMacro(name, "", "the time of each attempt")
+    if name in _MADE_BY_THE_CALL:
+        return FilledMacro(name, "", _MADE_BY_THE_CALL[name])
     return FilledMacro(name, "", f"empty: {source} has none")
 
 
