@@ -119,6 +119,7 @@ advertisers:
     postback:
       params:
         click_id: ["path:2", cid]
+        transaction_id: "path:order"
         status: "header:X-Status"
         currency: cur
       defaults: {currency: EUR}
@@ -146,7 +147,7 @@ def test_whatever_its_dialect_is_the_url_speaks_it():
 
     assert found.url == (
         "https://t/postback/acme/-/{your click id macro}"
-        "?transaction_id={your transaction id macro}&amt1={your amount macro}"
+        "/order:{your transaction id macro}?amt1={your amount macro}"
         "&cur={your currency macro}&payout={your payout macro}"
     )
     assert "header:x-status" in [one.name for one in found.parameters]

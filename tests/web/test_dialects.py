@@ -116,6 +116,11 @@ CALLS = {
         "/postback/acme/le%61d/CLICK//7.00/",
         ("lead", None, "7.00"),
     ),
+    "values by their names in the path": (
+        "{params: {click_id: ['path:ClickRef'], amount: ['path:v'], goal: ['path:1']}}",
+        "/postback/acme/lead/V:5/x/clickref:CLICK/v:6",
+        ("lead", None, "5"),
+    ),
     "a default for each, and words of its own": (
         (
             "{defaults: {status: ok, goal: e1},"
@@ -495,6 +500,8 @@ def test_what_is_no_json_stays_as_it_is(text):
     "params",
     [
         "{click_id: ['{a}-{b}']}",
+        "{click_id: ['path:']}",
+        "{click_id: ['path:21']}",
         "{click_id: ['attrs[name=x]value']}",
         "{token: ['attrs[name=key].value']}",
         "{token: [key], transaction_id: [key]}",
@@ -604,6 +611,7 @@ def test_a_header_that_is_not_asked_for_is_not_kept():
         ("path:1", "/postback/acme/s3cret/x?a=1", {}),
         ("path:2", "/postback/acme/a%2Fb/s3cret?a=1", {}),
         ("path:1", "//postback/acme/s3cret".removeprefix("/"), {}),
+        ("path:key", "/postback/acme/x/Key:s3cret/y?a=1", {}),
         ("header:x-key", "/postback/acme?a=1", {"x-key": "s3cret"}),
         ("auth.pw", "/postback/acme?auth.pw=s3cret", {}),
     ],

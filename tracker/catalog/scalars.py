@@ -76,6 +76,7 @@ _HOST = re.compile(
 )
 _PLACES = re.compile(r"[1-9]", re.ASCII)
 _SEGMENT = re.compile(r"1?[1-9]|[12]0", re.ASCII)
+_SEGMENT_NAME = re.compile(r"[a-z_][\w.-]{0,50}", re.ASCII)
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _ANSWER_STATUS = re.compile(r"[1-5](\d\d|xx)", re.ASCII)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -365,11 +366,14 @@ def check_word(text: str) -> str:
 
 
 def check_parameter(text: str) -> str:
-    """The name of a parameter, or `path:2`, or `header:x-click-id`."""
+    """The name of a parameter, or `path:2`, `path:ref`, or `header:x-click-id`."""
     name = check_word(text)
     kind, colon, which = name.partition(":")
-    if f"{kind}{colon}" == PATH and not _SEGMENT.fullmatch(which):
-        raise ValueError("after path: stands which segment, 1 to 20")
+    is_segment = _SEGMENT.fullmatch(which) or _SEGMENT_NAME.fullmatch(which)
+    if f"{kind}{colon}" == PATH and not is_segment:
+        raise ValueError(
+            "after path: stands which segment, 1 to 20, or the word before its colon"
+        )
     if f"{kind}{colon}" == HEADER and not _HEADER.fullmatch(which):
         raise ValueError("after header: stands the name of a header")
     if "{" in name or "}" in name:

@@ -155,12 +155,15 @@ def _url(
 
 def _segments(said: Mapping[str, str]) -> list[str]:
     """What nobody asks for, but stands before what is asked for, is a dash."""
-    numbers = {
-        int(name.removeprefix(PATH)): text
+    parts = {
+        name.removeprefix(PATH): text
         for name, text in said.items()
         if name.startswith(PATH)
     }
-    return [numbers.get(n, "-") for n in range(1, max(numbers, default=0) + 1)]
+    numbers = {int(name): text for name, text in parts.items() if name.isdigit()}
+    placed = [numbers.get(n, "-") for n in range(1, max(numbers, default=0) + 1)]
+    named = [f"{name}:{text}" for name, text in parts.items() if not name.isdigit()]
+    return [*placed, *named]
 
 
 def _parameters(

@@ -15,7 +15,7 @@ from tracker.domain.macros import expand_text, parse_template
 from tracker.domain.outcome import Reason
 from tracker.domain.signature import Proof
 from tracker.domain.value import Value
-from tracker.domain.vocabulary import PATH, Pairs, Vocabulary
+from tracker.domain.vocabulary import PATH, Pairs, Vocabulary, find_segment
 
 MAX_BYTES = 32 * 1024
 """A query and a body longer than this together are `too_large`."""
@@ -135,11 +135,10 @@ def reread(postback: Postback, dialect: Dialect, hasher: TokenHasher) -> Postbac
 
 def _segment(path: str, name: str) -> list[str]:
     """The segment of that name, behind the one that names the advertiser."""
-    kind, _, number = name.partition(":")
-    if f"{kind}:" != PATH:
+    if not name.startswith(PATH):
         return []
-    segments = path.strip("/").split("/")[1:]
-    return [one for one in segments[int(number) :][:1] if one and one != MASK]
+    found = find_segment(path.strip("/").split("/")[1:], name)
+    return [one for one in found if one and one != MASK]
 
 
 def clean(text: str) -> str:

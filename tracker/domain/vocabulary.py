@@ -46,7 +46,10 @@ NOTHING = frozenset({"-", "n/a", "nil", "none", "null", "undefined"})
 _LONGEST = max(map(len, NOTHING))
 
 PATH, HEADER = "path:", "header:"
-"""Beginnings of names: `path:2` is a segment of the path, `header:x-id` a header."""
+"""
+Beginnings of names of parts: `header:x-id` is a header, `path:2` a segment of the path,
+and `path:ref` what stands in one that is `ref:…`.
+"""
 
 
 class Statement(Value, frozen=True):
@@ -144,6 +147,15 @@ def own_names(names: Names) -> Names:
 def is_part(name: str) -> bool:
     """Whether it names a part of the call that is no parameter."""
     return name.startswith((PATH, HEADER))
+
+
+def find_segment(segments: Sequence[str], name: str) -> list[str]:
+    """What the path says under such a name; its first segment is the advertiser."""
+    which = name.removeprefix(PATH)
+    if which.isdigit():
+        return list(segments[int(which) :][:1])
+    named = [segment.partition(":") for segment in segments[1:]]
+    return [text for key, colon, text in named if colon and key.lower() == which][:1]
 
 
 def _by_spelling(names: Names) -> dict[str, list[tuple[int, Meaning]]]:

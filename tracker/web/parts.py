@@ -2,8 +2,8 @@
 Parts of a call that an advertiser uses as parameters: path segments and headers.
 
 They are read where its names ask for them, and then are parameters as all others:
-`path:2` is the second segment behind `/postback/ADVERTISER/`, `header:x-click-id` a
-header.
+`path:2` is the second segment behind `/postback/ADVERTISER/`, `path:ref` what stands in
+one that is `ref:…`, wherever it is, and `header:x-click-id` a header.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from starlette.types import Scope
 
 from tracker.domain.postback import MASK
-from tracker.domain.vocabulary import PATH, Vocabulary, is_part
+from tracker.domain.vocabulary import HEADER, PATH, Vocabulary, find_segment, is_part
 
 PREFIX = "/postback"
 
@@ -26,11 +26,11 @@ def parts_of(scope: Scope, names: Sequence[str]) -> Pairs:
     segments = _segments(scope)
     found: Pairs = []
     for name in names:
-        kind, _, which = name.partition(":")
-        if f"{kind}:" == PATH:
-            found += [(name, one) for one in segments[int(which) :][:1]]
+        if name.startswith(PATH):
+            values = find_segment(segments, name)
         else:
-            found += [(name, one) for one in _headers(scope, which)]
+            values = _headers(scope, name.removeprefix(HEADER))
+        found += [(name, one) for one in values]
     return found
 
 
@@ -41,11 +41,17 @@ def without_parts(pairs: Pairs) -> Pairs:
 
 def conceal_path(scope: Scope, vocabulary: Vocabulary) -> str:
     """The path without the segments that hold a secret."""
-    kept = [
-        MASK if number and one and vocabulary.hides(f"{PATH}{number}") else one
-        for number, one in enumerate(_segments(scope))
-    ]
-    return f"{PREFIX}/{'/'.join(kept)}"
+    route, *others = _segments(scope)
+    kept = [_concealed(number, one, vocabulary) for number, one in enumerate(others, 1)]
+    return f"{PREFIX}/{'/'.join([route, *kept])}"
+
+
+def _concealed(number: int, segment: str, vocabulary: Vocabulary) -> str:
+    if segment and vocabulary.hides(f"{PATH}{number}"):
+        return MASK
+    key, colon, _ = segment.partition(":")
+    is_secret = colon and vocabulary.hides(f"{PATH}{key}")
+    return f"{key}:{MASK}" if is_secret else segment
 
 
 def _segments(scope: Scope) -> list[str]:
