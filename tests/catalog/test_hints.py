@@ -165,6 +165,14 @@ ONE_HINT = {
             " itself"
         ),
     ),
+    "an amount that is needed and switched off": (
+        AUTH,
+        f"{AUTH}\n    postback: {{params: {{click_id: cid, amount: []}}}}",
+        (
+            "6:16: hint: advertisers.acme.postback.params: sale of shoes is a share of"
+            " the amount, and amount is switched off"
+        ),
+    ),
     "a name that looks misspelt": (
         AUTH,
         f"{AUTH}\n    postback: {{params: {{click_id: clik_id, amount: sum}}}}",

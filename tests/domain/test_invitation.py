@@ -122,6 +122,7 @@ advertisers:
         transaction_id: "path:order"
         status: "header:X-Status"
         currency: cur
+        goal: []
       defaults: {currency: EUR}
       present: {cb: {status: rejected}}
       amounts: {minor: true}

@@ -56,6 +56,13 @@ def test_a_line_is_understood_in_the_advertisers_words():
     assert line.at == "2026-11-01 10:00"
 
 
+def test_a_meaning_that_is_switched_off_needs_no_name():
+    acme = replace(ACME, names={**ACME.names, "status": ()})
+    header = ["cid", "status", "total"]
+    found = find_columns(header, a_catalog(acme).vocabulary("acme"), {})
+    assert found.names == ("cid", "status", "total")
+
+
 def test_a_word_that_nobody_mapped_stays_what_it_is():
     line = read("cid,goal,status", ["abc", "Purchase", "Locked"])
 

@@ -121,6 +121,14 @@ CALLS = {
         "/postback/acme/lead/V:5/x/clickref:CLICK/v:6",
         ("lead", None, "5"),
     ),
+    "meanings that are switched off": (
+        "{params: {amount: [], currency: [], offer: [], status: [], goal: []}}",
+        (
+            "/postback/acme?click_id=CLICK&amount=many&currency=Coins&offer=12&status=1"
+            "&goal=Level+5"
+        ),
+        ("sale", None, None),
+    ),
     "a default for each, and words of its own": (
         (
             "{defaults: {status: ok, goal: e1},"

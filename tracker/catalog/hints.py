@@ -283,11 +283,15 @@ def _silent_goals(survey: Survey, advertiser: str) -> Iterator[tuple[str, str]]:
 def _unnamed_parameters(survey: Survey) -> Iterator[Flaw]:
     """Names are given, so what its offers cannot do without should have one."""
     for key, advertiser in survey.document.advertisers.items():
-        named = {what for one in advertiser.postback.spellings for what in one.params}
-        for meaning, why in _needs(survey, key) if named else ():
+        params = advertiser.postback.params
+        spellings = [one.params for one in advertiser.postback.spellings]
+        named = {what for one in spellings for what, own in one.items() if own}
+        for meaning, why in _needs(survey, key) if any(spellings) else ():
             if meaning not in named and not _is_said(advertiser, meaning):
                 message = (
-                    f"{why}, and {meaning} is not listed: {key} would have to send"
+                    f"{why}, and {meaning} is switched off"
+                    if meaning in params
+                    else f"{why}, and {meaning} is not listed: {key} would have to send"
                     f" `{meaning}` itself"
                 )
                 loc = ("advertisers", key, "postback", "params")

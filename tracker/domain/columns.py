@@ -107,7 +107,7 @@ def _names(
         for place, name in enumerate(header)
     ]
     for meaning, spellings in vocabulary.names.items():
-        if meaning in chosen:
+        if meaning in chosen and spellings:
             names[chosen[meaning]] = _plain(spellings)
     if AT in chosen:
         names[chosen[AT]] = header[chosen[AT]]

@@ -233,7 +233,8 @@ def _unread(name: str, dialect: Dialect, statement: Statement) -> str:
     vocabulary, said = dialect.vocabulary, statement.get
     if vocabulary.hides(name) or name.lower() in _SIGNED_BY:
         return "part of the proof, or a secret: it says nothing of the action"
-    unsaid = {one: own for one, own in vocabulary.names.items() if said(one) is None}
+    named = {one: own for one, own in vocabulary.names.items() if own}
+    unsaid = {one: own for one, own in named.items() if said(one) is None}
     spelled = {own: one for one, names in unsaid.items() for own in names}
     near = get_close_matches(name.lower(), spelled, n=1, cutoff=0.75)
     meant = [spelled[one] for one in near] or ours(name, [str(one) for one in unsaid])

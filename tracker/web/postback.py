@@ -232,7 +232,7 @@ async def _refuse(send: Send, error: TooManyFailuresError, reply: Reply) -> None
 
 
 async def _answer(
-    send: Send, outcome: Outcome, reply: Reply, sent: Sequence[tuple[str, str]]
+    send: Send, outcome: Outcome, reply: Reply, sent: Sequence[tuple[str, str]] = ()
 ) -> None:
     is_good = outcome.http_status < 300  # noqa: PLR2004 - the 2xx
     status = 200 if reply.always_200 else outcome.http_status
