@@ -406,12 +406,12 @@ ONE_FAULT = {
         "auth: [x]",
         "5:11: advertisers.acme.auth: must be a mapping ('key: value'), not a list",
     ),
-    "a segment that is no number": (
+    "a segment that there is not": (
         AUTH,
-        f'{AUTH}\n    postback: {{params: {{click_id: "path:x"}}}}',
+        f'{AUTH}\n    postback: {{params: {{click_id: "path:0"}}}}',
         (
             "6:35: advertisers.acme.postback.params.click_id:"
-            " after path: stands which segment, 1 to 20"
+            " after path: stands which segment, 1 to 20, or the word before its colon"
         ),
     ),
     "a pattern that may take for ever": (

@@ -514,6 +514,7 @@ def test_what_is_no_json_stays_as_it_is(text):
         "{token: ['attrs[name=key].value']}",
         "{token: [key], transaction_id: [key]}",
         "{}, offers: {a: boots}",
+        "{}, items: {amount: 'rows[0].sum'}",
         "{}, currencies: {a: XXX}",
         "{}, currencies: {a: EUR, A: USD}",
     ],

@@ -388,6 +388,8 @@ def check_item(text: str) -> str:
     name = check_word(text)
     if name.count(COUNTED) > 1:
         raise ValueError("only one # can stand for the number of the item")
+    if is_selector(name):
+        raise ValueError("items are all entries of a list: none can be chosen here")
     return name
 
 
