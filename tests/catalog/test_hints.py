@@ -89,6 +89,15 @@ ONE_HINT = {
             " can send one"
         ),
     ),
+    "a signature for any sale": (
+        AUTH,
+        "auth: {signature: {text: '{clikid}{transid}', key: '${ACME_TOKEN}'}}",
+        (
+            "5:30: hint: advertisers.acme.auth.signature.text: names neither the click"
+            " nor the transaction (click_id, cid, clickid, subid or transaction_id):"
+            " who sees one signature may report what he likes with it"
+        ),
+    ),
     "an offer in the open": (
         "https://shop",
         "http://shop",

@@ -184,6 +184,23 @@ def _nothing_proven(survey: Survey) -> Iterator[Flaw]:
             yield Flaw(("advertisers", key, "auth", "none"), message)
 
 
+def _unsigned_actions(survey: Survey) -> Iterator[Flaw]:
+    """A signature that was seen once would do for any sale."""
+    for key, advertiser in survey.document.advertisers.items():
+        signature = advertiser.auth.signature
+        if signature is None or signature.covers_all:
+            continue
+        names = {**GENERIC, **advertiser.postback.params}
+        known = [*names["click_id"], *names["transaction_id"]]
+        if not signature.parameters & {*known}:
+            message = (
+                "names neither the click nor the transaction"
+                f" ({one_of(known)}): who sees one signature may"
+                " report what he likes with it"
+            )
+            yield Flaw(("advertisers", key, "auth", "signature", "text"), message)
+
+
 def _plain_http(survey: Survey) -> Iterator[Flaw]:
     message = "goes through the net for everybody to read and to change: use https://"
     for key, offer in survey.document.offers.items():
@@ -464,6 +481,7 @@ HINTS: Mapping[str, Callable[[Survey], Iterator[Flaw]]] = {
     "shared_secret": _shared_secrets,
     "plain_secret": _plain_secrets,
     "nothing_proven": _nothing_proven,
+    "unsigned_action": _unsigned_actions,
     "plain_http": _plain_http,
     "idle_advertiser": _idle_advertisers,
     "idle_offer": _idle_offers,
