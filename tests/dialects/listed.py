@@ -8,6 +8,7 @@ what must come of it. The piece is put into a small catalog as it stands in the 
 import asyncio
 import hmac
 import re
+from base64 import b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -160,7 +161,8 @@ class Inbound:
 
     def _arrive(self, said: dict):
         target, body, kind = self._written(said)
-        told = [f"{name}: {text}" for name, text in said.get("headers", {}).items()]
+        headers = said.get("headers", {}).items()
+        told = [f"{name}: {_signed(text, body)}" for name, text in headers]
         arrival = Arrival(
             url=target,
             body=body,
@@ -192,6 +194,23 @@ def _hashed(found) -> str:
     if found[1] == "MD5":
         return md5(text, usedforsecurity=False).hexdigest()
     return hmac.new(SECRETS["TOKEN"].encode(), text, "sha1").hexdigest()
+
+
+def _signed(header: str, body: str) -> str:
+    """A header with a signature in it, over the time and the body maybe."""
+    now = str(int(datetime.now(UTC).timestamp()))
+    made = re.sub(
+        r"(HEX|BASE64)-HMAC\((.*?)\)",
+        lambda found: _spelled(found[1], found[2].replace("BODY", body), now),
+        header,
+    )
+    return made.replace("NOW", now)
+
+
+def _spelled(kind: str, text: str, now: str) -> str:
+    signed = text.replace("NOW", now).encode()
+    digest = hmac.digest(SECRETS["TOKEN"].encode(), signed, "sha256")
+    return digest.hex() if kind == "HEX" else b64encode(digest).decode()
 
 
 def a_click_id(at: datetime) -> str:
