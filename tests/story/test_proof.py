@@ -1,6 +1,7 @@
 """What a postback must prove, over HTTP and on real stores."""
 
 import hashlib
+import hmac
 import json
 import time
 from dataclasses import replace
@@ -13,7 +14,7 @@ from cast import TOKEN
 
 from tracker.cli.story import postback_document, tell_postback
 from tracker.domain import suspicion
-from tracker.domain.advertiser import Auth, Reply
+from tracker.domain.advertiser import Auth, Reply, Signature
 from tracker.domain.identity import new_postback_id
 from tracker.domain.judgement import witness
 from tracker.domain.outcome import Reason
@@ -385,6 +386,77 @@ async def test_a_signature_of_its_own_and_a_token_must_both_hold(visit, client):
         "bad_signature",
         "",
     ]
+
+
+@pytest.fixture
+def shop(client, runtime):
+    """Initech's shop system: signs its body and the time of it, in a header."""
+    rule = Signature(
+        "signature",
+        "sha256",
+        "{timestamp}.{body}",
+        KEY,
+        header="x-shop",
+        read="v1=([0-9a-f]+)",
+        vars={"timestamp": "t=([0-9]+)"},
+        within=timedelta(minutes=5),
+    )
+    initech = replace(runtime.catalog.advertisers["initech"], auth=Auth(signature=rule))
+    runtime.catalog.advertisers["initech"] = initech
+
+    async def shop(said, *, key=KEY, late=0):
+        body, at = json.dumps(said), int(time.time()) - late
+        made = hmac.digest(key.encode(), f"{at}.{body}".encode(), "sha256").hex()
+        return await client.post(
+            PATH,
+            content=body,
+            headers={"x-shop": f"t={at},v1={made}", "content-type": "application/json"},
+        )
+
+    return shop
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ({"key": "the-key-of-somebody-else"}, Reason.BAD_SIGNATURE),
+        ({"late": 400}, Reason.STALE_SIGNATURE),
+    ],
+)
+async def test_a_signature_over_the_body_is_judged_like_any_other(
+    visit, shop, runtime, wrong, reason
+):
+    click_id = await visit("bestdeals/tools")
+    answer = await shop({"click_id": click_id, "goal": "lead"}, **wrong)
+    postback_id = answer.json()["postback_id"]
+
+    still = await release_postback(runtime, postback_id, Pardon("ann"))
+    waived = await release_postback(runtime, postback_id, Pardon("ann", waived=reason))
+
+    assert (said(answer)[2], still.reason) == (reason, reason)
+    assert waived.verdict == "accepted"
+
+
+async def test_that_a_body_was_signed_is_kept_and_nothing_of_how(
+    visit, shop, runtime, rows
+):
+    click_id = await visit("bestdeals/tools")
+    answer = await shop({"click_id": click_id, "goal": "nothing"})
+    async with runtime.pool.connection() as connection:
+        await connection.execute(
+            "update postbacks set parameters ="
+            " jsonb_set(parameters, '{1,1}', '\"lead\"')"
+        )
+
+    kept = json.dumps(await rows("select * from postbacks"), default=repr)
+    outcome = await release_postback(
+        runtime, answer.json()["postback_id"], Pardon("ann")
+    )
+
+    assert outcome.verdict == "accepted"
+    header = answer.request.headers["x-shop"]
+    assert header.rpartition("=")[2] not in kept
+    assert KEY not in kept
 
 
 # ------------------------------------------------------------------ too many failures
