@@ -33,9 +33,11 @@ def a_call(headers=None, **changed):
     return call.but(**changed)
 
 
-def judged(call, at=NOW, names=NAMES, **rule):
+def judged(call, at=NOW, names=NAMES, present=None, **rule):
     given = Signature(**{"param": "sig", "hash": "sha256", "key": "${KEY}"} | rule)
-    acme = Advertiser("acme", "Acme", Auth(signature=given), names=names)
+    acme = Advertiser(
+        "acme", "Acme", Auth(signature=given), names=names, present=present or {}
+    )
     catalog = Catalog(1, "USD", "UTC", advertisers={"acme": acme}, offers={},
                       partners={}, secrets={"KEY": "pepper"})  # fmt: skip
     return judge_own(call, given, catalog, at)
@@ -242,6 +244,12 @@ def test_all_parameters_may_be_signed_in_the_order_of_their_names():
 
     joined = (("cid", "c1&order=o-1&total=49.90"), ("sig", signature))
     assert judged(a_call(parameters=joined), text="{sorted}") == "wrong"
+    again = (
+        *PAIRS,
+        ("total", "99"),
+        ("sig", made(b"cid=c1&order=o-1&total=49.90&total=99").hex()),
+    )
+    assert judged(a_call(parameters=again), text="{sorted}") == "wrong"
     more = (*pairs, ("status", "rejected"))
     assert judged(a_call(parameters=more), text="{sorted}") == "wrong"
 
@@ -299,4 +307,32 @@ def test_a_header_that_was_sent_twice_is_nobody_s():
 def test_what_is_read_beside_a_signature_must_be_there():
     signature = made(b"." + BODY).hex()
     headers = {"Stripe-Signature": f"v1={signature}"}
-    assert judged(a_call(headers), **STRIPE) == "wrong"
+    assert judged(a_call(headers), **STRIPE | {"within": None}) == "wrong"
+
+
+def test_what_follows_from_another_parameter_is_not_what_was_signed():
+    present = {"chargeback": {"status": "rejected"}}
+    pairs = (*PAIRS, ("status", "approved"), ("sig", made(b"c1approved").hex()))
+    call = a_call(parameters=pairs)
+    charged = a_call(parameters=(*pairs, ("chargeback", "1")))
+
+    assert judged(call, text="{cid}{status}", present=present) == "right"
+    assert judged(charged, text="{cid}{status}", present=present) == "wrong"
+
+
+def test_in_a_header_a_signature_leaves_its_usual_parameter_no_room():
+    """An advertiser may call something else so."""
+    headers = {"X-Sig": made(BODY).hex()}
+    call = a_call(headers, query="signature=another-order")
+    names = {"click_id": ("cid",), "transaction_id": ("signature",)}
+    rule = {"text": "{body}", "header": "x-sig", "param": "signature"}
+    assert judged(call, names=names, **rule) == "wrong"
+
+
+@pytest.mark.parametrize(("mark", "standing"), [("t", "right"), ("both", "wrong")])
+def test_a_token_that_says_more_is_not_passed_over(mark, standing):
+    headers = {"X-Sig": made(BODY).hex()}
+    names = {"click_id": ("cid", "both"), "token": ("t", "both")}
+    call = a_call(headers, query=f"{mark}=x")
+    rule = {"text": "{body}", "header": "x-sig"}
+    assert judged(call, names=names, **rule) == standing

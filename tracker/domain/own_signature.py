@@ -99,8 +99,8 @@ def _check_covered(
         case True, False:
             is_covered = not call.body
         case False, True:
-            known = {*macros, rule.param, *dialect.vocabulary.names["token"]}
-            is_covered = _names(call.query) <= {*map(str.lower, known)}
+            known = {*map(str.lower, macros), *_of_proof(rule, dialect)}
+            is_covered = _names(call.query) <= known
         case False, False:
             own = macros - rule.vars.keys()
             is_covered = any("".join(call.sent(name.lower())) for name in own)
@@ -108,6 +108,14 @@ def _check_covered(
             is_covered = True
     if not is_covered:
         raise _UncoveredError
+
+
+def _of_proof(rule: Signature, dialect: Dialect) -> set[str]:
+    """The parameters that say nothing, and only prove."""
+    vocabulary = dialect.vocabulary
+    tokens = vocabulary.names["token"]
+    alone = {name for name in tokens if vocabulary.meanings(name) == ["token"]}
+    return alone if rule.header else {*alone, rule.param}
 
 
 def _names(query: str) -> set[str]:
@@ -154,7 +162,11 @@ def _body(call: Call, _: Signature) -> str:
 
 
 def _sorted(call: Call, rule: Signature) -> str:
-    """None may hold what stands between two: it could be taken for two of them."""
+    """
+    None may hold what stands between two, which could be taken for two of them.
+
+    Nor may a name be there twice: the order would be lost.
+    """
     pairs = [
         (name, value)
         for name, value in call.parameters
@@ -162,8 +174,9 @@ def _sorted(call: Call, rule: Signature) -> str:
     ]
     if any("&" in name + value or "=" in name for name, value in pairs):
         raise _UncoveredError
-    ordered = sorted(pairs, key=lambda pair: pair[0])
-    return "&".join(f"{name}={value}" for name, value in ordered)
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise _UncoveredError
+    return "&".join(f"{name}={value}" for name, value in sorted(pairs))
 
 
 _MAKE: Mapping[str, Callable[[Call, Signature], str]] = {
