@@ -20,6 +20,10 @@ advertisers:
       present: {cb: {status: rejected}}
       items: {amount: "AMT#", quantity: "QTY#"}
       defaults: {goal: sale}
+      variants:
+        - when: {event: trial}
+          params: {click_id: sub}
+          defaults: {goal: lead}
 offers:
   shoes:
     advertiser: acme
@@ -98,3 +102,13 @@ async def test_an_address_is_judged_if_it_is_known(explain, visit):
         "ip_not_allowed",
     )
     assert wrong.otherwise.outcome.verdict == "accepted"
+
+
+async def test_what_chose_the_variant_is_named(explain, visit):
+    found = await explain(f"x?event=Trial&sub={await visit()}&cid=other&", "X-Order: o")
+
+    notes = {one.name: one.note for one in found.parameters}
+    assert read_as(found)["sub"] == ["click_id"]
+    assert found.decision.goal == "lead"
+    assert notes["event"] == "chooses how the call is read"
+    assert notes["cid"].startswith("nobody reads it")

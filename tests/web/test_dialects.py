@@ -16,6 +16,7 @@ from tracker.catalog import check_text
 from tracker.catalog.compile import compile_catalog
 from tracker.domain.click_id import ClickClass, ClickIdMint, SigningKeys
 from tracker.domain.errors import CatalogError, QuarantinedError
+from tracker.domain.filed import METHOD
 from tracker.domain.judgement import Rules, judge, mention_of
 from tracker.domain.postback import TokenHasher, reread
 from tracker.domain.signature import Call, prove
@@ -558,6 +559,14 @@ VARIED = (
 )  # fmt: skip
 def test_the_first_variant_that_fits_says_how_a_call_is_read(target, headers, meant):
     assert said(VARIED, f"/postback/acme{target}", headers) == meant
+
+
+def test_a_row_of_a_file_is_read_by_names_that_do_not_vary():
+    rules = the_rules("{variants: [{when: {v: '1'}, params: {amount: [back]}}]}")
+    target = f"/postback/acme?v=1&click_id={a_click_id()}&amount=5&back=3"
+    postback = arrived(rules, target)
+    rows = [judge(one, rules) for one in (postback, postback.but(method=METHOD))]
+    assert [one.sent.amount for one in rows] == [3, 5]
 
 
 def test_a_variant_hides_every_secret_but_what_it_reads():

@@ -31,6 +31,7 @@ from tracker.domain.errors import (
     QuarantinedError,
     UnknownClickIdError,
 )
+from tracker.domain.filed import METHOD as FILED
 from tracker.domain.items import total_of
 from tracker.domain.offer import Goal, Offer, Status
 from tracker.domain.outcome import Reason
@@ -239,12 +240,18 @@ def witness(postback: Postback, call: Call, rules: Rules) -> Postback:
 
 
 def _statement(postback: Postback, rules: Rules) -> Statement:
-    return _dialect(postback, rules.catalog).read(postback.parameters)
+    return dialect_of(postback, rules.catalog).read(postback.parameters)
 
 
-def _dialect(postback: Postback, catalog: Catalog) -> Dialect:
-    """That of the variant that fits, where its advertiser has any."""
-    return catalog.dialect(postback.route).of(postback.parameters)
+def dialect_of(postback: Postback, catalog: Catalog) -> Dialect:
+    """
+    What it is read by: the variant that fits, where its advertiser has any.
+
+    A row of a file is read by names that do not vary: its columns have one meaning.
+    """
+    dialect = catalog.dialect(postback.route)
+    is_row = postback.method == FILED
+    return dialect if is_row else dialect.of(postback.parameters)
 
 
 def _route(postback: Postback, catalog: Catalog) -> Advertiser | None:
@@ -254,7 +261,7 @@ def _route(postback: Postback, catalog: Catalog) -> Advertiser | None:
         advertiser = catalog.advertiser(postback.route)
     except NotFoundError:
         raise QuarantinedError(Reason.UNKNOWN_ADVERTISER) from None
-    return _dialect(postback, catalog).speaker or advertiser
+    return dialect_of(postback, catalog).speaker or advertiser
 
 
 def _click(

@@ -5,7 +5,7 @@ It is heard and decided by what decides in earnest, in a transaction of which no
 stays.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from ipaddress import ip_network
@@ -17,7 +17,7 @@ from tracker.domain.delivery import owed_deliveries
 from tracker.domain.dialect import Dialect
 from tracker.domain.errors import NotFoundError
 from tracker.domain.foreign import ours
-from tracker.domain.judgement import WAIVABLE, Rules, mention_of
+from tracker.domain.judgement import WAIVABLE, Rules, dialect_of, mention_of
 from tracker.domain.macro_values import Occasion
 from tracker.domain.outcome import Outcome
 from tracker.domain.postback import MASK, Postback
@@ -96,8 +96,8 @@ async def explain_postback(
     rules = runtime.rules()
     mention = mention_of(postback, rules)
     advertiser = rules.catalog.advertisers.get(mention.advertiser or "")
-    known = rules.catalog.dialect(postback.route)
-    dialect = known.of(postback.parameters)
+    dialect = dialect_of(postback, rules.catalog)
+    choosing = rules.catalog.dialect(postback.route).choosing
     statement = dialect.read(postback.parameters)
     assumed = "" if postback.address else _fitting_address(advertiser)
     heard = hear(postback.but(address=postback.address or assumed), rules, call)
@@ -105,7 +105,7 @@ async def explain_postback(
     return Explanation(
         postback=postback,
         advertiser=mention.advertiser,
-        parameters=list(_parameters(postback, call, known, statement)),
+        parameters=list(_parameters(postback, call, dialect, choosing, statement)),
         unfilled=statement.unfilled(),
         click=await _click(runtime, mention.click_id, statement.get("click_id")),
         asked=_asked(advertiser),
@@ -194,10 +194,13 @@ def _asked(advertiser: Advertiser | None) -> list[str]:
 
 
 def _parameters(
-    postback: Postback, call: Call | None, dialect: Dialect, statement: Statement
+    postback: Postback,
+    call: Call | None,
+    dialect: Dialect,
+    choosing: Collection[str],
+    statement: Statement,
 ) -> Iterator[ReadParameter]:
     left_out = {value for _, value in call.parameters} if call else set()
-    choosing, dialect = dialect.choosing, dialect.of(postback.parameters)
     for name, value in postback.parameters:
         meanings = dialect.vocabulary.meanings(name)
         implied = dialect.said_elsewhere([(name, value)])

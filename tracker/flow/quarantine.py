@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import structlog
 
 from tracker.domain.errors import RefusedChangeError
-from tracker.domain.judgement import WAIVABLE, Rules
+from tracker.domain.judgement import WAIVABLE, Rules, dialect_of
 from tracker.domain.outcome import Outcome, Reason
 from tracker.domain.postback import Postback, reread
 from tracker.flow.ledger import Decided, find_clicks, write_changes
@@ -82,7 +82,9 @@ def _pardoned(postback: Postback, pardon: Pardon, rules: Rules) -> Postback:
     """The postback with the operator's click id in place of its own."""
     if pardon.click_id is None:
         return postback
-    dialect = rules.catalog.dialect(postback.route).of(postback.parameters)
+    dialect = dialect_of(postback, rules.catalog)
     names = dialect.vocabulary.names["click_id"]
+    if not names:
+        raise RefusedChangeError("by its advertiser's params it has no click id")
     others = [pair for pair in postback.parameters if pair[0].lower() not in names]
     return postback.but(parameters=((names[0], pardon.click_id), *others))
