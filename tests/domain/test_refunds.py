@@ -250,6 +250,19 @@ def test_the_id_of_a_refund_must_be_sound():
     account.hears(amount="100")
     said = account.hears(amount="-1", refund_id="r" * 256)
     assert (said, account.owed[1]) == ("bad_transaction_id", 100)
+    assert account.hears(amount="100", refund_id="r" * 256) == "repeated"
+
+
+def test_what_is_left_can_be_the_same_twice_where_amounts_add_up():
+    account = Account(on_repeat="add", advertiser={"refunds": "remaining"})
+    refund = {"status": "refunded", "amount": "50"}
+    account.hears(amount="100", transaction_id="t-1")
+    account.hears(**refund, refund_id="r-1")
+    account.hears(amount="50", transaction_id="t-2")
+    said = [account.hears(**refund, refund_id=one) for one in ("r-1", "r-2")]
+
+    assert said == ["repeated", "updated"]
+    assert account.owed[1] == 50
 
 
 @pytest.mark.parametrize(

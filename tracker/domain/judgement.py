@@ -82,7 +82,6 @@ _MALFORMED: Mapping[Meaning, Reason] = {
     "revenue": Reason.BAD_AMOUNT,
     "payout": Reason.BAD_AMOUNT,
     "offer": Reason.OFFER_MISMATCH,
-    "refund_id": Reason.BAD_TRANSACTION_ID,
 }
 """What a meaning is called that was sent twice with different values."""
 
@@ -367,7 +366,6 @@ def propose(admitted: Admitted, rules: Rules) -> Proposal | None:
     offer = _offer(statement, click, advertiser, rules)
     goal = _goal(statement, offer, advertiser, rules.catalog)
     transaction_id = _id(statement, "transaction_id")
-    refund_id = _id(statement, "refund_id")
     word = _status_word(statement, advertiser)
     said = None if word == REFUNDED else _status(word)
     sent = _sent(statement, advertiser, offer, rules.catalog)
@@ -380,7 +378,8 @@ def propose(admitted: Admitted, rules: Rules) -> Proposal | None:
     partner = _partner(click, rules)
     owner = offer.advertiser if offer else advertiser.key
     keys = _keys(postback, offer, click, goal, transaction_id)
-    if refund and refund_id and advertiser.refunds == "each":
+    refund_id = _refund_id(statement) if refund else None
+    if refund_id and advertiser.refunds == "each":
         fingerprint = _fingerprint(goal, REFUNDED, "refund", refund_id)
     else:
         fingerprint = _fingerprint(
@@ -392,6 +391,7 @@ def propose(admitted: Admitted, rules: Rules) -> Proposal | None:
             sent.amount,
             sent.revenue,
             *([] if sent.payout is None else [sent.payout]),
+            *(["refund", refund_id] if refund_id else []),
         )
     return Proposal(
         postback=postback,
@@ -511,6 +511,13 @@ def _id(statement: Statement, meaning: Meaning) -> str | None:
     if text is not None and not _is_sound(text):
         raise QuarantinedError(Reason.BAD_TRANSACTION_ID)
     return text
+
+
+def _refund_id(statement: Statement) -> str | None:
+    """Only of a refund: an order may list all it had, which is no fault of its."""
+    if "refund_id" in statement.unclear:
+        raise QuarantinedError(Reason.BAD_TRANSACTION_ID)
+    return _id(statement, "refund_id")
 
 
 def _is_sound(text: str) -> bool:
