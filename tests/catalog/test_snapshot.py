@@ -58,6 +58,19 @@ async def test_a_snapshot_loads_as_what_it_was_made_of(checked, snapshot):
     assert await load_snapshot(snapshot, SECRETS) == catalog
 
 
+async def test_variants_outlive_a_snapshot():
+    text = SANDBOX.read_text("utf-8").replace(
+        "    auth: {", "    postback: {preset: stripe-charges}\n    auth: {", 1
+    )
+    varied = check_text(text, "partners.yaml", SECRETS)
+    taken = take_snapshot(varied, version=5, numbers=NUMBERS)
+    loaded = await load_snapshot(taken, SECRETS)
+
+    (variant,) = next(iter(loaded.advertisers.values())).variants
+    assert variant.when == {"type": ("charge.refunded",)}
+    assert variant.speaker.refunds == "total"
+
+
 def test_a_snapshot_names_itself(checked, snapshot):
     facts = read_facts(snapshot)
 

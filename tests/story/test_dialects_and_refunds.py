@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from cast import TOKEN
 
+from tracker.domain.advertiser import Reply, Variant
 from tracker.flow.quarantine import Pardon, release_postback
 
 
@@ -120,3 +121,14 @@ async def test_what_came_back_is_remembered_for_the_next_total(
 
     (left,) = await rows("select amount::int, refunded::int from conversions")
     assert left == {"amount": 50, "refunded": 50}
+
+
+async def test_a_variant_is_answered_in_words_of_its_own(visit, advertiser, runtime):
+    acme = runtime.catalog.advertisers["acme"]
+    speaker = replace(acme, defaults={"status": "ignored"}, reply=Reply("pong"))
+    varied = replace(acme, variants=(Variant({"event": ("ping",)}, speaker),))
+    known = {**runtime.catalog.advertisers, "acme": varied}
+    runtime.catalog = replace(runtime.catalog, advertisers=known)
+
+    answer = await advertiser.report(await visit(), route="/acme", event="Ping")
+    assert (answer.status_code, answer.text) == (200, "pong")
