@@ -534,7 +534,7 @@ def test_a_header_can_carry_a_value():
 VARIED = (
     "{params: {click_id: [sub], status: [type], amount: [total]},"
     " statuses: {approved: [paid], ignored: ['*']}, defaults: {goal: sale},"
-    " variants: ["
+    " amounts: {decimal: comma}, variants: ["
     "{when: {type: [Refund, chargeback], live: '*'}, params: {amount: [back, total]},"
     " statuses: {refunded: [refund]}, amounts: {minor: true}},"
     "{when: {'header:x-event': trial}, defaults: {goal: lead}, params: {amount: []}},"
@@ -547,8 +547,8 @@ VARIED = (
     [
         ("?sub=CLICK&type=paid&total=5&back=3", {}, ("sale", "approved", "5")),
         ("?sub=CLICK&type=viewed&total=5", {}, "ignored"),
-        ("?sub=CLICK&TYPE=refund&live=0&total=900&back=300", {},
-         ("sale", "refunded", "3.00")),
+        ("?sub=CLICK&TYPE=refund&live=0&total=900&back=300,5", {},
+         ("sale", "refunded", "3.005")),
         ("?sub=CLICK&type=refund&live=&back=300", {}, "ignored"),
         ("?sub=CLICK&type=chargeback&live=1&back=300", {}, "ignored"),
         ("?sub=CLICK&total=5", {"x-event": "Trial"}, ("lead", None, None)),
@@ -598,6 +598,7 @@ def test_a_postback_is_read_again_by_a_variant_that_came_later():
     assert mention_of(again, later).click_id == click_id
     assert judge(again, later).refund
     assert dict(again.parameters)["word"] == "***"
+    assert later.hasher.matches(again.token_digest, ["x"])
 
 
 def test_a_signature_covers_what_its_variant_reads():
