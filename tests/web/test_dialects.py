@@ -466,6 +466,25 @@ LISTS = {
         '{"id": "CLICK", "rows": [{"sum": "10.00"}, {"qty": 3}]}',
         ("sale", None, "10.00"),
     ),
+    "an entry that only a variant chooses, by one that chooses the variant": (
+        (
+            "{params: {click_id: ['a[k=c].v']}, variants: [{when: {'a[k=t].v': lead},"
+            " params: {goal: ['a[k=t].v'], amount: ['rows[0].sum']}}]}"
+        ),
+        (
+            '{"a": [{"k": "t", "v": "lead"}, {"k": "c", "v": "CLICK"}],'
+            ' "rows": [{"sum": 4}, {"sum": 5}]}'
+        ),
+        ("lead", None, "4"),
+    ),
+    "items that only a variant has": (
+        (
+            "{params: {click_id: [id]}, variants: [{when: {id: '*'},"
+            " items: {amount: rows.sum, quantity: rows.qty}}]}"
+        ),
+        '{"id": "CLICK", "rows": [{"sum": "10.00"}, {"qty": 3}]}',
+        ("sale", None, "10.00"),
+    ),
     "items of several orders": (
         "{params: {click_id: [id]}, items: {amount: o.rows.sum, quantity: o.rows.qty}}",
         (

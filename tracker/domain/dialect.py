@@ -85,11 +85,12 @@ class Dialect:
 
     @cached_property
     def _names(self) -> frozenset[str]:
-        """All that it asks for, but parts of the call."""
+        """All that it or a variant asks for, but parts of the call."""
         own = self._own
         said = [*own.present, *(own.items.names if own.items else ())] if own else []
-        listed = (*self.vocabulary.spellings, *said)
-        return frozenset(name for name in listed if not is_part(name))
+        listed = (*self.vocabulary.spellings, *said, *self.choosing)
+        asked = frozenset(name for name in listed if not is_part(name))
+        return asked.union(*(one._names for _, one in self._variants))  # noqa: SLF001 - of its own class
 
     @cached_property
     def selectors(self) -> tuple[str, ...]:
@@ -101,7 +102,9 @@ class Dialect:
         """The paths in JSON at which each item says something, or nothing."""
         rule = self._own.items if self._own else None
         names = [one for one in (rule.amount, rule.quantity) if one] if rule else []
-        return tuple(name for name in names if "." in name and COUNTED not in name)
+        own = [name for name in names if "." in name and COUNTED not in name]
+        listed = [name for _, one in self._variants for name in one.columns]
+        return tuple(dict.fromkeys((*own, *listed)))
 
     @cached_property
     def heads(self) -> frozenset[str]:
