@@ -1,5 +1,6 @@
 """One goal of one offer, and what becomes of the actions that are reported for it."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -40,6 +41,11 @@ class Account:
         self.ledger = Ledger({}, [])
         self.click_id = self.another_click()
         self.minutes = 0
+
+    def exchanges(self, **rates):
+        """What a unit of each currency is worth from now on."""
+        known = {name: Decimal(rate) for name, rate in rates.items()}
+        self.rules = self.rules.but(catalog=replace(self.rules.catalog, rates=known))
 
     def another_click(self):
         return MINT.mint(

@@ -51,6 +51,45 @@ def test_all_of_it_or_no_amount_rejects(amount):
     assert account.ledger.changes[-1].kind == "status"
 
 
+@pytest.mark.parametrize("rate", ["1.0837", "0.9234567", "0.333333333"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"amount": "10.01", "currency": "EUR"},
+        {"revenue": "19.99", "currency": "EUR"},
+        {"amount": "19.99", "revenue": "9.996"},
+        {"revenue": "9.996"},
+    ],
+)
+def test_all_of_it_is_all_of_it_however_it_was_rounded(rate, said):
+    account = Account("2.50", "4")
+    account.exchanges(EUR=rate)
+    account.hears(**said)
+
+    assert account.hears(**said, status="refunded") == "updated"
+    assert account.owed[0] == "rejected"
+
+
+@pytest.mark.parametrize("parts", [["5", "5.01"], ["3.34", "3.33", "3.34"]])
+def test_parts_in_another_currency_leave_no_millionths(parts):
+    account = Account("2.50", "4")
+    account.exchanges(EUR="0.9234567")
+    account.hears(amount="10.01", currency="EUR")
+    for number, part in enumerate(parts):
+        refund = {"amount": f"-{part}", "currency": "EUR"}
+        account.hears(**refund, transaction_id=f"r-{number}")
+
+    assert account.owed[0] == "rejected"
+
+
+def test_next_to_nothing_that_comes_back_takes_nothing():
+    account = Account("2.50", "4")
+    account.hears(revenue="10")
+
+    account.hears(revenue="-0.001")
+    assert account.owed == ("approved", None, 2.5, 10)
+
+
 def test_parts_add_up_to_all_of_it():
     account = Account()
     account.hears(amount="100")

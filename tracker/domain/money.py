@@ -116,7 +116,7 @@ class Numerals:
         whole = re.sub(r"\D", "", found["whole"] or "0")
         if len(whole) > MAX_DIGITS:
             raise ValueError(f"{text[:40]!r} is too much")
-        return Decimal(f"{sign}{whole}.{found['fraction'] or '0'}")
+        return Decimal(f"{sign}{whole}.{found['fraction'] or ''}")
 
 
 def _grouped(mark: str, other: str) -> re.Pattern[str]:

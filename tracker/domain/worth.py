@@ -131,6 +131,13 @@ class Stated(Value, frozen=True):
         value = self.own(meaning)
         return None if value is None else to_minor_unit(value, self.currency)
 
+    def stored(self, meaning: Sum) -> Decimal | None:
+        """The same, as exact as it is kept: an amount more so than what is owed."""
+        if meaning != "amount":
+            return self.rounded(meaning)
+        amount = self.own(meaning)
+        return None if amount is None else _rounded(amount)
+
 
 def worth_of(
     stated: Stated, before: Money | None = None, *, is_added: bool = False
@@ -230,7 +237,7 @@ def left_of(before: Money, stated: Stated) -> Money | None:
     """
     taken = _taken(before, stated)
     main = next(iter(taken), None)
-    if main is None or taken[main] >= getattr(before, main):
+    if main is None or not _pays(getattr(before, main) - taken[main], stated.currency):
         return None
     after = before
     if before.amount is not None:
@@ -242,9 +249,13 @@ def left_of(before: Money, stated: Stated) -> Money | None:
 
 
 def _taken(before: Money, stated: Stated) -> dict[Sum, Decimal]:
-    """What comes back, of more than nothing; what says most of it first."""
-    said = {meaning: stated.own(meaning) for meaning in SUMS}
-    taken = {meaning: value for meaning, value in said.items() if value}
+    """
+    What comes back, of more than nothing; what says most of it first.
+
+    It is rounded as what stands was, so that all of it is all of it.
+    """
+    said = {one: stated.stored(one) for one in SUMS if stated.own(one)}
+    taken = {meaning: value for meaning, value in said.items() if value is not None}
     is_payout_alone = [*taken] == ["payout"] and not stated.payout.is_sent
     if is_payout_alone or ("amount" in taken and before.amount is None):
         raise QuarantinedError(Reason.BAD_AMOUNT)
@@ -255,7 +266,7 @@ def _revenue_left(
     before: Money, after: Money, stated: Stated, taken: Mapping[Sum, Decimal]
 ) -> Decimal:
     if "revenue" in taken:
-        return _less(before.revenue, taken["revenue"], stated.currency)
+        return max(before.revenue - taken["revenue"], Decimal(0))
     return _shrunk(
         stated.revenue, before.revenue, before.amount, after.amount, stated.currency
     )
@@ -268,15 +279,15 @@ def _payout_left(
     if rate.is_fixed:
         return before.payout
     if rate.is_sent and "payout" in taken:
-        return _less(before.payout, taken["payout"], own)
+        return max(before.payout - taken["payout"], Decimal(0))
     if rate.basis == "revenue" or "amount" not in taken:
         return _shrunk(rate, before.payout, before.revenue, after.revenue, own)
     return _shrunk(rate, before.payout, before.amount, after.amount, own)
 
 
-def _less(before: Decimal, taken: Decimal, currency: str) -> Decimal:
-    """Never less than nothing."""
-    return max(before - to_minor_unit(taken, currency), Decimal(0))
+def _pays(left: Decimal, currency: str) -> bool:
+    """Whether it is at least the smallest sum there is, half of that included."""
+    return to_minor_unit(left, currency) > 0
 
 
 def _shrunk(
