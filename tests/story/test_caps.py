@@ -244,6 +244,100 @@ async def test_what_a_cap_holds_at_pending_is_not_approved_by_time(
     ]
 
 
+def minutes_later(count):
+    return NOON + timedelta(minutes=count)
+
+
+@pytest.fixture
+def statuses(rows):
+    async def statuses():
+        found = await rows("select status from conversions order by converted_at")
+        return [one["status"] for one in found]
+
+    return statuses
+
+
+async def test_what_a_cap_holds_its_advertiser_approves_once_there_is_room(
+    runtime, cap, report, written, statuses
+):
+    await cap("{per: day, limit: 1, then: pending}")
+    click_id = dict(written().parameters)["click_id"]
+    first = await report()
+    await report(minutes_later(1), click_id=click_id)
+    approval = {"click_id": click_id, "status": "approved"}
+
+    early = [await report(minutes_later(n), **approval) for n in (2, 3)]
+    assert said(*early) == ["held_by_cap", "held_by_cap"]
+    assert {one.http_status for one in early} == {200}
+    assert await statuses() == ["approved", "pending"]
+
+    await set_conversion_status(runtime, first.conversion_id, Status.REJECTED, ANN)
+    assert said(await report(minutes_later(4), **approval)) == ["updated"]
+    assert await statuses() == ["rejected", "approved"]
+
+
+async def test_what_a_cap_holds_it_holds_within_one_batch_too(
+    runtime, cap, written, statuses
+):
+    await cap("{per: day, limit: 1, then: pending}")
+    held = written(minutes_later(1))
+    approval = {"click_id": dict(held.parameters)["click_id"], "status": "approved"}
+    batch = [written(), held, written(minutes_later(2), **approval)]
+
+    outcomes = await accept_together(runtime, batch)
+
+    assert said(*outcomes) == ["accepted", "accepted", "held_by_cap"]
+    assert await statuses() == ["approved", "pending"]
+
+
+async def test_an_operator_s_word_ends_what_a_cap_holds(
+    runtime, cap, report, written, statuses
+):
+    await cap("{per: day, limit: 1, then: pending}")
+    click_id = dict(written().parameters)["click_id"]
+    await report()
+    held = await report(minutes_later(1), click_id=click_id)
+    for status in (Status.APPROVED, Status.PENDING):
+        await set_conversion_status(runtime, held.conversion_id, status, ANN)
+
+    later = datetime.now(UTC) + DAY
+    answer = await report(later, click_id=click_id, status="approved")
+    assert said(answer) == ["updated"]
+    assert await statuses() == ["approved", "approved"]
+
+
+@pytest.mark.parametrize("status", ["pending", "approved"])
+async def test_what_is_raised_beyond_a_cap_is_held_whatever_it_was(
+    runtime, put_in_force, report, written, rows, database_url, status
+):
+    """All of it, until an operator agrees or it fits again; no time approves it."""
+    caps = "caps: [{of: payout, per: total, limit: 10, then: pending}]"
+    sale = "on_repeat: update, approve_after: 14d, once_per: transaction"
+    await put_in_force(
+        (OF_THE_OFFER, f"{OF_THE_OFFER}    {caps}\n"),
+        ("12%, once_per: transaction", f"12%, {sale}"),
+    )
+    click_id = dict(written().parameters)["click_id"]
+    order = {"click_id": click_id, "goal": "sale", "transaction_id": "t-1"}
+    await report(**order, amount="100", status=status)
+    amounts = ["4000", "3000", "50"]
+
+    found = []
+    for number, amount in enumerate(amounts):
+        order |= {"amount": amount, "status": "approved"}
+        await report(minutes_later(number + 1), **order)
+        if amount == "3000":
+            Clock(database_url).advance(days=15)
+            assert await approve_overdue(runtime) == 0
+        found += await rows("select status, payout::int from conversions")
+
+    assert [tuple(one.values()) for one in found] == [
+        ("pending", 320),
+        ("pending", 240),
+        ("approved", 4),
+    ]
+
+
 async def test_a_rejection_gives_back_and_an_approval_takes_again(
     runtime, cap, report, taken
 ):

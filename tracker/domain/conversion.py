@@ -120,9 +120,10 @@ class Ledger:
     The conversions that a batch of postbacks concerns, while it is decided.
 
     Postbacks are decided in the order of their arrival, and what one has changed
-    the next one sees. `keys` says which conversion holds a key of an advertiser.
-    `meters` is None where nothing is capped. Afterwards `created`, `updated`,
-    `changes`, `claimed` and what the meters `moved` are what is to be written.
+    the next one sees. `keys` says which conversion holds a key of an advertiser,
+    `capped` which ones a cap holds at pending. `meters` is None where nothing is
+    capped. Afterwards `created`, `updated`, `changes`, `claimed` and what the meters
+    `moved` are what is to be written.
     """
 
     def __init__(
@@ -131,11 +132,13 @@ class Ledger:
         conversions: Iterable[Conversion],
         applied: Iterable[tuple[ConversionId, bytes | None]] = (),
         meters: Meters | None = None,
+        capped: Iterable[ConversionId] = (),
     ) -> None:
         self._keys = dict(keys)
         self._conversions = {one.id: one for one in conversions}
         self._applied = set(applied)
         self.meters = meters
+        self._capped = set(capped)
         self._learned: set[ConversionId] = set()
         self._after: dict[ChangeId, Conversion] = {}
         self.changes: list[Change] = []
@@ -164,6 +167,8 @@ class Ledger:
     def take_in(self, found: "Ledger") -> None:
         """What another one was found with, where this one has not gone on from it."""
         keys, conversions = found._keys, found._conversions  # noqa: SLF001 - its kind
+        new = conversions.keys() - self._conversions.keys()
+        self._capped |= found._capped & new  # noqa: SLF001 - likewise
         for key, holder in keys.items():
             self._keys.setdefault(key, holder)
         for holder, conversion in conversions.items():
@@ -324,17 +329,18 @@ class Ledger:
         """
         Where the caps let a conversion stand.
 
-        One that is held at pending comes in that way, or comes back; what is approved
-        already stays so. Raises QuarantinedError where a cap has no room for it.
+        One that a cap holds at pending stays so while the cap has no room, whatever
+        its advertiser says. Raises QuarantinedError where a cap has no room for it.
         """
-        meters = self.meters
-        placed = meters and meters.exceeded(_share(before), _share(after))
+        meters, shares = self.meters, (_share(before), _share(after))
+        is_approval = after.status is Status.APPROVED
+        is_held = is_approval and after.id in self._capped
+        placed = meters and meters.exceeded(*shares, is_held=is_held)
         if not placed:
             return Standing(after.status, after.money)
         if placed.cap.then == "quarantine":
             rules.object_to(Reason.CAPPED)
-        is_held = placed.cap.then == "pending" and _share(before) is None
-        if is_held:
+        if placed.cap.then == "pending":
             return Standing(Status.PENDING, after.money, f"{CAPPED}{placed}")
         return Standing(after.status, after.money, f"beyond the cap of {placed}")
 
@@ -342,7 +348,7 @@ class Ledger:
         self, conversion: Conversion, proposal: Proposal, after: Standing, rules: Rules
     ) -> Outcome:
         if (after.status, after.money) == (conversion.status, conversion.money):
-            reason = Reason.IN_REVIEW if after.note == HELD else Reason.REPEATED
+            reason = _unchanged_for(after.note)
             return _outcome(proposal, Verdict.DUPLICATE, conversion, reason)
         cause = _cause(proposal, rules, after.note)
         self._change(conversion, cause, status=after.status, money=after.money)
@@ -396,10 +402,18 @@ class Ledger:
         )
         if self.meters:
             self.meters.count(_share(before), _share(conversion))
+        self._note_capped(change)
         self._conversions[conversion.id] = self._after[change.id] = conversion
         self._applied.add((conversion.id, cause.fingerprint))
         self.changes.append(change)
         return change
+
+    def _note_capped(self, change: Change) -> None:
+        """A cap holds it until its status changes, not until its amount does."""
+        if _is_capped(change.cause.note):
+            self._capped.add(change.conversion_id)
+        elif change.kind == "status":
+            self._capped.discard(change.conversion_id)
 
     def _claim(self, proposal: Proposal, conversion_id: ConversionId) -> None:
         """The keys of the proposal now belong to this conversion."""
@@ -454,6 +468,17 @@ def _is_held(after: Conversion, before: Conversion | None, catalog: Catalog) -> 
     was_approved = before is not None and before.status is Status.APPROVED
     is_approval = after.status is Status.APPROVED and not was_approved
     return is_approval and _goal(after, catalog).review
+
+
+def _is_capped(note: str | None) -> bool:
+    return note is not None and note.startswith(CAPPED)
+
+
+def _unchanged_for(note: str | None) -> Reason:
+    """Why a postback that nothing objects to changes nothing."""
+    if note == HELD:
+        return Reason.IN_REVIEW
+    return Reason.HELD_BY_CAP if _is_capped(note) else Reason.REPEATED
 
 
 def _cause(proposal: Proposal, rules: Rules, note: str | None = None) -> Cause:

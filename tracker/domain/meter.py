@@ -63,12 +63,20 @@ class Meters:
             self._taken[meter] = self._taken.get(meter, _NOTHING) + step
             self.moved[meter] = self.moved.get(meter, _NOTHING) + step
 
-    def exceeded(self, before: Share | None, after: Share | None) -> PlacedCap | None:
-        """The strictest cap that has no room for what is taken in addition, if any."""
+    def exceeded(
+        self, before: Share | None, after: Share | None, *, is_held: bool = False
+    ) -> PlacedCap | None:
+        """
+        The strictest cap that has no room for what is taken in addition, if any.
+
+        Of what `is_held` at pending, caps that hold are asked whether they have room
+        for it by now.
+        """
         beyond = [
             placed
             for placed, meter, step in self._steps(before, after)
-            if step > 0 and self._taken[meter] + step > placed.cap.limit
+            if (step > 0 or (is_held and placed.cap.then == "pending"))
+            and self._taken[meter] + step > placed.cap.limit
         ]
         return max(beyond, key=lambda one: one.cap.strictness, default=None)
 

@@ -25,6 +25,7 @@ class Reason(StrEnum):
     STALE_STATUS = "stale_status"
     OTHER_TRANSACTION = "other_transaction"
     IN_REVIEW = "in_review"
+    HELD_BY_CAP = "held_by_cap"
     MISSING_TOKEN = "missing_token"  # noqa: S105 - a reason, not a password
     BAD_TOKEN = "bad_token"  # noqa: S105 - a reason, not a password
     BAD_SIGNATURE = "bad_signature"
@@ -67,6 +68,10 @@ REASONS: dict[Reason, tuple[int, str]] = {
     Reason.IN_REVIEW: (
         200,
         "the goal is under review: an operator approves it, or its time does",
+    ),
+    Reason.HELD_BY_CAP: (
+        200,
+        "a cap without room for it holds it at pending: an operator approves it",
     ),
     Reason.MISSING_TOKEN: (401, "the advertiser's token was not sent"),
     Reason.BAD_TOKEN: (401, "the token is not this advertiser's"),

@@ -13,6 +13,8 @@ REMEDIES: Mapping[Reason, str] = {
     " `once_per: transaction` for the goal",
     Reason.IN_REVIEW: "approve it with `tracker conversions approve`, or wait for"
     " `approve_after`",
+    Reason.HELD_BY_CAP: "approve it with `tracker conversions approve`; once the cap"
+    " has room the advertiser's word is enough",
     Reason.MISSING_TOKEN: "hand the advertiser its URL again, token and all:"
     " `tracker postback ask`",
     Reason.BAD_TOKEN: "compare the token it sends with its `auth.token`; while it"

@@ -112,7 +112,8 @@ select overdue.id
                   select starts_with(note, %(capped)s)
                     from conversion_changes
                    where conversion_id = conversions.id
-                     and kind          in ('created', 'status')
+                     and (kind in ('created', 'status')
+                          or starts_with(note, %(capped)s))
                    order by number desc
                    limit 1
                 ), false)
@@ -137,6 +138,19 @@ select conversion_id, fingerprint
   from conversion_changes
  where conversion_id = any(%(ids)s)
    and fingerprint is not null
+"""
+
+# A cap holds it until its status changes, whatever becomes of its amount.
+_LIST_CAPPED = """
+select conversion_id
+  from (
+         select distinct on (conversion_id) conversion_id, note
+           from conversion_changes
+          where conversion_id = any(%(ids)s)
+            and (kind in ('created', 'status') or starts_with(note, %(capped)s))
+          order by conversion_id, number desc
+       ) as last
+ where starts_with(note, %(capped)s)
 """
 
 _INSERT_CONVERSIONS = """
@@ -495,11 +509,23 @@ class LedgerTransaction:
             conversions = [_conversion(row) for row in await cursor.fetchall()]
             listed = await self.connection.execute(_LIST_APPLIED, ids)
             applied = await listed.fetchall()
-        meters = None
-        if catalog.has_caps:
-            actions = list_actions(conversions, proposals)
-            meters = await lock_meters(self.connection, actions, catalog)
-        return Ledger(holders, conversions, applied, meters)
+        if not catalog.has_caps:
+            return Ledger(holders, conversions, applied)
+        capped = await self._list_capped(conversions)
+        actions = list_actions(conversions, proposals)
+        meters = await lock_meters(self.connection, actions, catalog)
+        return Ledger(holders, conversions, applied, meters, capped)
+
+    async def _list_capped(
+        self, conversions: Iterable[Conversion]
+    ) -> list[ConversionId]:
+        """Those of them that a cap holds at pending."""
+        pending = [one.id for one in conversions if one.status is Status.PENDING]
+        if not pending:
+            return []
+        ids = {"ids": pending, "capped": CAPPED}
+        cursor = await self.connection.execute(_LIST_CAPPED, ids)
+        return [row[0] for row in await cursor.fetchall()]
 
     async def _settle_keys(self, ledger: Ledger) -> None:
         """
