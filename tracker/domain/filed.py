@@ -97,6 +97,7 @@ class RowReader:
                 advertiser=self._advertiser.key,
                 nonce=_identity(self._columns.names, cells, occurrence),
                 operator=self._operator,
+                decimal=self._notation.decimal,
             ),
         )
 
@@ -111,16 +112,13 @@ class RowReader:
         return min(arrived, now)
 
     def _said(self, cells: Sequence[str]) -> list[tuple[str, str]]:
-        """Under the advertiser's names, with sums as it would write them."""
+        """Under the advertiser's names, with sums that can be parsed."""
         said = [*zip(self._columns.names, cells, strict=True)]
         for meaning in ("amount", "revenue", "payout"):
             place = self._places.get(meaning)
             if place is not None:
                 name, text = said[place]
-                said[place] = (
-                    name,
-                    self._notation.rewrite(text, self._advertiser.numerals),
-                )
+                said[place] = (name, self._notation.rewrite(text))
         return said
 
 

@@ -33,6 +33,7 @@ from tracker.domain.errors import (
 )
 from tracker.domain.filed import METHOD as FILED
 from tracker.domain.items import total_of
+from tracker.domain.money import Numerals
 from tracker.domain.offer import Goal, Offer, Status
 from tracker.domain.outcome import Reason
 from tracker.domain.partner import Partner
@@ -149,6 +150,13 @@ class Admitted(Value, frozen=True):
         proof = self.postback.proof
         is_own = proof is not None and proof.advertiser == self.advertiser.key
         return proof.nonce if proof and is_own else None
+
+    @property
+    def numerals(self) -> Numerals:
+        """How its sums are written: as its file says, else as the advertiser does."""
+        proof = self.postback.proof
+        mark = proof.decimal if proof else None
+        return Numerals(mark) if mark else self.advertiser.numerals
 
 
 class Mention(Value, frozen=True):
@@ -368,7 +376,7 @@ def propose(admitted: Admitted, rules: Rules) -> Proposal | None:
     transaction_id = _id(statement, "transaction_id")
     word = _status_word(statement, advertiser)
     said = None if word == REFUNDED else _status(word)
-    sent = _sent(statement, advertiser, offer, rules.catalog)
+    sent = _sent(admitted, offer, rules.catalog)
     refund: Refund | None = "word" if word == REFUNDED else None
     if sent.is_negative:
         refund, sent = _taken_back(refund, word, sent)
@@ -526,11 +534,9 @@ def _is_sound(text: str) -> bool:
     return is_short and text.isprintable() and "\ufffd" not in text
 
 
-def _sent(
-    statement: Statement, advertiser: Advertiser, offer: Offer | None, catalog: Catalog
-) -> Sent:
+def _sent(admitted: Admitted, offer: Offer | None, catalog: Catalog) -> Sent:
     """What is said of money, signs and all."""
-    numerals = advertiser.numerals
+    statement, numerals = admitted.statement, admitted.numerals
     said, parse = statement.values.get, numerals.parse
     amount, revenue, payout = said("amount"), said("revenue"), said("payout")
     items = statement.items
@@ -539,7 +545,7 @@ def _sent(
             amount=parse(amount) if amount else total_of(items, numerals),
             revenue=parse(revenue) if revenue else None,
             payout=parse(payout) if payout else None,
-            currency=_currency(statement, advertiser, offer, catalog),
+            currency=_currency(statement, admitted.advertiser, offer, catalog),
             is_minor=numerals.is_minor,
         )
     except ValueError:

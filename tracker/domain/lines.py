@@ -41,7 +41,8 @@ class Notation(Value, frozen=True):
     """
     How a file writes amounts and times.
 
-    Without a `decimal` mark amounts are written as its advertiser sends them. `zone` is
+    A `decimal` mark takes the place of all that its advertiser says of amounts: they
+    are in units then. Without one they are written as it sends them. `zone` is
     where a time without an offset was; `dates` is how it is written where that cannot
     be told, in the codes of strftime.
     """
@@ -75,8 +76,8 @@ class Notation(Value, frozen=True):
         """How sums are written: as the file does, else as the advertiser does."""
         return Numerals(self.decimal) if self.decimal else advertiser.numerals
 
-    def rewrite(self, text: str, numerals: Numerals) -> str:
-        """A sum of the file as the advertiser would write it; else as it came."""
+    def rewrite(self, text: str) -> str:
+        """A sum of the file without what is there for the eye; else as it came."""
         if self.decimal is None:
             return text
         try:
@@ -84,7 +85,7 @@ class Notation(Value, frozen=True):
         except ValueError:
             return text
         plain = f"{amount:f}"
-        return plain.replace(".", ",") if numerals.decimal == "comma" else plain
+        return plain.replace(".", ",") if self.decimal == "comma" else plain
 
 
 class Line(Value, frozen=True):

@@ -26,6 +26,7 @@ from tracker.domain.advertiser import Advertiser
 from tracker.domain.call import Call
 from tracker.domain.catalog import Catalog
 from tracker.domain.macros import expand_text, parse_template
+from tracker.domain.money import Mark
 from tracker.domain.own_signature import judge_own
 from tracker.domain.value import Value
 
@@ -62,7 +63,8 @@ class Proof(Value, frozen=True):
     `advertiser` is whose keys they were held against, `held` are the kinds that were
     right, named as in the file. One of ours that is right, but too old or from the
     future, is `is_stale`, and one of its own `is_own_stale`. Where it came in a file,
-    the `operator` who brought that vouches for it, and nothing else is asked.
+    the `operator` who brought that vouches for it, and nothing else is asked; with a
+    `decimal` mark amounts are written as the file has them, not as the advertiser does.
     """
 
     advertiser: str
@@ -71,6 +73,7 @@ class Proof(Value, frozen=True):
     nonce: Nonce | None = None
     operator: str | None = None
     is_own_stale: bool = False
+    decimal: Mark | None = None
 
 
 class Message(Value, frozen=True):
