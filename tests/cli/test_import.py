@@ -78,6 +78,20 @@ async def test_the_same_file_again_changes_nothing(bring, visit, conversions, ru
         assert await kept.fetchone() == (3,)
 
 
+async def test_a_row_in_quarantine_is_there_once_however_often_it_comes(
+    bring, tracker, runtime
+):
+    lines = ["2n0,order-1,sale,1", ",order-2,sale,1", "{click_id},order-3,sale,1"]
+
+    answers = [bring(*lines)[0] for _ in range(2)]
+
+    assert answers[0] == answers[1]
+    assert [reason for _, _, reason in answers[0]] == [
+        "unknown_click", "missing_click_id", "unfilled_macro",
+    ]  # fmt: skip
+    assert len(tracker("quarantine", "list", "--json").lines) == 3
+
+
 async def test_a_rehearsal_decides_and_writes_nothing(bring, visit, tracker, runtime):
     one = await visit()
     lines = [f"{one},order-1,sale,50", f"{one},order-1,sale,50", f"{one},,sale,50"]

@@ -14,20 +14,21 @@ from tracker.domain.conversion import Ledger
 from tracker.domain.filed import FiledRow, RowReader
 from tracker.domain.identity import ConversionId, PostbackId
 from tracker.domain.lines import Notation
-from tracker.domain.outcome import Outcome, Reason, Verdict
+from tracker.domain.outcome import Outcome, Verdict
 from tracker.flow.postback import (
     POSTBACK_BOUNDS,
     Hearing,
     accept_postbacks,
     catch_up,
     conclude,
+    forgotten,
     hear,
     repeated,
+    use_of_row,
 )
 from tracker.flow.reconciling import Told, local
 from tracker.runtime import Runtime
 from tracker.sheet import Occurrences, Row, Sheet
-from tracker.store.conversions import Use
 
 AT_ONCE = 256
 UNREAD = "unread"
@@ -133,15 +134,16 @@ class Import:
 
     async def _known(self, filed: Sequence[FiledRow]) -> dict[int, Outcome]:
         """What became of the rows that came before."""
-        uses = {use: one for one in filed if (use := _use(one))}
+        rows = [(one, one.postback) for one in filed if one.postback]
+        uses = {use: row for row in rows if (use := use_of_row(row[1]))}
         async with self._runtime.conversions.transaction() as opened:
             used = await opened.list_uses([*uses])
             firsts = await opened.list_outcomes({use.postback_id for use in used})
         by_key = {use.key: use.postback_id for use in used}
         return {
-            one.line: repeated(one.postback, firsts.get(first) or _forgotten(first))
-            for use, one in uses.items()
-            if one.postback and (first := by_key.get(use.key))
+            one.line: repeated(postback, firsts.get(first) or forgotten(first))
+            for use, (one, postback) in uses.items()
+            if (first := by_key.get(use.key))
         }
 
     async def _accept(self, hearings: Sequence[Hearing]) -> list[Outcome]:
@@ -184,18 +186,6 @@ def _reader(runtime: Runtime, wanted: Wanted, columns: Columns) -> RowReader:
         operator=wanted.operator,
         name=wanted.name,
     )
-
-
-def _use(filed: FiledRow) -> Use | None:
-    postback = filed.postback
-    proof = postback.proof if postback else None
-    if postback is None or proof is None or proof.nonce is None:
-        return None
-    return Use(proof.advertiser, proof.nonce, postback.id)
-
-
-def _forgotten(first: PostbackId) -> Outcome:
-    return Outcome(first, Verdict.DUPLICATE, Reason.REPEATED)
 
 
 def _without(outcome: Outcome, made: set[ConversionId]) -> Outcome:

@@ -61,9 +61,9 @@ class Hearing(Value, frozen=True):
     """
     A postback with what it proposes by these rules, or with its outcome already.
 
-    `is_proven` says whether it comes from whom it says it does; only such a one uses up
-    a `nonce`. One that repeats another, nonce and all, names that one as `first`. The
-    `call` stays until it is decided: it may be heard anew.
+    `is_proven` says whether it comes from whom it says it does; only such a one, and a
+    row of a file, uses up a `nonce`. One that repeats another, nonce and all, names
+    that one as `first`. The `call` stays until it is decided: it may be heard anew.
     """
 
     postback: Postback
@@ -355,8 +355,8 @@ def hear(postback: Postback, rules: Rules, call: Call | None = None) -> Hearing:
     try:
         admitted = admit(postback, rules)
     except QuarantinedError as error:
-        outcome = _quarantined(postback, error.reason)
-        return Hearing(postback, rules, outcome=outcome, call=call)
+        outcome, nonce = _quarantined(postback, error.reason), use_of_row(postback)
+        return Hearing(postback, rules, outcome=outcome, nonce=nonce, call=call)
     return _read(admitted, rules, call)
 
 
@@ -378,6 +378,14 @@ def _use(admitted: Admitted) -> Use | None:
     return Use(admitted.advertiser.key, admitted.nonce, admitted.postback.id)
 
 
+def use_of_row(postback: Postback) -> Use | None:
+    """Of a row of a file: who brought it vouches for it, whatever becomes of it."""
+    proof = postback.proof
+    if proof is None or proof.operator is None or proof.nonce is None:
+        return None
+    return Use(proof.advertiser, proof.nonce, postback.id)
+
+
 def conclude(
     hearings: Sequence[Hearing],
     ledger: Ledger,
@@ -389,7 +397,7 @@ def conclude(
     judged: list[Judged] = []
     for hearing in hearings:
         if hearing.first:
-            answer = answers.get(hearing.first) or _forgotten(hearing.first)
+            answer = answers.get(hearing.first) or forgotten(hearing.first)
             outcome = repeated(hearing.postback, answer)
         else:
             answer = outcome = hearing.outcome or _decided(hearing, ledger, rules)
@@ -398,7 +406,7 @@ def conclude(
     return judged
 
 
-def _forgotten(first: PostbackId) -> Outcome:
+def forgotten(first: PostbackId) -> Outcome:
     """All that is known of it is that it was there."""
     return Outcome(first, Verdict.DUPLICATE, Reason.REPEATED)
 
