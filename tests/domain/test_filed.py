@@ -8,6 +8,7 @@ from account import KEYS, NOW, Account
 
 from tracker.domain.columns import find_columns
 from tracker.domain.filed import RowReader
+from tracker.domain.items import Items
 from tracker.domain.judgement import judge
 from tracker.domain.lines import LineReader, Notation
 from tracker.domain.money import Numerals
@@ -54,3 +55,15 @@ def test_the_files_notation_replaces_the_advertisers_as_a_whole(
     )
 
     assert sums == (Decimal(amount), Decimal(amount))
+
+
+@pytest.mark.parametrize(
+    ("notation", "cells"),
+    [(Notation(), ["1000", "2", "500"]), (Notation("comma"), ["10,00", "2", "5"])],
+)
+def test_items_in_columns_are_the_amount(notation, cells):
+    advertiser = {"items": Items("amt#", "qty#"), "numerals": Numerals(is_minor=True)}
+
+    sums = imported_and_compared(["AMT1", "QTY1", "AMT2"], cells, advertiser, notation)
+
+    assert sums == (Decimal(25), Decimal(25))

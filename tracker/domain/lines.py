@@ -19,6 +19,7 @@ from tracker.domain.advertiser import (
 from tracker.domain.catalog import Catalog
 from tracker.domain.columns import Columns
 from tracker.domain.dialect import Dialect
+from tracker.domain.items import Item, total_of
 from tracker.domain.money import Mark, Numerals, from_minor_unit
 from tracker.domain.value import Value
 from tracker.domain.vocabulary import Statement
@@ -31,6 +32,7 @@ _READ = (
 _NAMES = 5
 _Said = tuple[str, ...]
 """What a line says, in the order of `_READ`; the last three are numbers of a kind."""
+_Items = tuple[Item, ...]
 _ISO = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d{1,6})?)?)?", re.ASCII)
 _UNIX = re.compile(r"\d{9,10}(\d{3})?", re.ASCII)
 _SECONDS_DIGITS = 10
@@ -144,16 +146,17 @@ class LineReader:
         """One line; what is wrong with it is said, and the rest of it read."""
         if fault:
             return Line(number, fault=fault)
-        said = tuple(map(str.strip, self._pick((*cells, ""))))
+        said: _Said = tuple(map(str.strip, self._pick((*cells, ""))))
+        items: _Items = ()
         if self._dialect is not None:
             pairs = zip(self._names, cells, strict=True)
-            said = _looked_into(said, self._dialect.read(pairs))
+            said, items = _looked_into(said, self._dialect.read(pairs))
         try:
-            return self._line(number, said)
+            return self._line(number, said, items)
         except ValueError as error:
-            return self._line(number, (*said[:_NAMES], "", "", ""), str(error))
+            return self._line(number, (*said[:_NAMES], "", "", ""), (), str(error))
 
-    def _line(self, number: int, said: _Said, fault: str = "") -> Line:
+    def _line(self, number: int, said: _Said, items: _Items, fault: str = "") -> Line:
         click_id, transaction_id, goal_word, status_word, currency, *sums = said
         currency = self._advertiser.currencies.get(currency.lower(), currency)
         amount, revenue, at = sums
@@ -168,12 +171,12 @@ class LineReader:
             goal,
             other_goal,
             status,
-            self._sum(amount, currency) if amount else None,
+            self._sum(amount, currency) if amount else self._bought(items, currency),
             self._sum(revenue, currency) if revenue else None,
             currency.upper() if currency else None,
             self._notation.stamp(at) if at else None,
             fault,
-            hash(said),
+            hash((*said, *items)),
         )
         return _taken_back(line) if status == REFUNDED else line
 
@@ -182,6 +185,17 @@ class LineReader:
             amount = read_amount(text, self._numerals)
         except ValueError:
             raise ValueError(f"bad_amount: {text[:40]!r}") from None
+        return self._in_units(amount, currency)
+
+    def _bought(self, items: _Items, currency: str | None) -> Decimal | None:
+        """What they cost together; None for no items."""
+        try:
+            total = total_of(items, self._numerals)
+        except ValueError as error:
+            raise ValueError(f"bad_amount: {error}") from None
+        return None if total is None else self._in_units(total, currency)
+
+    def _in_units(self, amount: Decimal, currency: str | None) -> Decimal:
         if self._numerals.is_minor:
             return from_minor_unit(amount, (currency or "").upper())
         return amount
@@ -214,10 +228,10 @@ def _goals_of(catalog: Catalog, advertiser: Advertiser) -> frozenset[str]:
     return frozenset(goal for offer in own for goal in offer.goals)
 
 
-def _looked_into(said: _Said, statement: Statement) -> _Said:
+def _looked_into(said: _Said, statement: Statement) -> tuple[_Said, _Items]:
     """With what is found in the values, and what follows from them."""
     found: dict[str, str] = dict(statement.values.items())
-    return tuple(map(found.get, _READ, said))
+    return tuple(map(found.get, _READ, said)), statement.items
 
 
 def _beyond_names(catalog: Catalog, advertiser: Advertiser) -> Dialect | None:
