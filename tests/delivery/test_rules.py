@@ -24,7 +24,7 @@ from parties import (
 
 from tracker.domain import macros
 from tracker.domain.answer import (
-    MAX_ANSWER,
+    MAX_SEARCHED,
     RETRY_DELAYS,
     Answer,
     judge_answer,
@@ -415,11 +415,11 @@ def test_no_answer_is_tried_again():
     assert verdict == Retry(Failure.FORBIDDEN_ADDRESS, timedelta(seconds=5))
 
 
-def test_a_success_pattern_is_looked_for_in_the_first_64_kb():
+def test_a_success_pattern_is_looked_for_in_the_first_4096_characters():
     postback = a_postback(success=r'"code":\s*0\b')
 
     assert judged(Answer(200, b'{"code": 0}'), postback=postback) == Delivered()
-    for body in (b'{"code": 40}', b"", b"x" * MAX_ANSWER + b'"code":0', b"\xff"):
+    for body in (b'{"code": 40}', b"", b"x" * MAX_SEARCHED + b'"code":0', b"\xff"):
         verdict = judged(Answer(200, body), postback=postback)
         assert verdict.failure is Failure.NO_SUCCESS_PATTERN
 

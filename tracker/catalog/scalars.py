@@ -29,7 +29,7 @@ from pydantic import (
 from tracker.catalog.countries import COUNTRIES, MISTAKEN
 from tracker.catalog.faults import one_of, suggest
 from tracker.catalog.nodes import Bare
-from tracker.catalog.patterns import check_quick
+from tracker.catalog.patterns import check_pattern, check_quick
 from tracker.domain.errors import TemplateError
 from tracker.domain.foreign import translation
 from tracker.domain.items import COUNTED
@@ -339,15 +339,6 @@ def check_header(text: str) -> str:
         raise ValueError("is not the name of a header")
     if text.lower() in _OUR_HEADERS or text.lower().startswith("webhook-"):
         raise ValueError("this header is set by the tracker itself")
-    return text
-
-
-def check_pattern(text: str) -> str:
-    """A regular expression that compiles."""
-    try:
-        re.compile(text)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise ValueError(f"is not a regular expression: {error}") from None
     return text
 
 

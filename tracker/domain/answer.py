@@ -41,6 +41,9 @@ MAX_RETRY_AFTER = timedelta(hours=10)
 MAX_ANSWER = 64 * 1024
 """Bytes of an answer that are read; the rest is cut."""
 
+MAX_SEARCHED = 4096
+"""Characters of an answer that patterns are looked for in; JSON is read whole."""
+
 _JITTER = 0.2
 _GONE = 410
 _ANY = "*"
@@ -157,7 +160,8 @@ def _findings(answer: Answer, rule: Rule) -> list[bool]:
     if rule.statuses:
         found.append(_has_status(answer.status or 0, rule.statuses))
     if rule.body is not None:
-        found.append(re.search(rule.body, _text(answer.body)) is not None)
+        looked_through = _text(answer.body)[:MAX_SEARCHED]
+        found.append(re.search(rule.body, looked_through) is not None)
     if rule.json:
         document = _document(answer.body)
         found += [
