@@ -20,7 +20,9 @@ from tracker.domain.vocabulary import PATH, Pairs, Vocabulary, find_segment
 MAX_BYTES = 32 * 1024
 """A query and a body longer than this together are `too_large`."""
 
-MAX_PARAMETERS = 200
+MAX_PARAMETERS = 1000
+"""Whole orders come as JSON: a shop sends several hundred values of one."""
+
 KEPT_OF_A_LARGE_ONE = 4096
 """Characters that are kept of a postback that was too large."""
 

@@ -36,7 +36,8 @@ GENERIC: Names = {**CANONICAL, "click_id": ("click_id", "cid", "clickid", "subid
 
 # Other names that senders use for what must never be stored.
 _SECRETS = frozenset({
-    "access_token", "api_key", "apikey", "auth", "hash", "key", "password", "secret",
+    "access_token", "api_key", "apikey", "auth", "client_secret", "hash", "key",
+    "password", "secret",
     "secure", "security_token", "sig", "sign", "signature",
 })  # fmt: skip
 
