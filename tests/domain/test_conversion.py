@@ -301,8 +301,13 @@ STALE = (Verdict.DUPLICATE, Reason.STALE_STATUS)
 
 
 def reviewed(*told, by=None, **goal):
+    """What is decided under review."""
+    return told_of(*told, by=by, review=True, **goal)
+
+
+def told_of(*told, by=None, **goal):
     """What is decided of statuses and amounts that come one after the other."""
-    rules = the_rules(a_goal(review=True, **goal), **(by or {}))
+    rules = the_rules(a_goal(**goal), **(by or {}))
     ledger, click_id = Ledger({}, []), a_click_id()
     decided = [
         decide(ledger, rules, a_postback(click_id, timedelta(minutes=n), **said))
@@ -355,6 +360,27 @@ def test_an_approval_under_review_is_taken_at_its_amount(on_repeat, outcome, amo
     assert decided == [outcome]
     assert the_conversion(ledger).money.amount == amount
     assert the_conversion(ledger).status is Status.PENDING
+
+
+@pytest.mark.parametrize("review", [True, False])
+def test_an_upsell_is_added_whatever_status_it_names(review):
+    """With a transaction of its own it confirms nothing."""
+    told = [
+        {"status": "pending", "amount": "10", "transaction_id": "t-1"},
+        {"status": "approved", "amount": "5", "transaction_id": "t-2"},
+    ]
+    ledger, decided = told_of(*told, review=review, on_repeat="add")
+
+    conversion = the_conversion(ledger)
+    assert decided == [UPDATED]
+    assert conversion.money.amount == 15
+    assert conversion.status is (Status.PENDING if review else Status.APPROVED)
+
+
+def test_an_upsell_that_is_rejected_adds_nothing():
+    told = [{"transaction_id": "t-1"}, {"status": "rejected", "transaction_id": "t-2"}]
+    ledger, _ = told_of(*told, on_repeat="add")
+    assert the_conversion(ledger).money.amount == 10
 
 
 def test_a_rule_does_not_overtake_what_is_under_way():

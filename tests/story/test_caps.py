@@ -290,6 +290,19 @@ async def test_what_a_cap_holds_it_holds_within_one_batch_too(
     assert await statuses() == ["approved", "pending"]
 
 
+async def test_what_a_cap_holds_is_added_to_and_still_held(cap, report, written, rows):
+    await cap("{per: day, limit: 1, then: pending}")
+    click_id = dict(written().parameters)["click_id"]
+    order = {"click_id": click_id, "goal": "upsell", "status": "approved"}
+    await report()
+    for number, amount in enumerate(["100", "50"], 1):
+        at, transaction = minutes_later(number), f"t-{number}"
+        await report(at, **order, amount=amount, transaction_id=transaction)
+
+    found = await rows("select status, amount::int from conversions where amount > 0")
+    assert [tuple(one.values()) for one in found] == [("pending", 150)]
+
+
 async def test_an_operator_s_word_ends_what_a_cap_holds(
     runtime, cap, report, written, statuses
 ):

@@ -360,7 +360,10 @@ def _worth(conversion):
 
 def _worth_after(case, conversion, terms):
     amount = _amount(case)
-    moves = case.report.status not in {None, conversion.status}
+    statuses = {case.report.status, conversion.status}
+    named = {case.report.transaction, conversion.transaction} - {None}
+    is_upsell = len(named) > 1 and "rejected" not in statuses
+    moves = not is_upsell and case.report.status not in {None, conversion.status}
     is_silent = amount is None or terms.on_repeat == "status"
     if is_silent or (terms.on_repeat == "add" and moves):
         return _worth(conversion)

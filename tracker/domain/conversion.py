@@ -598,19 +598,30 @@ def _worth_after(conversion: Conversion, proposal: Proposal, catalog: Catalog) -
     """
     What a repeated action is worth: only `update` and `add` may move the amount.
 
-    A share is owed of the new total; a fixed sum is owed once. What moves the status
-    confirms an amount, and adds none.
+    A share is owed of the new total; a fixed sum is owed once.
     """
     on_repeat = _goal(conversion, catalog).on_repeat
     if proposal.sent.is_silent or on_repeat == "status":
         return conversion.money
-    is_confirmation = proposal.status not in {None, conversion.status}
-    if on_repeat == "add" and is_confirmation:
+    if on_repeat == "add" and _is_confirmation(conversion, proposal):
         return conversion.money
     stated = _stated(conversion, proposal.sent, catalog)
     if not stated.moves_worth:
         return conversion.money
     return worth_of(stated, conversion.money, is_added=on_repeat == "add")
+
+
+def _is_confirmation(conversion: Conversion, proposal: Proposal) -> bool:
+    """
+    Whether it confirms an amount, and adds none: it moves the status.
+
+    An upsell has another transaction, and is added whatever status it names, unless
+    one of the two is rejected.
+    """
+    is_rejected = Status.REJECTED in {proposal.status, conversion.status}
+    if _is_other_transaction(conversion, proposal) and not is_rejected:
+        return False
+    return proposal.status not in {None, conversion.status}
 
 
 def _stated(conversion: Conversion, sent: Sent, catalog: Catalog) -> Stated:
