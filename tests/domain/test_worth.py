@@ -4,6 +4,7 @@ import pytest
 from account import Account
 
 from tracker.domain.money import Numerals
+from tracker.domain.offer import Status
 
 
 @pytest.mark.parametrize(
@@ -49,6 +50,22 @@ def test_what_is_not_repeated_still_holds(on_repeat, said, owed):
     account.hears(amount="50", payout="9")
     account.hears(**said)
     assert account.owed == ("approved", *owed)
+
+
+@pytest.mark.parametrize(
+    ("payout", "said", "owed"),
+    [
+        ("10%", {"amount": "50", "status": "approved"}, (50, 5, 3)),
+        ("50% of revenue", {"amount": "50", "status": "approved"}, (50, 1.5, 3)),
+        ("50% of revenue", {"amount": "80"}, (80, 8, 16)),
+        ("50% of revenue", {"amount": "50", "revenue": "4"}, (50, 2, 4)),
+    ],
+)
+def test_a_stated_revenue_holds_until_the_amount_is_another(payout, said, owed):
+    account = Account(payout, on_repeat="update", status=Status.PENDING)
+    account.hears(amount="50", revenue="3")
+    account.hears(**said)
+    assert account.owed[1:] == owed
 
 
 @pytest.mark.parametrize(

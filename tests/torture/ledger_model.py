@@ -371,6 +371,9 @@ def _worth_after(case, conversion, terms):
     if terms.on_repeat == "add":
         amount += conversion.amount or 0
         stated = None if stated is None else stated + conversion.revenue
+    is_same = _round(amount, "0.000001") == conversion.amount
+    if is_same and stated in {None, conversion.revenue}:
+        return _worth(conversion)
     return _price(conversion, amount, stated, case.book)
 
 

@@ -145,7 +145,8 @@ def worth_of(
     """
     What an action is worth, rounded once; what is sent `is_added` to what was before.
 
-    Of what is not sent now what was sent before still holds. Raises QuarantinedError
+    Of what is not sent now what was sent before still holds, until the amount is
+    another one: then the terms say what follows from it. Raises QuarantinedError
     where a share is owed of what nobody sent, or a sum is more than a column holds.
     """
     base = before if is_added and before else _NOTHING
@@ -182,7 +183,7 @@ def _revenue(
     said = _sum(stated.rounded("revenue"), base.revenue)
     if said is not None:
         return said
-    if before and stated.sent.amount is None:
+    if before and _is_same(amount, before):
         return before.revenue
     return stated.revenue.of(amount, stated.currency)
 
@@ -199,10 +200,14 @@ def _payout(
         said = _sum(stated.rounded("payout"), base.payout)
         known = before.payout if said is None and before else said
         return stated.payout.of(known, stated.currency)
-    if before and stated.sent.amount is None and revenue == before.revenue:
+    if before and _is_same(amount, before) and revenue == before.revenue:
         return before.payout
     basis = revenue if stated.payout.basis == "revenue" else amount
     return stated.payout.of(basis, stated.currency)
+
+
+def _is_same(amount: Decimal | None, before: Money) -> bool:
+    return (None if amount is None else _rounded(amount)) == before.amount
 
 
 def _sum(said: Decimal | None, before: Decimal | None) -> Decimal | None:
