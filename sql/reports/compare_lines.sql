@@ -1,10 +1,13 @@
 -- What all lines of a conversion say together, beside the conversion. Refunds are below
--- zero. Of several lines the last one says the status, and either it or all of them
--- together say the sum.
+-- zero. Of several lines the last one says the status. All of them together say the sum;
+-- it alone does where the others were pending or rejected, and it no longer is: anything
+-- else is billed twice.
 with theirs as (
   select   conversion_id, max(number) as number, count(*) as lines,
            sum(amount) as amount, sum(revenue) as revenue,
            count(*) filter (where is_refund) as refunds,
+           count(*) filter (where status = 'pending') as pending,
+           count(*) filter (where status = 'rejected') as rejected,
            bool_or(is_refund and amount is null) as is_taken_back,
            bool_or(at is null or at >= %(since)s and at < %(until)s)
            as is_inside
@@ -20,6 +23,10 @@ with theirs as (
                   or refunds between 1 and theirs.lines - 1 and theirs.amount <= 0
                 then 'rejected'
                 else nullif(lines.status, 'refunded') end as status,
+           case lines.status when 'pending' then rejected
+                             when 'rejected' then pending
+                             else pending + rejected end = theirs.lines - 1
+           as is_last_word,
            conversions.id, conversions.click_id as our_click_id,
            conversions.goal as our_goal, conversions.status as our_status,
            conversions.transaction_id as our_transaction_id,
@@ -52,11 +59,13 @@ with theirs as (
              case when not is_comparable and amount is not null then 'currency' end,
              case when is_comparable and not is_settled
                    and abs(amount - coalesce(ours_amount, 0)) > %(tolerance)s
-                   and abs(last_amount - coalesce(ours_amount, 0)) > %(tolerance)s
+                   and (is_last_word and abs(last_amount - coalesce(ours_amount, 0))
+                                         <= %(tolerance)s) is not true
                   then 'amount' end,
              case when is_comparable and not is_settled
                    and abs(revenue - ours_revenue) > %(tolerance)s
-                   and abs(last_revenue - ours_revenue) > %(tolerance)s
+                   and (is_last_word and abs(last_revenue - ours_revenue)
+                                         <= %(tolerance)s) is not true
                   then 'revenue' end) as differences
   from     alike
 ), judged as (

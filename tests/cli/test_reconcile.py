@@ -110,6 +110,35 @@ async def test_several_lines_of_one_conversion_count_together(reconcile, sale, r
     assert (kinds, found) == ({"matched": 2}, [])
 
 
+@pytest.mark.parametrize(
+    ("first", "last", "kind"),
+    [
+        ("approved,500.00", "approved,50.00", "different"),
+        ("approved,50.00", "approved,50.00", "different"),
+        ("pending,50.00", "pending,50.00", "different"),
+        (",50.00", ",50.00", "different"),
+        ("approved,20.00", "approved,30.00", "matched"),
+        ("pending,500.00", "approved,50.00", "matched"),
+        ("rejected,50.00", "approved,50.00", "matched"),
+    ],
+)
+async def test_a_sale_that_is_billed_twice_does_not_agree(
+    reconcile, sale, report, first, last, kind
+):
+    click = await sale("order-1", "50.00")
+    if last.startswith("approved"):
+        await report(click, goal="sale", transaction_id="order-1", status="approved")
+
+    kinds, found, _ = reconcile(
+        *(f"{click},order-1,sale,{said},{TODAY} 0{hour}:00"
+          for hour, said in enumerate((first, last))),
+        header=f"{HEADER},at",
+    )  # fmt: skip
+
+    assert kinds == {kind: 1}
+    assert [one["differences"] for one in found] == ["amount"] * len(found)
+
+
 async def test_a_line_without_a_transaction_is_known_by_its_click(
     reconcile, visit, report, sale
 ):
