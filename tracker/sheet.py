@@ -75,7 +75,8 @@ class Sheet:
         self._skipped = 0
         first = self._first_line(text)
         self.delimiter = _delimiter(first)
-        self._reader = csv.reader(_lines(first, text), delimiter=self.delimiter)
+        self._lines = _Lines(first, text)
+        self._reader = csv.reader(self._lines, delimiter=self.delimiter)
         self.header = self._header()
 
     @property
@@ -87,27 +88,62 @@ class Sheet:
         """Those that are not blank; one that cannot be read is a row with a fault."""
         width = len(self.header)
         for cells, fault in self._read():
-            line = self._skipped + self._reader.line_num
+            line = self._skipped + self._lines.number
             if not fault and len(cells) == width and any(cells):
                 yield Row(line, cells)
             elif any(map(str.strip, cells)) or fault:
-                yield _repaired(line, cells, width, fault)
+                yield self._repaired(line, cells, fault)
 
     def _read(self) -> Iterator[tuple[list[str], str]]:
+        """
+        The cells of each row, or what is wrong with it.
+
+        A quote that nothing closes would take in all that follows: the lines behind
+        its own are read again, as rows.
+        """
         csv.field_size_limit(CELL_CHARACTERS)
+        taken, reader = self._lines.taken, self._reader
         while True:
+            taken.clear()
             try:
-                for cells in self._reader:
-                    yield cells, ""
+                cells = next(reader)
             except csv.Error as error:
-                yield [], f"not a row: {error}"
+                yield [], self._give_back(f"not a row: {error}")
             except (OSError, EOFError, zlib.error, UnicodeError) as error:
                 raise SheetError(f"the file breaks off: {error}") from error
-            else:
+            except StopIteration:
                 return
+            else:
+                if self._lines.has_ended:
+                    yield [], self._give_back("not a row")
+                else:
+                    yield cells, ""
+
+    def _give_back(self, fault: str) -> str:
+        """The lines of a row behind its first; the fault, with the first and the last."""
+        last = self._skipped + self._lines.number
+        first = last - len(self._lines.taken) + 1
+        if first == last:
+            return fault
+        self._lines.give_back()
+        return f"{fault}: a quote is open from line {first} to line {last}"
+
+    def _repaired(self, line: int, cells: list[str], fault: str) -> Row:
+        """Empty cells behind the last column are nobody's."""
+        width, lines = len(self.header), len(self._lines.taken)
+        if fault:
+            return Row(line, cells, fault)
+        if len(cells) >= width and not any(map(str.strip, cells[width:])):
+            return Row(line, cells[:width])
+        fault = f"{len(cells)} cells, where the header has {width}"
+        if lines > 1:
+            fault += f", in lines {line - lines + 1} to {line}"
+        return Row(line, cells, fault)
 
     def _header(self) -> list[str]:
-        for cells, _ in self._read():
+        for cells, fault in self._read():
+            if fault:
+                raise SheetError(f"the first row has to name the columns: {fault}")
             names = [cell.strip() for cell in cells]
             while names and not names[-1]:
                 names.pop()
@@ -277,22 +313,41 @@ def _beginning(data: "Bytes") -> bytes:
     return data.peek(SAMPLE_BYTES)
 
 
-def _lines(first: str, text: TextIO) -> Iterator[str]:
-    """A line without an end is cut: no file may fill the memory."""
-    yield first
-    yield from iter(partial(text.readline, LINE_CHARACTERS), "")
+class _Lines:
+    """
+    The lines of a text, of which some may be given back and come again.
+
+    `taken` are those since it was cleared, `number` counts all but those given back. A
+    line without an end is cut: no file may fill the memory.
+    """
+
+    def __init__(self, first: str, text: TextIO) -> None:
+        self.taken: list[str] = []
+        self.number = 0
+        self.has_ended = False
+        self._given_back = [first]
+        self._readline = partial(text.readline, LINE_CHARACTERS)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        line = self._given_back.pop() if self._given_back else self._readline()
+        if not line:
+            self.has_ended = True
+            raise StopIteration
+        self.number += 1
+        self.taken.append(line)
+        return line
+
+    def give_back(self) -> None:
+        """All that were taken, but the first."""
+        self._given_back += self.taken[:0:-1]
+        self.number -= len(self.taken) - 1
+        self.has_ended = False
 
 
 def _delimiter(header: str) -> str:
     """What stands most often between the names of columns."""
     unquoted = "".join(header.split('"')[::2])
     return max(_DELIMITERS, key=unquoted.count)
-
-
-def _repaired(line: int, cells: list[str], width: int, fault: str) -> Row:
-    """Empty cells behind the last column are nobody's."""
-    if fault:
-        return Row(line, cells, fault)
-    if len(cells) >= width and not any(map(str.strip, cells[width:])):
-        return Row(line, cells[:width])
-    return Row(line, cells, f"{len(cells)} cells, where the header has {width}")

@@ -65,6 +65,25 @@ def test_what_is_no_row_is_answered_and_the_next_one_read(read):
     assert "field larger than field limit" in endless
 
 
+@pytest.mark.parametrize("fill", ["", "x" * 200_000])
+def test_an_open_quote_takes_nothing_else_in(tmp_path, fill):
+    file = tmp_path / "file.csv"
+    file.write_text(f'a,b\n"1\n1",2\n"3,4\n5,6\n7,8\n{fill}')
+
+    with open_sheet(str(file)) as sheet:
+        rows = {row.line: row.fault or row.cells for row in sheet}
+
+    last = 7 if fill else 6
+    assert f"a quote is open from line 4 to line {last}" in rows[4]
+    assert (rows[3], rows[5], rows[6]) == (["1\n1", "2"], ["5", "6"], ["7", "8"])
+
+
+def test_a_quote_that_takes_in_lines_is_named_by_them(read):
+    said = read(b'a,b\n"1,2\n3,"4"\n5,6\n')
+
+    assert said == ["1 cells, where the header has 2, in lines 2 to 3", ["5", "6"]]
+
+
 def test_lines_are_counted_as_an_editor_does(tmp_path):
     file = tmp_path / "file.csv"
     file.write_text('sep=,\na,b\n"1\n1",2\n3,4\n')
