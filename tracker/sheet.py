@@ -120,7 +120,7 @@ class Sheet:
                     yield cells, ""
 
     def _give_back(self, fault: str) -> str:
-        """The lines of a row behind its first; the fault, with the first and the last."""
+        """Gives back a row's lines but its first; the fault names first and last."""
         last = self._skipped + self._lines.number
         first = last - len(self._lines.taken) + 1
         if first == last:

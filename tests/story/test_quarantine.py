@@ -199,3 +199,32 @@ async def test_a_status_that_was_unknown_counts_after_a_fix(
 
     assert (await release(answer)).verdict is Verdict.ACCEPTED
     assert await rows("select status from conversions") == [{"status": "pending"}]
+
+
+async def test_a_token_that_was_masked_by_a_release_still_proves_at_the_next(
+    visit, client, fix, release
+):
+    sent = {"click_id": await visit(), "pwd": TOKEN, "event": "SALE"}
+    answer = await client.get("/postback/acme", params=sent)
+    params = "params: {token: pwd, goal: event}"
+    await fix(ACME, f"{ACME}    postback: {{{params}}}\n")
+    assert (await release(answer)).reason is Reason.UNKNOWN_GOAL
+
+    await fix(params, f"{params}, goals: {{SALE: lead}}")
+
+    assert (await release(answer)).verdict is Verdict.ACCEPTED
+
+
+async def test_a_token_in_the_path_is_masked_by_a_release(
+    visit, client, fix, release, rows
+):
+    sent = {"click_id": await visit(), "goal": "lead"}
+    answer = await client.get(f"/postback/acme/sold/{TOKEN}", params=sent)
+    assert answer.json()["reason"] == "missing_token"
+
+    await fix(ACME, f'{ACME}    postback: {{params: {{token: "path:2"}}}}\n')
+
+    assert (await release(answer)).verdict is Verdict.ACCEPTED
+    (kept,) = await rows("select path, parameters from postbacks")
+    assert kept["path"] == "/postback/acme/sold/***"
+    assert TOKEN not in str(kept)

@@ -131,8 +131,29 @@ def reread(postback: Postback, dialect: Dialect, hasher: TokenHasher) -> Postbac
     token = vocabulary.read_token(parameters).get("token")
     if digest is None and token and token != MASK:
         digest = hasher.digest(token)
-    masked = _masked(parameters, vocabulary)
-    return postback.but(parameters=masked, token_digest=digest)
+    return postback.but(
+        path=_masked_path(postback.path, vocabulary),
+        parameters=_masked(parameters, vocabulary),
+        token_digest=digest,
+    )
+
+
+def _masked_path(path: str, vocabulary: Vocabulary) -> str:
+    """Its segments are counted from the one that names the advertiser."""
+    segments = enumerate(path.split("/"), start=-2)
+    return "/".join(
+        conceal_segment(number, one, vocabulary) if number > 0 else one
+        for number, one in segments
+    )
+
+
+def conceal_segment(number: int, segment: str, vocabulary: Vocabulary) -> str:
+    """A segment of the path, the first behind the advertiser's being 1, masked."""
+    if segment and vocabulary.hides(f"{PATH}{number}"):
+        return MASK
+    key, colon, _ = segment.partition(":")
+    is_secret = colon and vocabulary.hides(f"{PATH}{key}")
+    return f"{key}:{MASK}" if is_secret else segment
 
 
 def _segment(path: str, name: str) -> list[str]:

@@ -51,8 +51,8 @@ async def release_postback(
         said = postbacks_of([heard])
         decided = Decided(ledger, rules.catalog, found, said)
         await write_changes(runtime, opened, decided)
-        now, kept = datetime.now(UTC), postback.parameters
-        release = Release(pardon.operator, now, kept, pardon.waived)
+        now = datetime.now(UTC)
+        release = Release(pardon.operator, now, postback, pardon.waived)
         await opened.release(judged, release)
     runtime.wake_worker()
     log.info(

@@ -262,6 +262,8 @@ _RELEASE = """
 update postbacks
    set outcome         = %(outcome)s,
        reason          = %(reason)s,
+       path            = %(kept_path)s,
+       token_digest    = %(token_digest)s::bytea,
        parameters      = %(kept)s::jsonb,
        conversion_id   = %(conversion_id)s,
        catalog_version = %(catalog_version)s,
@@ -309,12 +311,12 @@ class Release:
     """
     Who let a postback out of quarantine, when, and what they waived.
 
-    `kept` are its parameters, masked by the names that are in force now.
+    `kept` is the postback, masked by the names that are in force now.
     """
 
     operator: str
     at: datetime
-    kept: Sequence[tuple[str, str]]
+    kept: Postback
     waived: Reason | None = None
 
 
@@ -480,7 +482,8 @@ class LedgerTransaction:
             _RELEASE,
             {
                 **_postback_row(judged),
-                "kept": msgspec.json.encode(release.kept).decode(),
+                "kept": msgspec.json.encode(release.kept.parameters).decode(),
+                "kept_path": release.kept.path,
                 "waived": release.waived,
                 "released_by": release.operator,
                 "released_at": release.at,

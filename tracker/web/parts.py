@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from starlette.types import Scope
 
-from tracker.domain.postback import MASK
+from tracker.domain.postback import conceal_segment
 from tracker.domain.vocabulary import HEADER, PATH, Vocabulary, find_segment, is_part
 
 PREFIX = "/postback"
@@ -42,16 +42,10 @@ def without_parts(pairs: Pairs) -> Pairs:
 def conceal_path(scope: Scope, vocabulary: Vocabulary) -> str:
     """The path without the segments that hold a secret."""
     route, *others = _segments(scope)
-    kept = [_concealed(number, one, vocabulary) for number, one in enumerate(others, 1)]
+    kept = [
+        conceal_segment(number, one, vocabulary) for number, one in enumerate(others, 1)
+    ]
     return f"{PREFIX}/{'/'.join([route, *kept])}"
-
-
-def _concealed(number: int, segment: str, vocabulary: Vocabulary) -> str:
-    if segment and vocabulary.hides(f"{PATH}{number}"):
-        return MASK
-    key, colon, _ = segment.partition(":")
-    is_secret = colon and vocabulary.hides(f"{PATH}{key}")
-    return f"{key}:{MASK}" if is_secret else segment
 
 
 def _segments(scope: Scope) -> list[str]:
