@@ -11,7 +11,6 @@ import csv
 import gzip
 import io
 import os
-import sqlite3
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,7 +18,6 @@ from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
-from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
@@ -183,35 +181,6 @@ def _opened(path: str) -> "_Counted":
         return _Counted(path)
     except OSError as error:
         raise SheetError(f"{path}: {error.strerror}") from error
-
-
-class Occurrences:
-    """
-    How many times a row has been seen.
-
-    On disk where there are many, and gone with the process.
-    """
-
-    def __init__(self) -> None:
-        self._seen = sqlite3.connect("")
-        self._seen.execute("create table seen (digest blob primary key, times integer)")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._seen.close()
-
-    def count(self, cells: Sequence[str]) -> int:
-        """Of the row with these cells; 1 for the first."""
-        digest = blake2b("\0".join(cells).encode(errors="replace"), digest_size=16)
-        cursor = self._seen.execute(
-            "insert into seen values (?, 1)"
-            " on conflict do update set times = times + 1 returning times",
-            (digest.digest(),),
-        )
-        times: int = cursor.fetchone()[0]
-        return times
 
 
 def safe(value: object) -> str:

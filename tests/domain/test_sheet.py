@@ -7,7 +7,8 @@ import tracemalloc
 import pytest
 
 from tracker.domain.errors import SheetError
-from tracker.sheet import Occurrences, open_sheet, safe
+from tracker.flow.occurrences import Occurrences
+from tracker.sheet import open_sheet, safe
 
 TEXT = "click_id;total\r\nabc;12,50\r\n"
 ROWS = [["abc", "12,50"]]

@@ -15,6 +15,7 @@ from tracker.domain.filed import FiledRow, RowReader
 from tracker.domain.identity import ConversionId, PostbackId
 from tracker.domain.lines import Notation
 from tracker.domain.outcome import Outcome, Verdict
+from tracker.flow.occurrences import Occurrences
 from tracker.flow.postback import (
     POSTBACK_BOUNDS,
     Hearing,
@@ -28,7 +29,7 @@ from tracker.flow.postback import (
 )
 from tracker.flow.reconciling import Told, local
 from tracker.runtime import Runtime
-from tracker.sheet import Occurrences, Row, Sheet
+from tracker.sheet import Row, Sheet
 
 AT_ONCE = 256
 UNREAD = "unread"
