@@ -6,7 +6,7 @@ The order is fixed: parse, the MAC of the id, the advertiser, its proof, and onl
 then everything else, so that a stranger learns nothing by asking.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
 from hashlib import blake2b
@@ -376,31 +376,13 @@ def propose(admitted: Admitted, rules: Rules) -> Proposal | None:
     transaction_id = _id(statement, "transaction_id")
     word = _status_word(statement, advertiser)
     said = None if word == REFUNDED else _status(word)
-    sent = _sent(admitted, offer, rules.catalog)
-    refund: Refund | None = "word" if word == REFUNDED else None
-    if sent.is_negative:
-        refund, sent = _taken_back(refund, word, sent)
-        if refund and advertiser.refunds == "remaining":
-            raise QuarantinedError(Reason.BAD_AMOUNT)
+    refund, sent = _refund(word, _sent(admitted, offer, rules.catalog), advertiser)
     status = None if refund else said
     partner = _partner(click, rules)
     owner = offer.advertiser if offer else advertiser.key
     keys = _keys(postback, offer, click, goal, transaction_id)
-    refund_id = _refund_id(statement) if refund else None
-    if refund_id and advertiser.refunds == "each":
-        fingerprint = _fingerprint(goal, REFUNDED, "refund", refund_id)
-    else:
-        fingerprint = _fingerprint(
-            goal,
-            REFUNDED if refund else status,
-            click.id if click else None,
-            transaction_id,
-            statement.get("currency"),
-            sent.amount,
-            sent.revenue,
-            *([] if sent.payout is None else [sent.payout]),
-            *(["refund", refund_id] if refund_id else []),
-        )
+    what, which = REFUNDED if refund else status, click.id if click else None
+    told = (goal, what, which, transaction_id, *_money(sent, statement))
     return Proposal(
         postback=postback,
         advertiser=advertiser,
@@ -413,8 +395,41 @@ def propose(admitted: Admitted, rules: Rules) -> Proposal | None:
         sent=sent,
         refund=refund,
         keys=tuple([(owner, key) for key in keys]),
-        fingerprint=fingerprint,
+        fingerprint=_print_of(told, statement, advertiser, refund),
     )
+
+
+def _refund(
+    word: str | None, sent: Sent, advertiser: Advertiser
+) -> tuple[Refund | None, Sent]:
+    """Whether something is taken back, by its word or by its sign, and how much."""
+    refund: Refund | None = "word" if word == REFUNDED else None
+    if not sent.is_negative:
+        return refund, sent
+    refund, sent = _taken_back(refund, word, sent)
+    if refund and advertiser.refunds == "remaining":
+        raise QuarantinedError(Reason.BAD_AMOUNT)
+    return refund, sent
+
+
+def _print_of(
+    told: Sequence[str | Decimal | None],
+    statement: Statement,
+    advertiser: Advertiser,
+    refund: Refund | None,
+) -> bytes:
+    """A refund with an id of its own is known by that; else by all that was told."""
+    refund_id = _refund_id(statement) if refund else None
+    if refund_id is None:
+        return _fingerprint(*told)
+    if advertiser.refunds == "each":
+        return _fingerprint(told[0], REFUNDED, "refund", refund_id)
+    return _fingerprint(*told, "refund", refund_id)
+
+
+def _money(sent: Sent, statement: Statement) -> list[str | Decimal | None]:
+    said = [statement.get("currency"), sent.amount, sent.revenue]
+    return said if sent.payout is None else [*said, sent.payout]
 
 
 def _offer(
