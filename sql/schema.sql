@@ -34,6 +34,15 @@ CREATE FUNCTION tracker_now() RETURNS timestamp with time zone
 
 COMMENT ON FUNCTION tracker_now() IS 'The time for leases, schedules and windows; tests replace it to move the clock.';
 
+CREATE TABLE cap_epochs (
+    counts text NOT NULL,
+    begun_at timestamp with time zone DEFAULT tracker_now() NOT NULL
+);
+
+COMMENT ON TABLE cap_epochs IS 'Since when the catalog has had a cap that counts this, in all its versions without a gap.';
+
+COMMENT ON COLUMN cap_epochs.counts IS 'A hash of all that changes what it counts; its limit does not.';
+
 CREATE TABLE cap_meters (
     offer text NOT NULL,
     partner text NOT NULL,
@@ -56,7 +65,7 @@ COMMENT ON TABLE cap_meters IS 'How much of an offer, of a partner or of both wa
 
 COMMENT ON COLUMN cap_meters.enough IS 'How much reaches the first of its caps: an open link asks for no other rows.';
 
-COMMENT ON COLUMN cap_meters.counted_at IS 'When conversions were counted for it last; before the catalog in force, it is counted anew.';
+COMMENT ON COLUMN cap_meters.counted_at IS 'When conversions were counted for it last; before its cap began, it is counted anew.';
 
 CREATE TABLE catalog_numbers (
     kind text NOT NULL,
@@ -472,6 +481,9 @@ CREATE TABLE truncated_days (
 );
 
 COMMENT ON TABLE truncated_days IS 'Days whose addresses were truncated, so that each is done once.';
+
+ALTER TABLE ONLY cap_epochs
+    ADD CONSTRAINT cap_epochs_pkey PRIMARY KEY (counts);
 
 ALTER TABLE ONLY cap_meters
     ADD CONSTRAINT cap_meters_pkey PRIMARY KEY (offer, partner, measure, goals, per, starts_at);

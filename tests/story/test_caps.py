@@ -67,13 +67,19 @@ def put_in_force(runtime, rows):
         checked = check_text(text, "partners.yaml", runtime.secrets)
         draft = draft_catalog(checked, former.snapshot)
         now = datetime.now(UTC)
-        edit = Edit(text, draft.content_hash, now, draft.follows, draft.keys)
+        edit = Edit(
+            text, draft.content_hash, now, draft.follows, draft.keys, draft.caps
+        )
         await runtime.catalogs.insert(edit, partial(_sealed, draft))
         await follow_version(runtime)
         if is_settled:
             await rows(
                 "update catalog_versions set in_force_at = in_force_at - interval '1h'"
                 " returning version"
+            )
+            await rows(
+                "update cap_epochs set begun_at = begun_at - interval '1h'"
+                " where begun_at > now() - interval '1 minute' returning counts"
             )
 
     return put_in_force
@@ -463,6 +469,24 @@ async def test_a_cap_that_is_new_counts_what_was_before_it(
     await cap(f"{{per: day, {edited}}}")
 
     assert said(await report()) == [outcome]
+
+
+@pytest.mark.parametrize(
+    ("edited", "cost"),
+    [("{per: day, limit: 7}", 2), ("{per: day, limit: 2, goals: lead}", 3)],
+)
+async def test_only_an_edit_of_what_a_cap_counts_has_it_counted_again(
+    runtime, cap, report, written, statements, edited, cost
+):
+    """Even at once: every process has kept what a higher limit is held to."""
+    await cap("{per: day, limit: 2}")
+    await report()
+
+    await cap(edited, is_settled=False)
+    statements.clear()
+    await accept_together(runtime, [written()])
+
+    assert len(statements) == cost
 
 
 async def test_a_cap_that_was_away_for_a_while_counts_what_it_missed(

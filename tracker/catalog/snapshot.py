@@ -29,6 +29,7 @@ from tracker.catalog.environment import SecretNames, choose_secrets, secret_name
 from tracker.domain.advertiser import Advertiser
 from tracker.domain.catalog import Catalog, Kind, Numbers
 from tracker.domain.errors import CatalogError
+from tracker.domain.meter import what_counts
 from tracker.domain.offer import Offer
 from tracker.domain.outbound import PartnerPostback
 from tracker.domain.partner import Partner
@@ -83,13 +84,15 @@ class Draft:
     A compiled catalog that has no version and no numbers yet.
 
     `follows` is the version whose retired entries it carries, 0 if none: put in
-    force after another one, it would lose what that one had.
+    force after another one, it would lose what that one had. `caps` are what its caps
+    count.
     """
 
     content_hash: str
     follows: int
     keys: list[tuple[Kind, str]] = field(repr=False)
     body: bytes = field(repr=False)
+    caps: list[str] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,7 @@ def draft_catalog(checked: CheckedCatalog, previous: bytes | None = None) -> Dra
         follows=former.version if former else 0,
         keys=keys_to_number(catalog),
         body=_ENCODER.encode(_terms(catalog)),
+        caps=sorted({what_counts(one, catalog) for one in catalog.list_caps()}),
     )
 
 

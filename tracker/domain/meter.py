@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
+from hashlib import blake2b
 
 from tracker.domain.cap import Meter, Period, PlacedCap
 from tracker.domain.catalog import Catalog
@@ -154,6 +155,29 @@ def is_closed(closed: Closed, offer: str, partner: str, now: datetime) -> bool:
         if period and period[0] <= now < period[1]:
             return True
     return False
+
+
+def what_counts(placed: PlacedCap, catalog: Catalog) -> str:
+    """
+    A hash of all that decides what is taken of a cap; caps of one meter may differ.
+
+    Limits are none of it, nor are rates where an offer has one currency.
+    """
+    cap, is_money = placed.cap, placed.cap.of != "conversions"
+    parts = (
+        placed.offer,
+        "" if cap.each_partner else placed.partner,
+        cap.each_partner,
+        cap.of,
+        sorted(cap.goals),
+        cap.per,
+        placed.timezone,
+        placed.currency if is_money else "",
+        sorted(rates_into(catalog, placed.currency).items())
+        if is_money and not placed.offer
+        else (),
+    )
+    return blake2b(repr(parts).encode(), digest_size=16).hexdigest()
 
 
 def rates_into(catalog: Catalog, currency: str) -> dict[str, Decimal]:

@@ -162,6 +162,7 @@ async def _insert_version(
         edited_at=file.edited_at,
         follows=draft.follows,
         keys=draft.keys,
+        caps=draft.caps,
     )
     version = await runtime.catalogs.insert(edit, partial(_sealed, draft))
     failpoint("catalog.inserted")

@@ -53,6 +53,14 @@ insert into catalog_versions (version, content, content_hash, snapshot, edited_a
 values (%(version)s, %(content)s, %(content_hash)s, %(snapshot)s, %(edited_at)s)
 """
 
+_END_CAPS = "delete from cap_epochs where counts <> all(%(caps)s::text[])"
+
+_BEGIN_CAPS = """
+insert into cap_epochs (counts)
+select unnest(%(caps)s::text[])
+    on conflict (counts) do nothing
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class InForce:
@@ -66,13 +74,18 @@ class InForce:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """A file that was found good, to follow the version `follows`."""
+    """
+    A file that was found good, to follow the version `follows`.
+
+    `caps` are what its caps count; those that are not listed are new with every edit.
+    """
 
     content: str
     content_hash: str
     edited_at: datetime
     follows: int
     keys: Sequence[tuple[Kind, str]]
+    caps: Sequence[str] = ()
 
 
 class CatalogStore:
@@ -125,6 +138,8 @@ class CatalogStore:
                     "edited_at": edit.edited_at,
                 },
             )
+            await connection.execute(_END_CAPS, {"caps": [*edit.caps]})
+            await connection.execute(_BEGIN_CAPS, {"caps": [*edit.caps]})
         return version
 
 

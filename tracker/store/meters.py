@@ -2,8 +2,8 @@
 What has been taken of caps: rows that are locked while a batch is decided.
 
 Each says what the conversions of its period say. It is counted once, under its lock,
-and moves with every change afterwards; an edit of the catalog may ask for another
-currency, time zone or goal, so that it is counted again after each.
+and moves with every change afterwards; an edit of the catalog that asks for another
+currency, time zone or goal has it counted again.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -16,30 +16,56 @@ import msgspec
 from tracker.domain.cap import Meter, PlacedCap
 from tracker.domain.catalog import Catalog
 from tracker.domain.click_id import ClickClass
-from tracker.domain.meter import Action, Meters, Reading, enough, meters_of, rates_into
+from tracker.domain.meter import (
+    Action,
+    Meters,
+    Reading,
+    enough,
+    meters_of,
+    rates_into,
+    what_counts,
+)
 from tracker.store.postgres import Connection, Pool, as_rows, connected, transaction
 
 # Sorted, so that two batches never wait for each other in a circle; always after the
-# keys and the conversions. For ten seconds after an edit nothing counted so far is
-# trusted: until then a process may still write by the catalog before it, which did not
-# know of a new cap.
+# keys and the conversions. For ten seconds after a cap has come nothing counted for it
+# is trusted: until then a process may still write by the catalog before it, which did
+# not know of it. One that no edit has listed is as new as the catalog.
 _LOCK = """
-insert into cap_meters (offer, partner, measure, goals, per, starts_at, ends_at, enough)
-select *
-  from json_to_recordset(%(rows)s::json) as wanted (
-         offer text, partner text, measure text, goals text, per text,
-         starts_at timestamptz, ends_at timestamptz, enough numeric
-       )
- order by 1, 2, 3, 4, 5, 6
-    on conflict (offer, partner, measure, goals, per, starts_at) do update
-   set ends_at = excluded.ends_at, enough = excluded.enough
-returning offer, partner, measure, goals, per, starts_at, ends_at, taken,
-          counted_at is null or counted_at < (
-            select in_force_at + interval '10 seconds'
-              from catalog_versions
-             order by version desc
-             limit 1
+with wanted as (
+  select *
+    from json_to_recordset(%(rows)s::json) as wanted (
+           offer text, partner text, measure text, goals text, per text,
+           starts_at timestamptz, ends_at timestamptz, enough numeric, counts text[]
+         )
+), locked as (
+  insert into cap_meters (
+    offer, partner, measure, goals, per, starts_at, ends_at, enough
+  )
+  select offer, partner, measure, goals, per, starts_at, ends_at, enough
+    from wanted
+   order by 1, 2, 3, 4, 5, 6
+      on conflict (offer, partner, measure, goals, per, starts_at) do update
+     set ends_at = excluded.ends_at, enough = excluded.enough
+  returning offer, partner, measure, goals, per, starts_at, ends_at, taken, counted_at
+)
+select locked.offer, locked.partner, locked.measure, locked.goals, locked.per,
+       locked.starts_at, locked.ends_at, locked.taken,
+       locked.counted_at is null
+       or locked.counted_at < interval '10 seconds' + coalesce(
+            (
+              select min(begun_at)
+                from cap_epochs
+               where counts = any(wanted.counts)
+            ), (
+              select in_force_at
+                from catalog_versions
+               order by version desc
+               limit 1
+            )
           ) as is_stale
+  from locked
+  join wanted using (offer, partner, measure, goals, per, starts_at)
 """
 
 # A statement of its own, so that it sees what was committed before the lock was had.
@@ -166,8 +192,13 @@ class MeterStore:
             return [partner for (partner,) in await cursor.fetchall()]
 
     async def count(self, wanted: Mapping[Meter, list[PlacedCap]], by: Catalog) -> None:
-        """Has them counted, if they never were, or not since an edit."""
+        """
+        Has them counted, if they never were, or not since an edit.
+
+        However long it takes: what was stopped half way would never be done.
+        """
         async with transaction(self._pool) as connection:
+            await connection.execute("set local statement_timeout = 0")
             await _lock(connection, wanted, by)
 
 
@@ -198,7 +229,11 @@ async def _lock(
     if not wanted:
         return {}
     rows = [
-        {**_key(meter), "enough": enough(caps, catalog)}
+        {
+            **_key(meter),
+            "enough": enough(caps, catalog),
+            "counts": [what_counts(one, catalog) for one in caps],
+        }
         for meter, caps in wanted.items()
     ]
     cursor = await connection.execute(_LOCK, {"rows": as_rows(rows)})
