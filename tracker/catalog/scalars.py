@@ -29,7 +29,7 @@ from pydantic import (
 from tracker.catalog.countries import COUNTRIES, MISTAKEN
 from tracker.catalog.faults import one_of, suggest
 from tracker.catalog.nodes import Bare
-from tracker.catalog.patterns import check_pattern, check_quick
+from tracker.catalog.patterns import check_carried, check_pattern, check_quick
 from tracker.domain.errors import TemplateError
 from tracker.domain.foreign import translation
 from tracker.domain.items import COUNTED
@@ -648,6 +648,7 @@ Minor = Annotated[
 ]
 Position = Annotated[int, _from_text(parse_position), _schema("integer", "2")]
 Extract = Annotated[str, Field(max_length=500), AfterValidator(check_quick)]
+Carried = Annotated[str, Field(max_length=500), AfterValidator(check_carried)]
 ReplyText = Annotated[str, Field(max_length=1000), AfterValidator(check_reply)]
 Duration = Annotated[timedelta, _from_text(parse_duration), _schema("string", "12h")]
 Delay = Annotated[timedelta, _from_text(parse_delay), _schema("string", "10m")]

@@ -7,7 +7,7 @@ from pydantic import Field, ValidationInfo, model_validator
 
 from tracker.catalog.faults import one_of, suggest
 from tracker.catalog.scalars import (
-    Extract,
+    Carried,
     FirstOf,
     HashText,
     MacroName,
@@ -32,12 +32,12 @@ class SignatureSection(Section):
         None, description="the parameter that carries it; signature unless set"
     )
     header: SentHeader | None = Field(None, description="or the header that does")
-    read: Extract | None = Field(
+    read: Carried | None = Field(
         None,
         description="a regular expression for the signature in what carries it, as in"
         " v1=([0-9a-f]+); any one that it finds will do",
     )
-    vars: dict[MacroName, Extract] = Field(
+    vars: dict[MacroName, Carried] = Field(
         {},
         max_length=10,
         description="regular expressions for what else stands there, by the name that"

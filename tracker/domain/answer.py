@@ -41,7 +41,7 @@ MAX_RETRY_AFTER = timedelta(hours=10)
 MAX_ANSWER = 64 * 1024
 """Bytes of an answer that are read; the rest is cut."""
 
-MAX_SEARCHED = 4096
+MAX_SEARCHED = 2048
 """Characters of an answer that patterns are looked for in; JSON is read whole."""
 
 _JITTER = 0.2
