@@ -176,7 +176,7 @@ class LineReader:
             currency.upper() if currency else None,
             self._notation.stamp(at) if at else None,
             fault,
-            hash((*said, *items)),
+            hash((said, items)),
         )
         return _taken_back(line) if status == REFUNDED else line
 

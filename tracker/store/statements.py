@@ -32,7 +32,7 @@ _SESSION: dict[str, Any] = {
     **SESSION,
     "prepare_threshold": None,
     # Whole tables are compared here, so they may be read as a whole, and for long.
-    "options": "-c timezone=UTC -c jit=off -c work_mem=24MB -c temp_buffers=16MB"
+    "options": "-c timezone=UTC -c jit=off -c work_mem=96MB -c temp_buffers=64MB"
     " -c lock_timeout=3s -c idle_in_transaction_session_timeout=10min",
 }
 
