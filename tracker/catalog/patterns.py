@@ -16,8 +16,8 @@ from re import _compiler, _constants, _parser  # type: ignore[attr-defined]
 from typing import Any, NamedTuple
 
 from tracker.domain.answer import MAX_SEARCHED
-from tracker.domain.own_signature import MAX_CARRIED
 from tracker.domain.dialect import MAX_EXTRACTED
+from tracker.domain.own_signature import MAX_CARRIED
 
 _REPEATS = (_constants.MAX_REPEAT, _constants.MIN_REPEAT, _constants.POSSESSIVE_REPEAT)
 _BEGINNINGS = (_constants.AT_BEGINNING, _constants.AT_BEGINNING_STRING)
@@ -58,8 +58,10 @@ def check_quick(text: str, length: int = MAX_EXTRACTED) -> str:
 
 
 check_pattern = partial(check_quick, length=MAX_SEARCHED)
-check_carried = partial(check_quick, length=MAX_CARRIED)
 """Likewise for what is looked for in an answer."""
+
+check_carried = partial(check_quick, length=MAX_CARRIED)
+"""Likewise for what is looked for beside a signature."""
 
 
 class _Pattern:
