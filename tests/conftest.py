@@ -4,11 +4,22 @@ from itertools import count
 
 import pytest
 import redis
+import structlog
 from stores import started_stores, temporary_folder
 
 from tracker.store.migrations import migrate
 
 _numbers = count(1)
+
+# A trace with the values of all its variables, a catalog among them, takes seconds.
+structlog.configure(
+    processors=[
+        *structlog.get_config()["processors"][:-1],
+        structlog.dev.ConsoleRenderer(
+            colors=False, exception_formatter=structlog.dev.plain_traceback
+        ),
+    ]
+)
 
 
 @pytest.fixture(scope="session")
