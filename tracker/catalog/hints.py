@@ -336,13 +336,9 @@ def _needs(survey: Survey, advertiser: str) -> Iterator[tuple[Meaning, str]]:
                 )
             if goal.payout.is_sent:
                 needs.setdefault("payout", f"{name} of {key} pays what is sent")
-            if _is_share(goal.payout) or _is_share(goal.revenue):
+            if goal.payout.is_of_amount or goal.revenue.is_of_amount:
                 needs.setdefault("amount", f"{name} of {key} is a share of the amount")
     yield from needs.items()
-
-
-def _is_share(rate: Rate) -> bool:
-    return rate.is_percent and rate.basis == "amount"
 
 
 def _doubtful_names(survey: Survey) -> Iterator[Flaw]:

@@ -244,16 +244,9 @@ def _is_ambiguous(offer: Offer) -> str:
 
 def _pays_share(offer: Offer, catalog: Catalog) -> str:
     for goal in _goals(offer):
-        if any(
-            one.is_percent and one.basis == "amount"
-            for one in _rates(goal, offer, catalog)
-        ):
+        if any(one.is_of_amount for one in _rates(goal, offer, catalog)):
             return f"{goal.key} of {offer.key} is a share of it"
     return ""
-
-
-def _is_share(rate: Rate) -> bool:
-    return rate.is_percent and rate.basis == "amount"
 
 
 def _pays_what_is_sent(offer: Offer, catalog: Catalog) -> str:

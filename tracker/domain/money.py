@@ -41,6 +41,11 @@ class Rate:
         return not self.is_percent and not self.is_sent
 
     @property
+    def is_of_amount(self) -> bool:
+        """Whether it is a share of what the customer paid."""
+        return self.is_percent and self.basis == "amount"
+
+    @property
     def is_sent(self) -> bool:
         """Whether the advertiser states it."""
         return self.basis == "sent"

@@ -7,9 +7,8 @@ sender behind the same address is never locked out.
 
 from collections import Counter
 from datetime import datetime
-from functools import lru_cache
-from ipaddress import IPv6Address, ip_address, ip_network
 
+from tracker.domain.neighbourhood import neighbourhood_of
 from tracker.domain.value import Value
 
 ANSWERED = 20
@@ -49,7 +48,7 @@ class Suspects:
         minute, second = divmod(int(now.timestamp()), _SECONDS)
         if minute != self._minute:
             self._minute, self._failures, self._kept = minute, Counter(), 0
-        who = self._known(_neighbourhood(address))
+        who = self._known(neighbourhood_of(address))
         self._failures[who] += 1
         is_kept = self._failures[who] <= KEPT and self._kept < KEPT_OF_ALL
         self._kept += is_kept
@@ -59,15 +58,3 @@ class Suspects:
     def _known(self, who: str) -> str:
         is_full = len(self._failures) >= MAX_ADDRESSES
         return _ALL_OTHERS if is_full and who not in self._failures else who
-
-
-@lru_cache(maxsize=1024)
-def _neighbourhood(address: str) -> str:
-    """Whoever has one address of IPv6 has the 64 bits below it too."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, IPv6Address):
-        return str(ip_network((parsed, 64), strict=False))
-    return address

@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from functools import lru_cache
 from hashlib import blake2b
-from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Literal
+
+from tracker.domain.neighbourhood import neighbourhood_of
 
 Trait = Literal["countries", "devices", "languages"]
 """What rules can ask of a visitor."""
@@ -100,7 +101,7 @@ def identity_of(address: str, user_agent: str) -> bytes:
 
     Of an IPv6 address its first 64 bits count: devices change the others daily.
     """
-    said = f"{_neighbourhood(address)}\n{user_agent}"
+    said = f"{neighbourhood_of(address)}\n{user_agent}"
     return blake2b(said.encode(errors="replace"), digest_size=16).digest()
 
 
@@ -146,14 +147,3 @@ def _quality(parameters: str) -> float:
 def _spellings(tag: str) -> frozenset[str]:
     parts = tag.split("-")
     return frozenset("-".join(parts[: end + 1]) for end in range(len(parts)))
-
-
-@lru_cache(maxsize=4096)
-def _neighbourhood(address: str) -> str:
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, IPv6Address):
-        return str(ip_network((parsed, 64), strict=False))
-    return address
