@@ -109,9 +109,17 @@ def _base_url(value: str) -> str:
 
 
 def _default_base_url(known: dict[str, Any]) -> str:
+    return _local_url(known["host"], known["port"])
+
+
+def _default_console_url(known: dict[str, Any]) -> str:
+    return _local_url(known["host"], known["console_port"])
+
+
+def _local_url(host: str, port: int) -> str:
     """Where a browser on this machine finds us; a wildcard is not an address."""
-    host = _WILDCARDS.get(known["host"], known["host"])
-    return f"http://{f'[{host}]' if ':' in host else host}:{known['port']}"
+    host = _WILDCARDS.get(host, host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _secret_keys(value: SecretStr | None) -> SecretStr | None:
@@ -194,6 +202,14 @@ class Settings(BaseModel):
         Port | None,
         Field(description="A port of their own for `/readyz` and `/metrics`"),
     ] = None
+    console_port: Annotated[
+        int,
+        Field(ge=0, le=65535, description="The port of the console; 0: `up` runs none"),
+    ] = 8081
+    console_url: Annotated[str, AfterValidator(_base_url)] = Field(
+        default_factory=_default_console_url,
+        description="Where people find the console; not set: follows host and port",
+    )
     secret_keys: Annotated[
         SecretStr | None,
         AfterValidator(_secret_keys),
@@ -280,6 +296,8 @@ class Settings(BaseModel):
     def _ports_differ(self) -> "Settings":
         if self.internal_port == self.port:
             raise ValueError("internal_port: must not be the port visitors use")
+        if self.console_port in {self.port, self.internal_port}:
+            raise ValueError("console_port: must be a port of its own")
         return self
 
     @property

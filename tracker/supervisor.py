@@ -99,9 +99,10 @@ class Program:
     argv: Sequence[str]
 
 
-PROGRAMS = (
-    Program("serve", (sys.executable, "-m", "tracker", "serve")),
-    Program("worker", (sys.executable, "-m", "tracker", "worker")),
+CONSOLE = "console"
+PROGRAMS = tuple(
+    Program(name, (sys.executable, "-m", "tracker", name))
+    for name in ("serve", "worker", CONSOLE)
 )
 
 
@@ -174,7 +175,11 @@ async def _up(
         for name in await migrate(settings.database_conninfo):
             log.info("database.migrated", migration=name)
         environ = _child_environ(settings, data_dir, inherited)
-        children = [Child(program, environ, inherited) for program in programs]
+        children = [
+            Child(program, environ, inherited)
+            for program in programs
+            if program.name != CONSOLE or settings.console_port
+        ]
         async with _kept(children, stores, stop) as keepers:
             if await _is_ready(settings, children, stop):
                 link = await _first_link(settings, environ)
@@ -432,9 +437,9 @@ async def _kept(
 
 
 def _check_ports(settings: Settings) -> None:
-    for name in ("port", "internal_port"):
+    for name in ("port", "internal_port", "console_port"):
         port = getattr(settings, name)
-        if port is not None and not _is_free(settings.host, port):
+        if port and not _is_free(settings.host, port):
             raise SettingsError(
                 f"{variable(name)}: {port} on {settings.host} is already in use; "
                 "stop what uses it, or choose another"
@@ -505,6 +510,8 @@ async def _status(url: str) -> bytes:
 
 def _announcement(settings: Settings, link: str) -> str:
     lines = [("link", link)]
+    if settings.console_port:
+        lines.append(("console", settings.console_url))
     if settings.sandbox:
         lines.append(("sandbox", f"{settings.base_url}/sandbox"))
     lines += [("data", str(settings.data_dir)), ("stop", "Ctrl-C")]

@@ -26,6 +26,7 @@ class Sandbox:
             "TRACKER_DATA_DIR": str(folder / "data"),
             "TRACKER_CATALOG": str(folder / "partners.yaml"),
             "TRACKER_PORT": str(self.port),
+            "TRACKER_CONSOLE_PORT": "0",
         }
         shutil.copy(CATALOG, folder)
         self.start()

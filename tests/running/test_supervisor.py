@@ -68,6 +68,7 @@ class Up:
             **{n: v for n, v in os.environ.items() if not n.startswith("TRACKER_")},
             "TRACKER_DATA_DIR": str(data_dir),
             "TRACKER_PORT": str(self.port),
+            "TRACKER_CONSOLE_PORT": "0",
             **environ,
         }
         self.process = subprocess.Popen(

@@ -44,6 +44,7 @@ app = typer.Typer(
 app.command()(running.up)
 app.command()(running.serve)
 app.command()(running.worker)
+app.command()(running.console)
 app.command()(running.migrate)
 app.command()(editing.check)
 app.command()(editing.schema)

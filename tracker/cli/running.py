@@ -46,6 +46,15 @@ def worker() -> None:
     uvloop.run(_work(_server_settings()))
 
 
+def console() -> None:
+    """Run the console, on stores and keys that are set."""
+    import uvloop
+
+    from tracker.cli.server import serve_console_until_stopped
+
+    uvloop.run(serve_console_until_stopped(_server_settings()))
+
+
 def migrate(*, as_json: AsDocument = False) -> None:
     """Bring the database to the schema of this version."""
     from tracker.cli.joining import joined_settings, run

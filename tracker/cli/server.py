@@ -1,21 +1,33 @@
-"""A web process: uvicorn, told to stop by us."""
+"""A web process, or the console: uvicorn, told to stop by us."""
 
 import asyncio
 import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal
 
 import uvicorn
 from starlette.types import ASGIApp
 
-from tracker.settings import Settings
+from tracker.console.app import create_console
+from tracker.domain.errors import SettingsError
+from tracker.settings import Settings, variable
 from tracker.web.app import create_app, create_internal_app
 from tracker.web.protocol import ForgivingProtocol, find_places
 
 FINISHING_SECONDS = 15
 """How long requests in flight may take when the server is asked to stop."""
+
+_USUAL: dict[str, Any] = {
+    "ws": "none",
+    "log_config": None,
+    "access_log": False,
+    "server_header": False,
+    "date_header": False,
+    "proxy_headers": False,
+    "timeout_graceful_shutdown": FINISHING_SECONDS,
+}
 
 
 class Server(uvicorn.Server):
@@ -51,6 +63,22 @@ async def serve_until_stopped(settings: Settings) -> None:
     await asyncio.gather(public.serve(), _serve_after(public, internal))
 
 
+async def serve_console_until_stopped(settings: Settings) -> None:
+    """The console, likewise; SettingsError where its port is 0."""
+    if not settings.console_port:
+        raise SettingsError(f"{variable('console_port')}: is 0, which means none")
+    console = uvicorn.Config(
+        create_console(settings),
+        host=settings.host,
+        port=settings.console_port,
+        lifespan="on",
+        **_USUAL,
+    )
+    server = Server(console)
+    on_signals(lambda: _stop([server]))
+    await server.serve()
+
+
 def on_signals(stop: Callable[[], None]) -> None:
     """What is done when the process is asked to end."""
     loop = asyncio.get_running_loop()
@@ -72,14 +100,8 @@ def _config(
         host=host,
         port=port,
         http=ForgivingProtocol,
-        ws="none",
         lifespan=lifespan,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        date_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=FINISHING_SECONDS,
+        **_USUAL,
     )
 
 

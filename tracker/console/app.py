@@ -1,0 +1,110 @@
+"""
+The console: an application of its own, so that no page is ever in a visitor's way.
+
+Here stand the list of all pages, the guard that each of them is behind, and the table
+from an error to an answer.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from contextlib import asynccontextmanager
+from functools import wraps
+
+import structlog
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from tracker.console import overview, static
+from tracker.console.entrance import admit
+from tracker.console.pages import Endpoint, Page, page
+from tracker.domain.errors import (
+    BusyError,
+    NotFoundError,
+    OverloadedError,
+    RefusedChangeError,
+    StoreUnavailableError,
+)
+from tracker.flow.catalog import follow_catalog
+from tracker.flow.start import start
+from tracker.loops import running
+from tracker.runtime import Runtime, open_runtime
+from tracker.settings import Settings
+
+log = structlog.get_logger()
+
+PAGES: Sequence[Page] = (
+    Page("/static/{name}", static.show_static, needs=None),
+    *overview.PAGES,
+)
+
+_ANSWERS: dict[type[Exception], tuple[int, str]] = {
+    NotFoundError: (404, "There is no such thing."),
+    RefusedChangeError: (409, "That is not allowed."),
+    StoreUnavailableError: (503, "A store does not answer; try again later."),
+    BusyError: (503, "It is being changed; try again."),
+    OverloadedError: (503, "Too much at once; try again later."),
+}
+_UNEXPECTED = (500, "Something went wrong here; it was logged.")
+
+
+def create_console(settings: Settings) -> Starlette:
+    """What `tracker console` serves; it owns a runtime for as long as it is served."""
+
+    @asynccontextmanager
+    async def opened(app: Starlette) -> AsyncIterator[None]:
+        async with open_runtime(settings) as runtime:
+            await start(runtime)
+            app.state.runtime = runtime
+            async with running(_loops(runtime)):
+                yield
+
+    return Starlette(
+        routes=[_route(one) for one in PAGES],
+        lifespan=opened,
+        exception_handlers={HTTPException: _show_refusal, Exception: _show_error},
+    )
+
+
+def _loops(runtime: Runtime) -> list[Awaitable[None]]:
+    return [follow_catalog(runtime, applies_edits=False)]
+
+
+def _route(declared: Page) -> Route:
+    return Route(declared.path, _guarded(declared), methods=list(declared.methods))
+
+
+def _guarded(declared: Page) -> Endpoint:
+    """The endpoint behind the guard, and its errors as answers."""
+
+    @wraps(declared.endpoint)
+    async def answer(request: Request) -> Response:
+        try:
+            refused = await admit(request, declared.needs)
+            return refused or await declared.endpoint(request)
+        except HTTPException:
+            raise
+        except Exception as error:  # noqa: BLE001 - answered by the table
+            return _answer_to(request, error)
+
+    return answer
+
+
+def _answer_to(request: Request, error: Exception) -> Response:
+    for kind, (status, sentence) in _ANSWERS.items():
+        if isinstance(error, kind):
+            said = str(error) or sentence
+            return page(request, "error.html", status=status, said=said)
+    log.error("console.failed", path=request.url.path, exc_info=error)
+    status, sentence = _UNEXPECTED
+    return page(request, "error.html", status=status, said=sentence)
+
+
+async def _show_refusal(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
+    return page(request, "error.html", status=error.status_code, said=str(error.detail))
+
+
+async def _show_error(request: Request, error: Exception) -> Response:
+    return _answer_to(request, error)
