@@ -43,6 +43,7 @@ from tracker.store.postgres import Pool, is_answering, is_poison, make_pool
 from tracker.store.redis import Client, make_client
 from tracker.store.reports import ReportStore
 from tracker.store.retention import RetentionStore
+from tracker.store.signs import SignStore
 from tracker.store.tally import Tally
 from tracker.store.visitors import VisitorStore
 
@@ -96,6 +97,7 @@ class Runtime:
     keys: KeyStore
     meters: MeterStore
     reports: ReportStore
+    signs: SignStore
     partitions: Partitions
     retention: RetentionStore
     erasures: ErasureStore
@@ -219,6 +221,7 @@ def _build(
         keys=KeyStore(pool),
         meters=MeterStore(pool),
         reports=ReportStore(pool),
+        signs=SignStore(pool),
         partitions=partitions,
         retention=RetentionStore(pool),
         erasures=ErasureStore(pool),

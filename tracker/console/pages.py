@@ -8,6 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from tracker.console.formats import FILTERS
 from tracker.console.static import STATIC_URLS
 from tracker.domain.person import Permission, Person
 from tracker.domain.postback import clean
@@ -77,11 +78,6 @@ def see(path: str) -> Response:
     return RedirectResponse(path, 303, headers=HEADERS)
 
 
-def filters() -> dict[str, Callable[..., object]]:
-    """The filters of templates, by name; modules add theirs here."""
-    return _PAGES.filters
-
-
 def _permissions(person: Person | None) -> Mapping[str, bool]:
     granted: Iterable[Permission] = person.permissions if person else ()
     return {one.value: one in granted for one in Permission}
@@ -96,6 +92,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_printable,
     )
+    pages.filters.update(FILTERS)
     pages.globals["static"] = STATIC_URLS
     return pages
 

@@ -1,0 +1,53 @@
+"""How values are written on pages: one way for each kind of them."""
+
+from datetime import UTC, datetime, tzinfo
+from decimal import Decimal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from markupsafe import Markup
+
+from tracker.domain.money import to_minor_unit
+
+NOTHING = "–"  # noqa: RUF001 - a dash
+"""Stands where there is no value, or a formula divides by nothing."""
+
+
+def when(at: datetime | None, zone: str = "UTC") -> str | Markup:
+    """A time to the second in that zone, as an element that knows it exactly."""
+    if at is None:
+        return NOTHING
+    local = at.astimezone(_zone(zone))
+    exact = at.astimezone(UTC).isoformat()
+    return Markup('<time datetime="{}" title="{} {}">{}</time>').format(
+        exact, exact, zone, local.strftime("%Y-%m-%d %H:%M:%S")
+    )
+
+
+def number(value: int | Decimal | None) -> str:
+    """A count, in groups of three digits."""
+    return NOTHING if value is None else f"{value:,f}"
+
+
+def money(value: Decimal | None, currency: str = "") -> str:
+    """A sum in what its currency can pay, with the currency where it is given."""
+    if value is None:
+        return NOTHING
+    rounded = to_minor_unit(value, currency) if currency else value
+    return f"{rounded:,f} {currency}".rstrip()
+
+
+def percent(value: Decimal | None) -> str:
+    """A share of one as per cent, with two decimals."""
+    return NOTHING if value is None else f"{value * 100:,.2f} %"
+
+
+def _zone(name: str) -> tzinfo:
+    """One that this machine does not know is shown as UTC."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        return UTC
+
+
+FILTERS = {"when": when, "number": number, "money": money, "percent": percent}
+"""The filters of all templates."""
