@@ -17,8 +17,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tracker.console import overview, static
+from tracker.console.api import index as api
 from tracker.console.entrance import admit
-from tracker.console.pages import Endpoint, Page, page
+from tracker.console.pages import Endpoint, Page
+from tracker.console.problems import refuse
 from tracker.domain.errors import (
     BusyError,
     NotFoundError,
@@ -37,6 +39,7 @@ log = structlog.get_logger()
 PAGES: Sequence[Page] = (
     Page("/static/{name}", static.show_static, needs=None),
     *overview.PAGES,
+    *api.PAGES,
 )
 
 _ANSWERS: dict[type[Exception], tuple[int, str]] = {
@@ -94,11 +97,9 @@ def _guarded(declared: Page) -> Endpoint:
 def _answer_to(request: Request, error: Exception) -> Response:
     for kind, (status, sentence) in _ANSWERS.items():
         if isinstance(error, kind):
-            said = str(error) or sentence
-            return page(request, "error.html", status=status, said=said)
+            return refuse(request, status, str(error) or sentence)
     log.error("console.failed", path=request.url.path, exc_info=error)
-    status, sentence = _UNEXPECTED
-    return page(request, "error.html", status=status, said=sentence)
+    return refuse(request, *_UNEXPECTED)
 
 
 async def _show_refusal(request: Request, error: Exception) -> Response:

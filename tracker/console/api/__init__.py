@@ -1,0 +1,1 @@
+"""`/api/v1`: what pages show and do, for programs."""

@@ -1,0 +1,116 @@
+"""
+How a call of the API is declared, read and answered.
+
+A declaration says all there is to say about a call: who may make it, what it takes and
+what it answers. The description that programs read is made of nothing else.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tracker.console.pages import HEADERS, Page
+from tracker.domain.person import Permission
+
+PREFIX = "/api/v1"
+MAX_BODY = 2 * 1024 * 1024
+"""Bytes; a catalog of ten thousand partners is not larger."""
+
+MAX_ROWS = 500
+USUAL_ROWS = 50
+
+Body = TypeVar("Body")
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """Something that stands in the query, or in the path where the path names it."""
+
+    name: str
+    says: str
+    kind: str = "string"
+    is_required: bool = False
+    is_repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """
+    A call, whose path begins behind `/api/v1`.
+
+    `answer` is the type of its JSON, of each row where `is_list`; None where the answer
+    has no body. `media` are other forms of the same answer.
+    """
+
+    method: str
+    path: str
+    endpoint: Callable[[Request], Awaitable[Response]]
+    needs: Permission
+    says: str
+    answer: Any = None
+    parameters: Sequence[Parameter] = ()
+    body: Any = None
+    is_list: bool = False
+    status: int = HTTPStatus.OK
+    media: Mapping[str, str] = field(default_factory=dict)
+
+    def page(self) -> Page:
+        """What the application serves."""
+        return Page(PREFIX + self.path, self.endpoint, self.needs, (self.method,))
+
+
+CURSOR = Parameter("cursor", "What `next` of the answer before said.")
+LIMIT = Parameter(
+    "limit", f"Rows, 1 to {MAX_ROWS}; {USUAL_ROWS} unless said.", "integer"
+)
+
+
+def answer(value: object, status: int = HTTPStatus.OK) -> Response:
+    """A value as JSON: decimals as text, times as RFC 3339 in UTC."""
+    body = msgspec.json.encode(value)
+    return Response(body, status, HEADERS, "application/json")
+
+
+def answer_list(rows: Sequence[object], next_cursor: str = "") -> Response:
+    """Rows, and the cursor of what follows; null at the end."""
+    return answer({"items": rows, "next": next_cursor or None})
+
+
+def done() -> Response:
+    """It was done, and there is nothing to say about it."""
+    return Response(None, HTTPStatus.NO_CONTENT, HEADERS)
+
+
+def limit_of(request: Request) -> int:
+    """How many rows are wanted; 400 for what is no such number."""
+    text = request.query_params.get(LIMIT.name) or str(USUAL_ROWS)
+    if not text.isascii() or not text.isdecimal() or not 1 <= int(text[:9]) <= MAX_ROWS:
+        raise HTTPException(400, f"limit must be a number from 1 to {MAX_ROWS}")
+    return int(text)
+
+
+async def read_body(request: Request, kind: type[Body]) -> Body:
+    """The JSON body as that type; 400, 413 or 422 where it is none."""
+    text = await read_text(request)
+    try:
+        return msgspec.json.decode(text or b"{}", type=kind)
+    except msgspec.ValidationError as error:
+        raise HTTPException(422, str(error)) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise HTTPException(400, f"the body is not JSON: {error}") from error
+
+
+async def read_text(request: Request) -> bytes:
+    """The body as it came; 413 where it is too large."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY:
+            raise HTTPException(413, f"more than {MAX_BODY} bytes")
+    return bytes(body)

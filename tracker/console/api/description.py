@@ -1,0 +1,122 @@
+"""`/api/v1/openapi.json`: every call, described from its declaration."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+
+from tracker import __version__
+from tracker.console.api.calls import PREFIX, Call, Parameter
+
+Json = dict[str, Any]
+
+_SCHEMA = "#/components/schemas/{name}"
+_PROBLEM: Json = {
+    "type": "object",
+    "description": "RFC 9457.",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+    },
+}
+_REFUSALS = {
+    400: "A parameter or the body cannot be read.",
+    401: "No token, or one that is not valid (any more).",
+    403: "The token is not for this.",
+    404: "There is no such thing, or it is not yours.",
+    409: "The rules, or somebody else's change, do not allow it.",
+    413: "The body is too large.",
+    422: "The body says something that cannot be.",
+    503: "A store does not answer; try again later.",
+}
+
+
+def document(calls: Sequence[Call], url: str) -> Json:
+    """The description, in OpenAPI 3.1; `url` is where the console is found."""
+    types = [one for call in calls for one in (call.answer, call.body) if one]
+    schemas, components = msgspec.json.schema_components(types, ref_template=_SCHEMA)
+    by_type = dict(zip(map(_name, types), schemas, strict=True))
+    paths: Json = {}
+    for call in calls:
+        described = _call(call, by_type)
+        paths.setdefault(call.path, {})[call.method.lower()] = described
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "tracker: the console's API", "version": __version__},
+        "servers": [{"url": url + PREFIX}],
+        "security": [{"token": []}],
+        "paths": paths,
+        "components": {
+            "schemas": {**components, "Problem": _PROBLEM},
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def _name(kind: Any) -> str:
+    return repr(kind)
+
+
+def _call(call: Call, schemas: Json) -> Json:
+    described: Json = {
+        "summary": call.says,
+        "description": f"Needs the scope `{call.needs}`.",
+        "parameters": [_parameter(one, call.path) for one in call.parameters],
+        "responses": {str(int(call.status)): _answer(call, schemas), **_refusals()},
+    }
+    if call.body:
+        content = {"application/json": {"schema": schemas[_name(call.body)]}}
+        described["requestBody"] = {"required": True, "content": content}
+    return described
+
+
+def _parameter(one: Parameter, path: str) -> Json:
+    is_path = f"{{{one.name}}}" in path
+    schema: Json = {"type": one.kind}
+    if one.is_repeated:
+        schema = {"type": "array", "items": schema}
+    return {
+        "name": one.name,
+        "in": "path" if is_path else "query",
+        "required": is_path or one.is_required,
+        "description": one.says,
+        "schema": schema,
+    }
+
+
+def _answer(call: Call, schemas: Json) -> Json:
+    said: Json = {"description": HTTPStatus(call.status).phrase}
+    if call.answer:
+        schema = schemas[_name(call.answer)]
+        schema = _listed(schema) if call.is_list else schema
+        said["content"] = {"application/json": {"schema": schema}}
+        for media, format_ in call.media.items():
+            said["content"][media] = {"schema": {"type": "string", "format": format_}}
+    return said
+
+
+def _listed(schema: Json) -> Json:
+    return {
+        "type": "object",
+        "required": ["items", "next"],
+        "properties": {
+            "items": {"type": "array", "items": schema},
+            "next": {"type": ["string", "null"]},
+        },
+    }
+
+
+def _refusals() -> Json:
+    problem = {"application/problem+json": {"schema": {"$ref": _ref("Problem")}}}
+    return {
+        str(status): {"description": said, "content": problem}
+        for status, said in _REFUSALS.items()
+    }
+
+
+def _ref(name: str) -> str:
+    return _SCHEMA.format(name=name)
