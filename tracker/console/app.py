@@ -104,7 +104,8 @@ def _answer_to(request: Request, error: Exception) -> Response:
 
 async def _show_refusal(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
-    return page(request, "error.html", status=error.status_code, said=str(error.detail))
+    headers = dict(error.headers or {})
+    return refuse(request, error.status_code, str(error.detail), headers)
 
 
 async def _show_error(request: Request, error: Exception) -> Response:
