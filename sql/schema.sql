@@ -131,6 +131,39 @@ CREATE TABLE click_labels (
 
 COMMENT ON TABLE click_labels IS 'The labels of clicks that have a conversion, kept when the day of the click is dropped.';
 
+CREATE TABLE click_rollup_days (
+    day date NOT NULL,
+    partner_number integer NOT NULL,
+    offer_number integer NOT NULL,
+    country text NOT NULL COLLATE pg_catalog."C",
+    device text NOT NULL COLLATE pg_catalog."C",
+    traffic text NOT NULL COLLATE pg_catalog."C",
+    clicks integer NOT NULL,
+    uniques integer NOT NULL,
+    CONSTRAINT click_rollup_days_check CHECK (((uniques >= 0) AND (uniques <= clicks))),
+    CONSTRAINT click_rollup_days_clicks_check CHECK ((clicks > 0)),
+    CONSTRAINT click_rollup_days_traffic_check CHECK ((traffic <> 'test'::text))
+);
+
+COMMENT ON TABLE click_rollup_days IS 'Sums of click_rollups for the days that rollup_days says are closed; rows of other days mean nothing.';
+
+CREATE TABLE click_rollups (
+    starts_at timestamp with time zone NOT NULL,
+    partner_number integer NOT NULL,
+    offer_number integer NOT NULL,
+    country text NOT NULL COLLATE pg_catalog."C",
+    device text NOT NULL COLLATE pg_catalog."C",
+    traffic text NOT NULL COLLATE pg_catalog."C",
+    clicks integer NOT NULL,
+    uniques integer NOT NULL,
+    CONSTRAINT click_rollups_check CHECK (((uniques >= 0) AND (uniques <= clicks))),
+    CONSTRAINT click_rollups_clicks_check CHECK ((clicks > 0)),
+    CONSTRAINT click_rollups_traffic_check CHECK ((traffic <> 'test'::text))
+)
+WITH (fillfactor='70');
+
+COMMENT ON TABLE click_rollups IS 'How many clicks a quarter of an hour had, always what clicks say; tests are not counted.';
+
 CREATE TABLE clicks (
     day date NOT NULL,
     id text NOT NULL COLLATE pg_catalog."C",
@@ -163,6 +196,12 @@ CREATE TABLE clicks (
     language text,
     destination text,
     route text,
+    country text COLLATE pg_catalog."C",
+    device text COLLATE pg_catalog."C",
+    os text COLLATE pg_catalog."C",
+    browser text COLLATE pg_catalog."C",
+    traffic text COLLATE pg_catalog."C",
+    is_unique boolean,
     CONSTRAINT clicks_id_check CHECK ((length(id) = 32))
 )
 PARTITION BY RANGE (day);
@@ -174,6 +213,14 @@ COMMENT ON COLUMN clicks.reason IS 'Why it was refused, or why its deep link was
 COMMENT ON COLUMN clicks.params IS 'Every query parameter that has no column of its own.';
 
 COMMENT ON COLUMN clicks.route IS 'Which rule and destination were chosen, and by what, where the offer has several.';
+
+COMMENT ON COLUMN clicks.country IS 'Of the address when it was folded; empty where nobody knows, null for clicks folded before there was this column.';
+
+COMMENT ON COLUMN clicks.device IS 'desktop, phone, tablet, tv, console, other; empty if it said nothing.';
+
+COMMENT ON COLUMN clicks.traffic IS 'visit: a person''s; bot and datacenter: of class 0 as well; else the class in a word: head, prefetch, refused, test, repeated.';
+
+COMMENT ON COLUMN clicks.is_unique IS 'Whether it was the first of its address and agent for the offer in 24 hours.';
 
 CREATE TABLE clicks_rejected (
     entry text NOT NULL,
@@ -202,6 +249,8 @@ CREATE TABLE conversion_changes (
     catalog_version integer NOT NULL,
     changed_at timestamp with time zone NOT NULL,
     rule text,
+    folded_at timestamp with time zone,
+    written_at timestamp with time zone DEFAULT now(),
     CONSTRAINT conversion_changes_kind_check CHECK ((kind = ANY (ARRAY['created'::text, 'status'::text, 'amount'::text])))
 );
 
@@ -211,6 +260,21 @@ COMMENT ON COLUMN conversion_changes.fingerprint IS 'A hash of what the postback
 
 COMMENT ON COLUMN conversion_changes.rule IS 'The rule of the catalog that made it, where neither a postback nor an operator did.';
 
+COMMENT ON COLUMN conversion_changes.folded_at IS 'When it was counted in conversion_rollups, in the same transaction; null: it waits.';
+
+COMMENT ON COLUMN conversion_changes.written_at IS 'When it was written here, which may be long after it arrived; null for rows older than this column.';
+
+CREATE TABLE conversion_clicks (
+    conversion_id text NOT NULL COLLATE pg_catalog."C",
+    country text NOT NULL COLLATE pg_catalog."C",
+    device text NOT NULL COLLATE pg_catalog."C",
+    os text NOT NULL COLLATE pg_catalog."C",
+    browser text NOT NULL COLLATE pg_catalog."C",
+    traffic text NOT NULL COLLATE pg_catalog."C"
+);
+
+COMMENT ON TABLE conversion_clicks IS 'What the click of a conversion was, kept when its day is dropped; made when the conversion is counted.';
+
 CREATE TABLE conversion_keys (
     advertiser text NOT NULL COLLATE pg_catalog."C",
     key text NOT NULL COLLATE pg_catalog."C",
@@ -218,6 +282,33 @@ CREATE TABLE conversion_keys (
 );
 
 COMMENT ON TABLE conversion_keys IS 'What makes one action one conversion: its click and goal, its transaction and goal, or its postback.';
+
+CREATE TABLE conversion_rollups (
+    starts_at timestamp with time zone NOT NULL,
+    basis text NOT NULL COLLATE pg_catalog."C",
+    partner_number integer NOT NULL,
+    offer_number integer NOT NULL,
+    goal text NOT NULL COLLATE pg_catalog."C",
+    currency text NOT NULL COLLATE pg_catalog."C",
+    country text NOT NULL COLLATE pg_catalog."C",
+    device text NOT NULL COLLATE pg_catalog."C",
+    traffic text NOT NULL COLLATE pg_catalog."C",
+    status text NOT NULL COLLATE pg_catalog."C",
+    conversions integer NOT NULL,
+    proven integer NOT NULL,
+    amount numeric(26,6) NOT NULL,
+    revenue numeric(26,6) NOT NULL,
+    payout numeric(26,6) NOT NULL,
+    CONSTRAINT conversion_rollups_basis_check CHECK ((basis = ANY (ARRAY['click'::text, 'conversion'::text]))),
+    CONSTRAINT conversion_rollups_traffic_check CHECK ((traffic <> 'test'::text))
+)
+WITH (fillfactor='80');
+
+COMMENT ON TABLE conversion_rollups IS 'Conversions as they stand, by quarter of an hour; always what the changes say that were folded.';
+
+COMMENT ON COLUMN conversion_rollups.basis IS 'click: counted at the time of the click; conversion: at its arrival. Each conversion is counted once in both.';
+
+COMMENT ON COLUMN conversion_rollups.proven IS 'How many clicks that are no person''s visit count for one of these conversions: for the first that is not rejected.';
 
 CREATE TABLE conversions (
     id text NOT NULL COLLATE pg_catalog."C",
@@ -457,6 +548,15 @@ COMMENT ON COLUMN postbacks.quarantined_for IS 'The reason it was first quaranti
 
 COMMENT ON COLUMN postbacks.proof IS 'What its signatures proved when it arrived, and for whom; a release judges by it.';
 
+CREATE TABLE rollup_days (
+    is_only boolean DEFAULT true NOT NULL,
+    zone text NOT NULL,
+    closed_before date NOT NULL,
+    CONSTRAINT rollup_days_is_only_check CHECK (is_only)
+);
+
+COMMENT ON TABLE rollup_days IS 'One row: the time zone of click_rollup_days, and the first day that has to be read from the quarters.';
+
 CREATE TABLE schema_migrations (
     number integer NOT NULL,
     name text NOT NULL,
@@ -482,6 +582,16 @@ CREATE TABLE truncated_days (
 
 COMMENT ON TABLE truncated_days IS 'Days whose addresses were truncated, so that each is done once.';
 
+CREATE TABLE visitor_firsts (
+    visitor bigint NOT NULL,
+    counted_at timestamp with time zone NOT NULL
+)
+WITH (fillfactor='80');
+
+COMMENT ON TABLE visitor_firsts IS 'When the click of a visitor counted as unique last; forgotten a day later.';
+
+COMMENT ON COLUMN visitor_firsts.visitor IS 'A keyed hash of offer, network of the address, and agent.';
+
 ALTER TABLE ONLY cap_epochs
     ADD CONSTRAINT cap_epochs_pkey PRIMARY KEY (counts);
 
@@ -506,6 +616,12 @@ ALTER TABLE ONLY click_counts
 ALTER TABLE ONLY click_labels
     ADD CONSTRAINT click_labels_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY click_rollup_days
+    ADD CONSTRAINT click_rollup_days_pkey PRIMARY KEY (day, partner_number, offer_number, country, device, traffic);
+
+ALTER TABLE ONLY click_rollups
+    ADD CONSTRAINT click_rollups_pkey PRIMARY KEY (starts_at, partner_number, offer_number, country, device, traffic);
+
 ALTER TABLE clicks
     ADD CONSTRAINT clicks_class_check CHECK (((class >= 0) AND (class <= 5))) NOT VALID;
 
@@ -527,8 +643,14 @@ ALTER TABLE ONLY conversion_changes
 ALTER TABLE ONLY conversion_changes
     ADD CONSTRAINT conversion_changes_postback_id_key UNIQUE (postback_id);
 
+ALTER TABLE ONLY conversion_clicks
+    ADD CONSTRAINT conversion_clicks_pkey PRIMARY KEY (conversion_id);
+
 ALTER TABLE ONLY conversion_keys
     ADD CONSTRAINT conversion_keys_pkey PRIMARY KEY (advertiser, key);
+
+ALTER TABLE ONLY conversion_rollups
+    ADD CONSTRAINT conversion_rollups_pkey PRIMARY KEY (starts_at, basis, partner_number, offer_number, goal, currency, country, device, traffic, status);
 
 ALTER TABLE ONLY conversions
     ADD CONSTRAINT conversions_pkey PRIMARY KEY (id);
@@ -551,6 +673,9 @@ ALTER TABLE ONLY nonces
 ALTER TABLE ONLY postbacks
     ADD CONSTRAINT postbacks_pkey PRIMARY KEY (day, id);
 
+ALTER TABLE ONLY rollup_days
+    ADD CONSTRAINT rollup_days_pkey PRIMARY KEY (is_only);
+
 ALTER TABLE ONLY schema_migrations
     ADD CONSTRAINT schema_migrations_name_key UNIQUE (name);
 
@@ -563,9 +688,14 @@ ALTER TABLE ONLY secret_keys
 ALTER TABLE ONLY truncated_days
     ADD CONSTRAINT truncated_days_pkey PRIMARY KEY (table_name, day);
 
+ALTER TABLE ONLY visitor_firsts
+    ADD CONSTRAINT visitor_firsts_pkey PRIMARY KEY (visitor);
+
 CREATE INDEX cap_meters_by_end ON cap_meters USING btree (ends_at);
 
 CREATE UNIQUE INDEX click_collisions_once ON click_collisions USING btree (id, sha256(record));
+
+CREATE INDEX conversion_changes_unfolded ON conversion_changes USING btree (written_at) WHERE (folded_at IS NULL);
 
 CREATE INDEX conversion_keys_by_conversion ON conversion_keys USING btree (conversion_id);
 
@@ -614,6 +744,8 @@ CREATE INDEX postbacks_by_click ON ONLY postbacks USING btree (click_id) WHERE (
 CREATE INDEX postbacks_by_conversion ON ONLY postbacks USING btree (conversion_id) WHERE (conversion_id IS NOT NULL);
 
 CREATE INDEX postbacks_in_quarantine ON ONLY postbacks USING btree (received_at) WHERE (outcome = 'quarantined'::text);
+
+CREATE INDEX visitor_firsts_by_time ON visitor_firsts USING brin (counted_at) WITH (pages_per_range='32');
 
 ALTER TABLE ONLY conversion_changes
     ADD CONSTRAINT conversion_changes_conversion_id_fkey FOREIGN KEY (conversion_id) REFERENCES conversions(id) DEFERRABLE INITIALLY DEFERRED;
