@@ -301,6 +301,15 @@ async def test_what_nothing_but_rubbish_is_left_of_is_set_aside(runtime):
     assert runtime.spools.waiting == 0
 
 
+async def test_drains_at_once_take_and_count_each_record_once(runtime):
+    await runtime.spools.insert(Kind.POSTBACK, [b"rubbish"] * 3, 10)
+
+    await asyncio.gather(*(drain_spools(runtime) for _ in range(4)))
+
+    assert runtime.spools.waiting == 0
+    assert await runtime.spools.spools[0].list_waiting(10) == []
+
+
 async def test_a_conversion_younger_than_the_catalog_of_arrival_is_judged_by_ours(
     visit, advertiser, runtime, postgres_cord, back, rows, monkeypatch
 ):

@@ -43,8 +43,13 @@ async def drain_spools(runtime: Runtime) -> None:
     Everything that waits on this host and has no other owner goes to Postgres.
 
     What was drained already is recognised by its id: a crash between the store and
-    the disk drains it again, to no effect.
+    the disk drains it again, to no effect. Within a process one drain follows another.
     """
+    async with runtime.spools.draining:
+        await _drain_all(runtime)
+
+
+async def _drain_all(runtime: Runtime) -> None:
     await runtime.spools.adopt()
     metrics.SPOOL_WAITING.set(runtime.spools.waiting)
     if runtime.postgres_outage.is_on:

@@ -27,7 +27,8 @@ class SpoolFolder:
     """
     Where this process spools to, and what it found there of others.
 
-    Our own file is made when it is first needed.
+    Our own file is made when it is first needed. Who empties its spools holds
+    `draining`: two at once would take the same records, and count them twice.
     """
 
     def __init__(self, path: Path, room: Room) -> None:
@@ -37,6 +38,7 @@ class SpoolFolder:
         self._own_path = path / f"{os.getpid()}-{secrets.token_hex(4)}.sqlite"
         self._adopted: dict[Path, Spool] = {}
         self._opening = asyncio.Lock()
+        self.draining = asyncio.Lock()
         self._complained: set[Path] = set()
         self._fault = ""
         self._failed_at = -math.inf
