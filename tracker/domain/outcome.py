@@ -95,7 +95,7 @@ REASONS: dict[Reason, tuple[int, str]] = {
         "the same transaction was reported for another click",
     ),
     Reason.OUTSIDE_WINDOW: (410, "the click is older than the attribution window"),
-    Reason.TOO_LARGE: (413, "more than 32 KB, or more than 200 parameters"),
+    Reason.TOO_LARGE: (413, "more than 32 KB, or more than 1,000 parameters"),
     Reason.MISSING_CLICK_ID: (
         422,
         "no click id, and no known transaction to find the conversion by",
