@@ -13,7 +13,6 @@ with theirs as (
            as is_inside
   from     (select *, status = 'refunded' or amount < 0 is true as is_refund from pairs
             where  conversion_id in (select conversion_id from doubtful)) as paired
-  where    not exists (select from repeated where repeated.number = paired.number)
   group by conversion_id
 ), sides as (
   select   theirs.*, lines.click_id, lines.transaction_id, lines.goal, lines.other_goal,

@@ -2,7 +2,6 @@
 -- are several of them.
 select   conversion_id
 from     pairs
-where    not exists (select from repeated where repeated.number = pairs.number)
 group by conversion_id
 having   count(*) > 1
 or       not bool_and(is_plain and (at is null or at >= %(since)s and at < %(until)s))

@@ -1,5 +1,6 @@
 -- The conversion that has a line's transaction; of several, the one of its click. Most
--- lines simply agree with it, and need no closer look.
+-- lines simply agree with it, and need no closer look. What is repeated is about the
+-- conversion of its first line, and is left out here once for all.
 select   distinct on (lines.number) lines.number, conversions.id as conversion_id,
          lines.amount, lines.revenue, lines.status, lines.at,
          coalesce(
@@ -18,5 +19,6 @@ join     conversions
 on       conversions.advertiser = %(advertiser)s
 and      conversions.transaction_id = lines.transaction_id
 and      (lines.goal is null or conversions.goal = lines.goal)
+where    not exists (select from repeated where repeated.number = lines.number)
 order by lines.number, conversions.click_id is distinct from lines.click_id,
          conversions.id
