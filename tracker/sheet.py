@@ -51,7 +51,7 @@ _MARKS = {
 _EXCEL = "sep="
 
 
-class Row(Value, frozen=True):
+class Row(Value, frozen=True, gc=False):
     """The cells of a line; `fault` says why there are none. Lines count from 1."""
 
     line: int

@@ -40,7 +40,8 @@ def reconcile(tracker, tmp_path):
         )  # fmt: skip
         assert said.err == ""
         kinds = {one["kind"]: one["count"] for one in said.document["kinds"]}
-        found = [*csv.DictReader(out.read_text("utf-8").splitlines())]
+        with out.open(encoding="utf-8", newline="") as rows:
+            found = [*csv.DictReader(rows)]
         return kinds, found, said.code
 
     return reconcile
@@ -182,6 +183,24 @@ async def test_without_bounds_the_days_of_the_lines_are_compared(reconcile, sale
 
     assert (kinds, code) == ({"matched": 1, "missing_there": 1}, 1)
     assert found[0]["our_amount"] == "50.00"
+
+
+@pytest.mark.parametrize(
+    "order",
+    ["null", "\\N", "\\.", "a\\b", 'say "hi"', "line\nbreak", "tab\there", "é", "a,b"],
+)
+async def test_what_a_line_says_is_kept_to_the_letter(reconcile, visit, order):
+    quoted = order.replace('"', '""')
+
+    _, found, _ = reconcile(f'{await visit()},"{quoted}",sale,pending,5')
+
+    assert [one["transaction_id"] for one in found] == [order]
+
+
+async def test_what_postgres_cannot_keep_is_replaced(reconcile, visit):
+    _, found, _ = reconcile(f"{await visit()},order\0-1,sale,pending,5")
+
+    assert [one["transaction_id"] for one in found] == ["order\ufffd-1"]
 
 
 async def test_what_a_stranger_wrote_is_no_formula_in_the_file(reconcile, visit):

@@ -33,7 +33,9 @@ _NAMES = 5
 _Said = tuple[str, ...]
 """What a line says, in the order of `_READ`; the last three are numbers of a kind."""
 _Items = tuple[Item, ...]
-_ISO = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d{1,6})?)?)?", re.ASCII)
+_ISO = re.compile(
+    r"\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)?", re.ASCII
+)
 _UNIX = re.compile(r"\d{9,10}(\d{3})?", re.ASCII)
 _SECONDS_DIGITS = 10
 _DAY_FIRST = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})(.*)", re.ASCII | re.DOTALL)
@@ -90,7 +92,7 @@ class Notation(Value, frozen=True):
         return plain.replace(".", ",") if self.decimal == "comma" else plain
 
 
-class Line(Value, frozen=True):
+class Line(Value, frozen=True, gc=False):
     """
     What one line of a statement says; None is not said.
 
