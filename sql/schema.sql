@@ -84,6 +84,8 @@ CREATE TABLE catalog_versions (
     snapshot bytea NOT NULL,
     edited_at timestamp with time zone NOT NULL,
     in_force_at timestamp with time zone DEFAULT tracker_now() NOT NULL,
+    edited_by text,
+    CONSTRAINT catalog_versions_edited_by_check CHECK (((length(edited_by) >= 1) AND (length(edited_by) <= 200))),
     CONSTRAINT catalog_versions_version_check CHECK ((version > 0))
 );
 
@@ -92,6 +94,8 @@ COMMENT ON TABLE catalog_versions IS 'Every partners.yaml that was ever in force
 COMMENT ON COLUMN catalog_versions.snapshot IS 'The compiled catalog, so that no process compiles what another has compiled.';
 
 COMMENT ON COLUMN catalog_versions.edited_at IS 'When the file was last written; a start with an older file changes nothing.';
+
+COMMENT ON COLUMN catalog_versions.edited_by IS 'Who edited it in the console; null where the file was edited outside.';
 
 CREATE TABLE click_audits (
     slice text NOT NULL COLLATE pg_catalog."C",

@@ -12,7 +12,7 @@ import asyncio
 import os
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,6 +20,7 @@ import msgspec
 
 from tracker.catalog.check import check_text
 from tracker.catalog.faults import Fault, FaultyCatalogError
+from tracker.catalog.hints import Hint, find_hints
 from tracker.catalog.snapshot import Draft, draft_catalog
 from tracker.domain.errors import CatalogError
 
@@ -28,23 +29,25 @@ MOST_SECONDS = 120.0
 
 
 class Work(msgspec.Struct, array_like=True, frozen=True):
-    """What the child is asked."""
+    """What the child is asked: to draft a file, or only to look at it."""
 
     raw: bytes
     name: str
     secrets: dict[str, str]
     previous: bytes | None
+    only_looks: bool = False
 
     def __repr__(self) -> str:
         return f"Work({self.name!r})"
 
 
 class Answer(msgspec.Struct, array_like=True, frozen=True):
-    """A draft, or the faults, or why the snapshot of before cannot be used."""
+    """A draft or hints, or the faults, or why the snapshot of before cannot be used."""
 
     draft: Draft | None = None
     faults: list[Fault] | None = None
     message: str = ""
+    hints: list[Hint] | None = None
 
 
 async def draft_apart(
@@ -70,6 +73,21 @@ async def draft_apart(
     raise CatalogError(answer.message)
 
 
+async def look_apart(
+    raw: bytes, name: str, secrets: Mapping[str, str], *, seconds: float = MOST_SECONDS
+) -> tuple[Sequence[Fault], Sequence[Hint]]:
+    """
+    The faults of a file, or where it has none its hints, at no cost to the loop.
+
+    Raises CatalogError if the child died or took longer than `seconds`.
+    """
+    work = Work(raw, name, dict(secrets), None, only_looks=True)
+    answer = _read(await _ask_child(msgspec.msgpack.encode(work), seconds))
+    if answer.message:
+        raise CatalogError(answer.message)
+    return answer.faults or (), answer.hints or ()
+
+
 def answer_work(data: bytes) -> bytes:
     """What the child does."""
     work = msgspec.msgpack.decode(data, type=Work)
@@ -79,6 +97,8 @@ def answer_work(data: bytes) -> bytes:
 def _answer(work: Work) -> Answer:
     try:
         checked = check_text(work.raw, work.name, work.secrets)
+        if work.only_looks:
+            return Answer(hints=find_hints(checked, work.secrets))
         return Answer(draft=draft_catalog(checked, work.previous))
     except FaultyCatalogError as error:
         return Answer(faults=list(error.faults))

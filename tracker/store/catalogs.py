@@ -1,6 +1,6 @@
 """Catalog versions: which one is in force, and the numbers that ids carry."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -20,6 +20,17 @@ select version, content_hash, edited_at, snapshot
 """
 
 _GET_SNAPSHOT = "select snapshot from catalog_versions where version = %s"
+
+_GET_CONTENT = "select content from catalog_versions where version = %s"
+
+_LIST_VERSIONS = """
+select version, content_hash, edited_at, edited_by,
+       octet_length(content) as bytes
+  from catalog_versions
+ where version < %(before)s
+ order by version desc
+ limit %(limit)s
+"""
 
 _GET_VERSION = "select coalesce(max(version), 0) from catalog_versions"
 
@@ -49,8 +60,10 @@ select wanted.kind, wanted.key,
 _LIST_NUMBERS = "select kind, key, number from catalog_numbers"
 
 _INSERT = """
-insert into catalog_versions (version, content, content_hash, snapshot, edited_at)
-values (%(version)s, %(content)s, %(content_hash)s, %(snapshot)s, %(edited_at)s)
+insert into catalog_versions
+       (version, content, content_hash, snapshot, edited_at, edited_by)
+values (%(version)s, %(content)s, %(content_hash)s, %(snapshot)s, %(edited_at)s,
+        %(edited_by)s)
 """
 
 _END_CAPS = "delete from cap_epochs where counts <> all(%(caps)s::text[])"
@@ -78,6 +91,7 @@ class Edit:
     A file that was found good, to follow the version `follows`.
 
     `caps` are what its caps count; those that are not listed are new with every edit.
+    Nobody is named in `edited_by` where it was edited outside the console.
     """
 
     content: str
@@ -86,6 +100,26 @@ class Edit:
     follows: int
     keys: Sequence[tuple[Kind, str]]
     caps: Sequence[str] = ()
+    edited_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedVersion:
+    """A version that is or was in force; `edited_at` is when its file was written."""
+
+    version: int
+    content_hash: str
+    edited_at: datetime
+    edited_by: str | None
+    bytes: int
+
+
+Confirm = Callable[[], Awaitable[None]]
+"""What else must be so before an edit is in force; it is not, if this raises."""
+
+
+async def nothing() -> None:
+    """Nothing else depends on it."""
 
 
 class CatalogStore:
@@ -115,12 +149,36 @@ class CatalogStore:
             raise NotFoundError(f"there was no catalog version {version}")
         return bytes(row[0])
 
-    async def insert(self, edit: Edit, seal: Callable[[int, Numbers], bytes]) -> int:
+    async def get_content(self, version: int) -> str:
+        """The file that version was made of; raises NotFoundError."""
+        async with transaction(self._pool) as connection:
+            cursor = await connection.execute(_GET_CONTENT, [version])
+            row = await cursor.fetchone()
+        if row is None:
+            raise NotFoundError(f"there was no catalog version {version}")
+        return str(row[0])
+
+    async def list_versions(self, before: int, limit: int) -> list[ListedVersion]:
+        """The versions that were in force before that one, the latest first."""
+        async with transaction(self._pool) as connection:
+            cursor = connection.cursor(row_factory=class_row(ListedVersion))
+            await cursor.execute(_LIST_VERSIONS, {"before": before, "limit": limit})
+            return await cursor.fetchall()
+
+    async def insert(
+        self,
+        edit: Edit,
+        seal: Callable[[int, Numbers], bytes],
+        *,
+        confirm: Confirm = nothing,
+    ) -> int:
         """
         Puts an edit in force, with numbers for what is new in it.
 
-        `seal` makes the snapshot of a version number and all numbers. One process
-        at a time gets here; raises CatalogOutpacedError if another version was first.
+        `seal` makes the snapshot of a version number and all numbers. What must be
+        so when it is in force `confirm` does last, while nobody else gets here.
+        One process at a time does; raises CatalogOutpacedError if another version was
+        first.
         """
         async with transaction(self._pool) as connection:
             await connection.execute(_LOCK)
@@ -136,11 +194,21 @@ class CatalogStore:
                     "content_hash": edit.content_hash,
                     "snapshot": snapshot,
                     "edited_at": edit.edited_at,
+                    "edited_by": edit.edited_by,
                 },
             )
             await connection.execute(_END_CAPS, {"caps": [*edit.caps]})
             await connection.execute(_BEGIN_CAPS, {"caps": [*edit.caps]})
+            await confirm()
         return version
+
+    async def guard(self, version: int, confirm: Confirm) -> None:
+        """Does that while the version stays in force; raises CatalogOutpacedError."""
+        async with transaction(self._pool) as connection:
+            await connection.execute(_LOCK)
+            if await _version(connection) != version:
+                raise CatalogOutpacedError("another version came into force")
+            await confirm()
 
 
 async def _version(connection: Connection) -> int:
