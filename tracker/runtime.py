@@ -77,6 +77,7 @@ class Runtime:
 
     `catalog` is replaced as a whole when a new version comes into force: a flow
     that needs it twice takes it once. `closed` are the links that caps have closed.
+    No more catalogs than `checks` allows are looked at for people at once.
     """
 
     settings: Settings
@@ -114,6 +115,7 @@ class Runtime:
     closed: Closed = field(default_factory=dict)
     _together: dict[str, Coalescer[Any, Any]] = field(default_factory=dict)
     shard: int = 0
+    checks: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
 
     def rules(self) -> Rules:
         """By what a postback is judged now."""

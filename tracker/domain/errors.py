@@ -4,6 +4,7 @@ The errors of the tracker.
     TrackerError
     ├── CatalogError            partners.yaml cannot be believed
     │   └── CatalogOutpacedError    another version came into force meanwhile
+    ├── EditConflictError       what was edited is another by now
     ├── TemplateError           a template in it cannot be read
     │   └── MissingValueError       a value is empty that a call is nothing without
     ├── SettingsError           the environment cannot be believed
@@ -40,6 +41,10 @@ class CatalogError(TrackerError):
 
 class CatalogOutpacedError(CatalogError):
     """Another version came into force while this one was made."""
+
+
+class EditConflictError(TrackerError):
+    """Somebody else has changed what this edit was made of."""
 
 
 class TemplateError(TrackerError):

@@ -7,6 +7,7 @@ so that no request waits for it. A copy on disk serves a start without Postgres.
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -40,7 +41,7 @@ from tracker.domain.signature import secrets_of
 from tracker.failpoints import failpoint
 from tracker.logs import hide
 from tracker.runtime import Runtime
-from tracker.store.catalogs import Edit, InForce
+from tracker.store.catalogs import Confirm, Edit, InForce, nothing
 
 log = structlog.get_logger()
 
@@ -98,7 +99,7 @@ async def follow_catalog(runtime: Runtime, *, applies_edits: bool) -> None:
 async def describe_file(runtime: Runtime) -> str:
     """Whether the file is what is in force; "" if so, else what an operator can do."""
     try:
-        file = await asyncio.to_thread(_read, runtime.settings.catalog)
+        file = await asyncio.to_thread(look_at, runtime.settings.catalog)
     except CatalogError as error:
         return str(error)
     if file.content_hash == runtime.catalog_hash:
@@ -118,7 +119,7 @@ async def _apply_newer_file(runtime: Runtime) -> None:
     """
     in_force = await runtime.catalogs.list_in_force()
     try:
-        file = await asyncio.to_thread(_read, runtime.settings.catalog)
+        file = await asyncio.to_thread(look_at, runtime.settings.catalog)
         if not in_force or file.edited_at > in_force[0].edited_at:
             await _put_in_force(runtime, file)
     except CatalogError as error:
@@ -130,7 +131,7 @@ async def _apply_newer_file(runtime: Runtime) -> None:
 async def _apply_edit(runtime: Runtime) -> None:
     """A file that was written while we run is what the operator wants now."""
     try:
-        file = await asyncio.to_thread(_read, runtime.settings.catalog)
+        file = await asyncio.to_thread(look_at, runtime.settings.catalog)
         await _put_in_force(runtime, file)
     except CatalogError as error:
         _report(runtime, error)
@@ -143,15 +144,25 @@ async def _put_in_force(runtime: Runtime, file: File) -> None:
         if in_force and in_force[0].content_hash == file.content_hash:
             return
         try:
-            await _insert_version(runtime, file, in_force)
+            await insert_version(runtime, file, in_force)
         except CatalogOutpacedError:
             continue
         return
 
 
-async def _insert_version(
-    runtime: Runtime, file: File, in_force: list[InForce]
+async def insert_version(
+    runtime: Runtime,
+    file: File,
+    in_force: Sequence[InForce],
+    *,
+    by: str | None = None,
+    confirm: Confirm = nothing,
 ) -> None:
+    """
+    Puts the file in force after that version, if `confirm` does its part.
+
+    Raises FaultyCatalogError, and CatalogOutpacedError if another was first.
+    """
     previous = in_force[0].snapshot if in_force else None
     name = runtime.settings.catalog.name
     draft = await draft_apart(file.content, name, runtime.secrets, previous)
@@ -163,8 +174,11 @@ async def _insert_version(
         follows=draft.follows,
         keys=draft.keys,
         caps=draft.caps,
+        edited_by=by,
     )
-    version = await runtime.catalogs.insert(edit, partial(_sealed, draft))
+    version = await runtime.catalogs.insert(
+        edit, partial(_sealed, draft), confirm=confirm
+    )
     failpoint("catalog.inserted")
     log.info("catalog.in_force", version=version)
 
@@ -218,7 +232,8 @@ def _report(runtime: Runtime, error: CatalogError) -> None:
     )
 
 
-def _read(path: Path) -> File:
+def look_at(path: Path) -> File:
+    """The file as it lies there now; raises FaultyCatalogError if it cannot be read."""
     content = read_file(path)
     return File(content, datetime.fromtimestamp(path.stat().st_mtime, UTC))
 

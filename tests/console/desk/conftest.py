@@ -1,0 +1,177 @@
+"""A tracker with a catalog in force, and its console, by people of each role."""
+
+import os
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from functools import partial
+from ipaddress import ip_network
+
+import httpx
+import pytest
+from parties import PartnerInbox
+
+from tracker.catalog import check_text, draft_catalog, load_snapshot, seal_draft
+from tracker.console import entrance
+from tracker.console.app import create_console
+from tracker.domain.person import GRANTS, Person, Role
+from tracker.flow.maintenance import make_partitions
+from tracker.runtime import open_runtime
+from tracker.settings import Settings
+from tracker.store.catalogs import Edit
+
+TOKEN = "the-token-of-acme"
+LITERAL = "a-literal-secret-of-globex"
+
+CATALOG = """\
+# The catalog of a small tracker; this comment stays.
+version: 1
+currency: USD
+advertisers:
+  acme:
+    name: Acme
+    auth: {token: "${ACME_TOKEN}"}
+  globex:
+    auth: {token: a-literal-secret-of-globex}   # not how it should be
+offers:
+  shoes:
+    advertiser: acme
+    name: Shoes
+    url: https://shop.acme.example/?cid={click_id}&s={sub1}
+    goals:
+      lead: {payout: 2.50, revenue: 4.00, default: true}
+      sale: {payout: 8%, revenue: 12%, once_per: transaction}
+    deeplinks: [shop.acme.example]
+  hats:
+    advertiser: globex
+    url: https://globex.example/hats?cid={click_id}
+    paused: true
+    goals: {lead: {payout: 1, revenue: 2}}
+  abroad:
+    advertiser: acme
+    url: https://shop.acme.example/abroad?cid={click_id}
+    targeting:
+      - countries: [FR]
+        url: https://fr.acme.example/?cid={click_id}
+    fallback_url: https://elsewhere.example/
+    goals: {lead: {payout: 1, revenue: 2}}
+partners:
+  bestdeals:
+    name: Best Deals
+    offers: all
+    postbacks:
+      - id: all
+        url: "${INBOX}/pb?cid={sub1}&status={status}&payout={payout}"
+        headers: {X-Api-Key: "${INBOX_KEY}"}
+        when: {changes: true}
+  quiet:
+    offers: [shoes]
+"""
+
+
+@pytest.fixture
+async def inbox():
+    inbox = PartnerInbox()
+    await inbox.start()
+    yield inbox
+    await inbox.stop()
+
+
+@pytest.fixture
+def secrets(inbox, monkeypatch):
+    secrets = {
+        "ACME_TOKEN": TOKEN,
+        "INBOX": inbox.url("").rstrip("/"),
+        "INBOX_KEY": "the-key-of-the-inbox",
+    }
+    for name, value in secrets.items():
+        monkeypatch.setenv(name, value)
+    return secrets
+
+
+@pytest.fixture
+def catalog_file(tmp_path):
+    """As old as the hills."""
+    folder = tmp_path / "etc"
+    folder.mkdir()
+    path = folder / "partners.yaml"
+    path.write_text(CATALOG)
+    os.utime(path, (0, 0))
+    return path
+
+
+@pytest.fixture
+def settings(database_url, redis_url, tmp_path, catalog_file, secrets):
+    return Settings(
+        database_url=database_url,
+        redis_url=redis_url,
+        data_dir=tmp_path,
+        catalog=catalog_file,
+        secret_keys=f"0:{'00' * 16}",
+        redis_timeout="2s",
+        allow_destinations=(ip_network("127.0.0.0/8"),),
+    )
+
+
+@pytest.fixture
+async def runtime(settings, secrets):
+    """What another process of the same tracker sees."""
+    async with open_runtime(settings) as runtime:
+        draft = draft_catalog(check_text(CATALOG, "partners.yaml", secrets))
+        long_ago = datetime(1970, 1, 1, tzinfo=UTC)
+        edit = Edit(CATALOG, draft.content_hash, long_ago, 0, draft.keys)
+        await runtime.catalogs.insert(edit, partial(_sealed, draft))
+        (in_force,) = await runtime.catalogs.list_in_force()
+        runtime.catalog = await load_snapshot(in_force.snapshot, secrets)
+        runtime.catalog_hash = in_force.content_hash
+        await make_partitions(runtime)
+        yield runtime
+
+
+@pytest.fixture
+async def console(settings, runtime):
+    app = create_console(settings)
+    async with app.router.lifespan_context(app):
+        yield app
+
+
+@pytest.fixture
+def as_role(console, monkeypatch):
+    """Opens the console as somebody of that role."""
+
+    @asynccontextmanager
+    async def as_role(role, partner=None):
+        person = Person(7, "Ada", Role(role), partner, GRANTS[Role(role)])
+
+        async def identify(_):
+            return person
+
+        monkeypatch.setattr(entrance, "identify", identify)
+        transport = httpx.ASGITransport(console)
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://console.test"
+        ) as client:
+            yield client
+
+    return as_role
+
+
+@pytest.fixture
+async def operator(as_role):
+    async with as_role("operator") as client:
+        yield client
+
+
+@pytest.fixture
+def rows(runtime):
+    """Asks Postgres, with one row a tuple."""
+
+    async def rows(query, *parameters):
+        async with runtime.pool.connection() as connection:
+            cursor = await connection.execute(query, parameters)
+            return await cursor.fetchall()
+
+    return rows
+
+
+def _sealed(draft, version, numbers):
+    return seal_draft(draft, version=version, numbers=numbers)
