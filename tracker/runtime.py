@@ -77,7 +77,8 @@ class Runtime:
 
     `catalog` is replaced as a whole when a new version comes into force: a flow
     that needs it twice takes it once. `closed` are the links that caps have closed.
-    No more catalogs than `checks` allows are looked at for people at once.
+    No more catalogs than `checks` allows are looked at for people at once; `findings`
+    are what came of the last.
     """
 
     settings: Settings
@@ -116,6 +117,7 @@ class Runtime:
     _together: dict[str, Coalescer[Any, Any]] = field(default_factory=dict)
     shard: int = 0
     checks: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
+    findings: dict[str, Any] = field(default_factory=dict)
 
     def rules(self) -> Rules:
         """By what a postback is judged now."""

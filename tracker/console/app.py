@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tracker.console import overview, static
+from tracker.console import catalog, overview, static
 from tracker.console.api import index as api
 from tracker.console.entrance import admit
 from tracker.console.pages import Endpoint, Page
@@ -39,6 +39,7 @@ log = structlog.get_logger()
 PAGES: Sequence[Page] = (
     Page("/static/{name}", static.show_static, needs=None),
     *overview.PAGES,
+    *catalog.PAGES,
     *api.PAGES,
 )
 

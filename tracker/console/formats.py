@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from markupsafe import Markup
 
 from tracker.domain.money import to_minor_unit
+from tracker.logs import mask
 
 NOTHING = "–"  # noqa: RUF001 - a dash
 """Stands where there is no value, or a formula divides by nothing."""
@@ -49,5 +50,11 @@ def _zone(name: str) -> tzinfo:
         return UTC
 
 
-FILTERS = {"when": when, "number": number, "money": money, "percent": percent}
+FILTERS = {
+    "when": when,
+    "number": number,
+    "money": money,
+    "percent": percent,
+    "masked": mask,
+}
 """The filters of all templates."""

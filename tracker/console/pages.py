@@ -16,6 +16,9 @@ from tracker.runtime import Runtime
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
+MOST_FIELD = 3 * 32 * 1024 * 1024
+"""Bytes of a field: the largest catalog, with all of it encoded."""
+
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": (
@@ -71,6 +74,12 @@ def page(
     }
     text = _PAGES.get_template(template).render(shared | values)
     return HTMLResponse(text, status, headers=HEADERS)
+
+
+async def form_of(request: Request) -> Mapping[str, str]:
+    """What a form says, each field as text; a catalog fits into one."""
+    form = await request.form(max_part_size=MOST_FIELD)
+    return {name: value for name, value in form.items() if isinstance(value, str)}
 
 
 def see(path: str) -> Response:

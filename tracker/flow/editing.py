@@ -58,6 +58,9 @@ class Base:
     file_hash: str
     version: int
 
+    def __str__(self) -> str:
+        return f"{self.version}-{self.file_hash}"
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -140,6 +143,16 @@ async def find_faults(runtime: Runtime, text: str) -> Findings:
             text.encode(errors="replace"), name, runtime.secrets, seconds=MOST_SECONDS
         )
     return Findings(*found)
+
+
+async def findings_of(runtime: Runtime, text: str) -> Findings:
+    """The same, remembered as long as nobody asks for those of another text."""
+    name = hash_content(text)
+    if name not in runtime.findings:
+        found = await find_faults(runtime, text)
+        runtime.findings = {name: found}
+    remembered: Findings = runtime.findings[name]
+    return remembered
 
 
 async def save_catalog(runtime: Runtime, text: str, base: Base, *, by: str) -> int:

@@ -328,6 +328,12 @@ def _silence(when: When, occasion: Occasion) -> Iterator[str]:
             yield f"{one.name}: {_spelled(condition[one.name])}"
 
 
+def conditions(when: When) -> list[str]:
+    """What a postback fires on, much as the file has it; nothing for everything."""
+    asked = ((one.name, getattr(when, one.name)) for one in fields(When))
+    return [f"{name}: {_spelled(value)}" for name, value in asked if value]
+
+
 def _spelled(value: Any) -> str:
     """A condition, much as the file has it."""
     match value:
