@@ -227,17 +227,17 @@ class ReportStore:
     ) -> list[ListedConversion]:
         """Conversions, the newest first."""
         rows = await self._fetch(_report("list_conversions"), **asdict(wanted))
-        return _read_all(ListedConversion, rows)
+        return read_rows(ListedConversion, rows)
 
     async def list_postbacks(self, wanted: PostbackFilter) -> list[ListedPostback]:
         """Postbacks, the newest first."""
         rows = await self._fetch(_report("list_postbacks"), **asdict(wanted))
-        return _read_all(ListedPostback, rows)
+        return read_rows(ListedPostback, rows)
 
     async def list_deliveries(self, wanted: DeliveryFilter) -> list[ListedDelivery]:
         """Deliveries, owed and finished, the newest first."""
         rows = await self._fetch(_report("list_deliveries"), **asdict(wanted))
-        return _read_all(ListedDelivery, rows)
+        return read_rows(ListedDelivery, rows)
 
     async def get_conversion(self, conversion_id: str) -> ListedConversion:
         """The conversion of that id; raises NotFoundError."""
@@ -269,12 +269,12 @@ class ReportStore:
         )
         if not rows:
             raise NotFoundError(f"no delivery {delivery_id}")
-        return _read_all(ListedDelivery, rows)
+        return read_rows(ListedDelivery, rows)
 
     async def list_conversions_of(self, click_id: str) -> list[ListedConversion]:
         """The conversions of a click, the oldest first."""
         rows = await self._fetch(_LIST_CONVERSIONS_OF, click_id=click_id)
-        return _read_all(ListedConversion, rows)
+        return read_rows(ListedConversion, rows)
 
     async def list_postbacks_of(
         self,
@@ -295,7 +295,7 @@ class ReportStore:
             click_id=click_id,
             conversion_ids=list(conversion_ids),
         )
-        return _read_all(ListedPostback, rows)
+        return read_rows(ListedPostback, rows)
 
     async def list_changes_of(
         self, conversion_ids: Collection[str]
@@ -304,12 +304,12 @@ class ReportStore:
         rows = await self._fetch(
             _report("list_changes_of"), conversion_ids=list(conversion_ids)
         )
-        return _read_all(ListedChange, rows)
+        return read_rows(ListedChange, rows)
 
     async def list_erasures_of(self, click_id: str) -> list[ListedErasure]:
         """Every time that this click was erased."""
         rows = await self._fetch(_report("list_erasures_of"), click_id=click_id)
-        return _read_all(ListedErasure, rows)
+        return read_rows(ListedErasure, rows)
 
     async def list_deliveries_of(
         self, conversion_ids: Collection[str], *, first_day: date = FIRST_DAY
@@ -321,7 +321,7 @@ class ReportStore:
             conversion_ids=list(conversion_ids),
             first_day=first_day,
         )
-        return _read_all(ListedDelivery, rows)
+        return read_rows(ListedDelivery, rows)
 
     async def list_attempts_of(
         self, delivery_ids: Iterable[str], *, first_day: date = FIRST_DAY
@@ -332,7 +332,7 @@ class ReportStore:
             delivery_ids=sorted(set(delivery_ids)),
             first_day=first_day,
         )
-        return _read_all(PastAttempt, rows)
+        return read_rows(PastAttempt, rows)
 
     async def list_keys(self, partner_number: int, offer_number: int) -> dict[str, str]:
         """The keys behind the numbers of a click id, as `partner` and `offer`."""
@@ -362,7 +362,8 @@ def _only(kind: type[Row], rows: list[dict[str, Any]], missing: str) -> Row:
     return _read(kind, rows[0])
 
 
-def _read_all(kind: type[Row], rows: Iterable[Mapping[str, Any]]) -> list[Row]:
+def read_rows(kind: type[Row], rows: Iterable[Mapping[str, Any]]) -> list[Row]:
+    """Rows as they are listed, sums as they are paid."""
     return [_read(kind, row) for row in rows]
 
 
