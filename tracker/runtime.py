@@ -35,6 +35,7 @@ from tracker.store.clicks import ClickStore
 from tracker.store.conversions import ConversionStore
 from tracker.store.deliveries import DeliveryStore
 from tracker.store.erasures import ErasureStore
+from tracker.store.journal import Journal
 from tracker.store.keys import KeyStore
 from tracker.store.lanes import LaneStore
 from tracker.store.meters import MeterStore
@@ -99,6 +100,7 @@ class Runtime:
     keys: KeyStore
     meters: MeterStore
     reports: ReportStore
+    journal: Journal
     signs: SignStore
     partitions: Partitions
     retention: RetentionStore
@@ -225,6 +227,7 @@ def _build(
         keys=KeyStore(pool),
         meters=MeterStore(pool),
         reports=ReportStore(pool),
+        journal=Journal(pool),
         signs=SignStore(pool),
         partitions=partitions,
         retention=RetentionStore(pool),

@@ -194,3 +194,35 @@ async def test_a_macro_left_as_text_is_named(tracker, visit, report):
 
     said = tracker("trace", click_id).out.replace("\n", " ")
     assert "left as text: amount, status" in " ".join(said.split())
+
+
+async def test_it_begins_with_what_came_of_it(tracker, story, visit, report):
+    silent = tracker("trace", await visit())
+    forged = await visit()
+    await report(forged, token="wrong")
+    refused = tracker("trace", forged)
+    sold = tracker("trace", story[0], "--json").document["conclusions"]
+
+    assert "Nobody has reported anything for it." in silent.out
+    assert_in_order(
+        refused.out,
+        ["1 postback is in quarantine, bad_token", "do: compare the token", "visit by"],
+    )
+    assert [one["mood"] for one in sold] == ["good"] * 3
+    assert "bestdeals/all was told of change #1" in sold[1]["sentence"]
+
+
+async def test_it_says_what_is_owed_still_and_why(
+    tracker, visit, report, deliver, inbox
+):
+    inbox.answers = [500]
+    click_id = await visit()
+    await report(click_id)
+    await deliver()
+
+    (sale, owed) = tracker("trace", click_id, "--json").document["conclusions"]
+
+    assert sale["mood"] == "good"
+    assert "1 attempt, the last: bad_status" in owed["sentence"]
+    assert "next try" in owed["sentence"]
+    assert "read the answer" in owed["remedy"]

@@ -12,7 +12,8 @@ import httpx
 import pytest
 from cast import TOKEN
 
-from tracker.cli.story import postback_document, tell_postback
+from tracker.cli.story import postback_document
+from tracker.flow.story import tell_postback
 from tracker.domain import suspicion
 from tracker.domain.advertiser import Auth, Reply, Signature
 from tracker.domain.identity import new_postback_id

@@ -71,7 +71,8 @@ def show(
     """Show one delivery with every attempt."""
     from tracker.cli.joining import run
     from tracker.cli.output import print_json
-    from tracker.cli.story import delivery_document, print_story, tell_deliveries
+    from tracker.cli.story import delivery_document, print_story
+    from tracker.flow.story import tell_deliveries
 
     told = run(_show(delivery))
     if as_json:

@@ -4,15 +4,16 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from tracker.cli.output import full_time, print_lines
-from tracker.cli.story import FOUND_IN
+from tracker.cli.output import print_lines
 from tracker.domain.conversion import Change
 from tracker.domain.judgement import UNPROVEN
 from tracker.domain.money import to_minor_unit
 from tracker.domain.outcome import REASONS, Outcome, Reason, Verdict
 from tracker.domain.remedy import REMEDIES
+from tracker.domain.spelling import full_time
 from tracker.domain.worth import Money
 from tracker.flow.explanation import Decision, Explanation, ReadParameter
+from tracker.flow.story import FOUND_IN
 from tracker.flow.trace import TracedClick
 
 Line = tuple[str, str]

@@ -118,11 +118,6 @@ def short_time(moment: datetime) -> str:
     return f"{moment:%m-%d %H:%M}"
 
 
-def full_time(moment: datetime) -> str:
-    """`2026-11-22 10:04:05.123`."""
-    return f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03}"
-
-
 def _console() -> "Console":
     from rich.console import Console
 

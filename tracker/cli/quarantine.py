@@ -80,7 +80,8 @@ def show(
     """Show one postback, believed or not: all it said, and what was decided."""
     from tracker.cli.joining import run
     from tracker.cli.output import print_json
-    from tracker.cli.story import postback_document, print_story, tell_postback
+    from tracker.cli.story import postback_document, print_story
+    from tracker.flow.story import tell_postback
 
     found = run(_get(postback))
     if as_json:

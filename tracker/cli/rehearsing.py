@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from tracker.cli.explaining import spelled_money
-from tracker.cli.output import full_time, print_lines, readable
+from tracker.cli.output import print_lines, readable
 from tracker.domain.delivery import (
     EXPLANATIONS,
     Dead,
@@ -16,6 +16,7 @@ from tracker.domain.delivery import (
     Retry,
 )
 from tracker.domain.request import Request
+from tracker.domain.spelling import full_time
 from tracker.flow.rehearsal import FilledMacro, Rehearsal, RehearsedCall, SentCall
 from tracker.logs import mask
 

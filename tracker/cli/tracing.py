@@ -28,13 +28,15 @@ def trace_id(
     """
     from tracker.cli.joining import run
     from tracker.cli.output import print_json
-    from tracker.cli.story import print_story, tell, trace_document
+    from tracker.cli.story import print_story, trace_document
+    from tracker.flow.conclusion import conclude
+    from tracker.flow.story import tell
 
     found = run(_trace(asked.strip()))
     if as_json:
         print_json(trace_document(found))
     else:
-        print_story(tell(found))
+        print_story(tell(found), conclude(found))
 
 
 async def _trace(asked: str) -> "Trace":

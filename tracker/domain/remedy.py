@@ -1,7 +1,9 @@
-"""What an operator does about each reason that a postback did not count."""
+"""What an operator does about each reason that something did not count or arrive."""
 
 from collections.abc import Mapping
 
+from tracker.domain.click import ClickReason
+from tracker.domain.delivery import DeadReason, Failure, HeldReason
 from tracker.domain.outcome import Reason
 
 REMEDIES: Mapping[Reason, str] = {
@@ -69,3 +71,88 @@ REMEDIES: Mapping[Reason, str] = {
     " `limits`",
 }
 """For every reason, so that each answer says what to do next."""
+
+CLICK_REASONS: Mapping[ClickReason, tuple[str, str]] = {
+    ClickReason.NONE: ("", ""),
+    ClickReason.OFFER_PAUSED: (
+        "the offer was paused",
+        "take `paused` from the offer, or give such visitors a `fallback_url`",
+    ),
+    ClickReason.PARTNER_PAUSED: (
+        "the partner was paused",
+        "take `paused` from the partner, or see what its visitors are sent to",
+    ),
+    ClickReason.CAPPED: (
+        "a cap had no room left",
+        "raise the limit of the cap; `tracker caps` lists what is taken",
+    ),
+    ClickReason.OFFER_NOT_STARTED: (
+        "the offer had not begun",
+        "correct `starts`, or ask the partner to wait for it",
+    ),
+    ClickReason.OFFER_ENDED: (
+        "the offer had ended",
+        "correct `ends`, or ask the partner to take the link down",
+    ),
+    ClickReason.NOT_TARGETED: (
+        "no rule of the offer takes such a visitor",
+        "see the offer's `targeting`; a rule without conditions takes everybody",
+    ),
+    ClickReason.BAD_DEEPLINK: (
+        "the deep link is no URL that can be followed",
+        "correct `deeplink` in the partner's link; the offer's own page was shown",
+    ),
+    ClickReason.DEEPLINK_NOT_LISTED: (
+        "the host of the deep link is not on the offer's list",
+        "add the host to the offer's `deeplinks`, or sign the link: `tracker link`",
+    ),
+    ClickReason.BAD_DEEPLINK_SIGNATURE: (
+        "the signature is not ours for this deep link",
+        "make the link again: `tracker link`",
+    ),
+    ClickReason.ERASED: (
+        "what it told was erased",
+        "nothing: that was asked for",
+    ),
+}
+"""For every reason of a click: what it means, and what to do about it."""
+
+DELIVERY_REMEDIES: Mapping[HeldReason | DeadReason | Failure, str] = {
+    HeldReason.PAUSED_LANE: "ask the partner whether the address is right still; resume"
+    " the lane, and what waits is sent",
+    HeldReason.REMOVED_POSTBACK: "put the postback back into partners.yaml; without it"
+    " this ends after seven days",
+    HeldReason.CLICK_DETAILS: "nothing: its click is on the way; after a day it goes"
+    " without, or ends",
+    DeadReason.ATTEMPTS_EXHAUSTED: "see what the partner answered; once that is mended,"
+    " replay it",
+    DeadReason.EXPIRED: "see why it waited so long; then replay it",
+    DeadReason.CLICK_DETAILS_LOST: "the labels are lost: take them from the template,"
+    " then replay it",
+    DeadReason.REFUSED: "the answer says what the partner has against it; replay it"
+    " once that is mended",
+    DeadReason.NOT_WANTED: "nothing: its postback does not want such a conversion",
+    Failure.NONE: "",
+    Failure.FORBIDDEN_ADDRESS: "if the partner's server is really there, allow its"
+    " network: TRACKER_ALLOW_DESTINATIONS",
+    Failure.NO_ADDRESS: "correct the host in the URL of the postback, or wait for its"
+    " name server",
+    Failure.NO_CONNECTION: "nothing yet, it is tried again; if it lasts, ask the"
+    " partner whether its server is up",
+    Failure.BAD_CERTIFICATE: "the partner has to renew its certificate, or the host in"
+    " the URL is not the certificate's",
+    Failure.TIMEOUT: "nothing yet, it is tried again; if it lasts, the partner's server"
+    " is too slow",
+    Failure.BROKEN_ANSWER: "nothing yet, it is tried again; if it lasts, what listens"
+    " there is no web server",
+    Failure.BAD_STATUS: "read the answer: 4xx is mostly a parameter that is wrong or"
+    " missing in the URL, 5xx the partner's own fault",
+    Failure.NO_SUCCESS_PATTERN: "read the answer: it says what is wrong; if it is a"
+    " success after all, correct `success`",
+    Failure.GONE: "ask the partner for its new address, correct it, resume the lane",
+    Failure.FINAL_ANSWER: "read the answer: the partner does not take it",
+    Failure.RETRY_ANSWER: "nothing: it is tried again",
+    Failure.BAD_TEMPLATE: "correct the template of the postback; the error says where",
+    Failure.WORKER_DIED: "nothing: it is sent again, under the same id",
+}
+"""For every reason that a delivery waits, ended or failed: what to do about it."""

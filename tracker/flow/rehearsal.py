@@ -9,6 +9,7 @@ written; only `send_rehearsed` makes a call.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, cast
 
 from tracker.domain.answer import Answer, judge_answer
@@ -272,7 +273,8 @@ async def _remembered(runtime: Runtime, asked: ConversionId) -> Rehearsal:
 
 
 def _money(change: ListedChange) -> Money:
-    return Money(change.currency, change.payout, change.revenue, change.amount)
+    revenue = change.revenue or Decimal(0)
+    return Money(change.currency, change.payout, revenue, change.amount)
 
 
 async def _sent(runtime: Runtime, change: ListedChange) -> Pairs:

@@ -1,7 +1,7 @@
 """The whole story of a click, however it is asked for; nothing is changed by it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Literal
 
@@ -101,6 +101,53 @@ async def trace(runtime: Runtime, asked: str) -> Trace:
             return await _trace_conversion(runtime, asked, delivery.conversion_id)
         case _:
             return await _trace_click(runtime, asked, asked)
+
+
+def own_trace(trace: Trace, partner: str) -> Trace:
+    """
+    As much of a story as its partner may see.
+
+    That is its click without the visitor's address, what it earned, and what it was
+    told. Raises NotFoundError for a story of somebody else's.
+    """
+    if trace.click is None or trace.click.partner != partner:
+        raise NotFoundError(f"there is no {trace.asked}")
+    record = trace.click.record
+    known = record.but(address="", user_agent="", route="") if record else None
+    deliveries = [one for one in trace.deliveries if one.partner == partner]
+    told = {one.id for one in deliveries}
+    return Trace(
+        asked=trace.asked,
+        click=replace(trace.click, record=known),
+        conversions=[_own_conversion(one) for one in trace.conversions],
+        changes=[_own_change(one) for one in trace.changes],
+        deliveries=deliveries,
+        attempts={key: made for key, made in trace.attempts.items() if key[0] in told},
+    )
+
+
+def _own_conversion(one: ListedConversion) -> ListedConversion:
+    return replace(
+        one,
+        advertiser="",
+        amount=None,
+        revenue=None,
+        sent_amount=None,
+        sent_currency=None,
+    )
+
+
+def _own_change(one: ListedChange) -> ListedChange:
+    """Neither who made it nor why: what it says is what counts."""
+    return replace(
+        one,
+        amount=None,
+        revenue=None,
+        postback_id=None,
+        operator=None,
+        note=None,
+        rule=None,
+    )
 
 
 async def find_click(runtime: Runtime, text: str) -> TracedClick:

@@ -88,7 +88,7 @@ class DeliveryFilter:
 
 @dataclass(frozen=True, slots=True)
 class ListedConversion:
-    """A conversion as it stands."""
+    """A conversion as it stands; without its revenue for who may not see that."""
 
     id: str
     status: str
@@ -101,7 +101,7 @@ class ListedConversion:
     currency: str
     amount: Decimal | None
     payout: Decimal
-    revenue: Decimal
+    revenue: Decimal | None
     sent_amount: Decimal | None
     sent_currency: str | None
     rate: Decimal
@@ -158,7 +158,7 @@ class ListedChange:
     currency: str
     amount: Decimal | None
     payout: Decimal
-    revenue: Decimal
+    revenue: Decimal | None
     postback_id: str | None
     operator: str | None
     note: str | None
