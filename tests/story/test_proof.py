@@ -13,7 +13,6 @@ import pytest
 from cast import TOKEN
 
 from tracker.cli.story import postback_document
-from tracker.flow.story import tell_postback
 from tracker.domain import suspicion
 from tracker.domain.advertiser import Auth, Reply, Signature
 from tracker.domain.identity import new_postback_id
@@ -23,6 +22,7 @@ from tracker.domain.postback import Postback
 from tracker.domain.signature import Call, Message, sign, signature_header
 from tracker.flow.postback import accept_postback
 from tracker.flow.quarantine import Pardon, release_postback
+from tracker.flow.story import tell_postback
 from tracker.web.app import TrackerApp
 from tracker.web.query import read_pairs
 
