@@ -26,7 +26,7 @@ def when(at: datetime | None, zone: str = "UTC") -> str | Markup:
 
 def number(value: int | Decimal | None) -> str:
     """A count, in groups of three digits."""
-    return NOTHING if value is None else f"{value:,f}"
+    return NOTHING if value is None else f"{Decimal(value):,f}"
 
 
 def money(value: Decimal | None, currency: str = "") -> str:
