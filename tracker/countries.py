@@ -3,7 +3,7 @@ Which country an address is in, by data that is on this machine.
 
 Bundled is what the regional registries say of the networks they gave away (iptocc);
 an operator's own file in MaxMind's format takes its place. Neither is opened before an
-offer asks for countries.
+offer asks for countries, or clicks are folded.
 """
 
 import asyncio

@@ -128,6 +128,16 @@ CLICKS_UNFOLDED = Gauge(
     "Clicks that Redis holds and Postgres does not have yet.",
     multiprocess_mode="livemostrecent",
 )
+CHANGES_UNFOLDED = Gauge(
+    "tracker_changes_unfolded",
+    "Changes of conversions that reports do not count yet.",
+    multiprocess_mode="livemostrecent",
+)
+OLDEST_UNFOLDED = Gauge(
+    "tracker_changes_oldest_unfolded_seconds",
+    "How long the change that reports do not count yet has waited longest.",
+    multiprocess_mode="livemostrecent",
+)
 PARTITIONS_DROPPED = Counter(
     "tracker_partitions_dropped_total", "Days that retention has dropped.", ["table"]
 )

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from tracker import failpoints
+from tracker.agents import Agents
 from tracker.catalog import read_secrets
 from tracker.coalesce import Bounds, Coalescer, Faults
 from tracker.countries import Countries
@@ -25,6 +26,8 @@ from tracker.domain.macros import BASE_URL
 from tracker.domain.meter import Closed
 from tracker.domain.postback import TokenHasher
 from tracker.domain.suspicion import Suspects
+from tracker.domain.traffic import VisitorHasher
+from tracker.hosting import Hosting
 from tracker.outage import Outage
 from tracker.sender import Sender
 from tracker.settings import Settings
@@ -44,6 +47,7 @@ from tracker.store.postgres import Pool, is_answering, is_poison, make_pool
 from tracker.store.redis import Client, make_client
 from tracker.store.reports import ReportStore
 from tracker.store.retention import RetentionStore
+from tracker.store.rollups import RollupStore
 from tracker.store.signs import SignStore
 from tracker.store.tally import Tally
 from tracker.store.visitors import VisitorStore
@@ -106,9 +110,13 @@ class Runtime:
     retention: RetentionStore
     erasures: ErasureStore
     tally: Tally
+    rollups: RollupStore
     label_hasher: LabelHasher
+    visitor_hasher: VisitorHasher
     sender: Sender
     countries: Countries
+    agents: Agents
+    hosting: Hosting
     spools: SpoolFolder
     redis_outage: Outage
     postgres_outage: Outage
@@ -233,9 +241,13 @@ def _build(
         retention=RetentionStore(pool),
         erasures=ErasureStore(pool),
         tally=Tally(pool, process=f"{owner}:{uuid4().hex[:8]}"),
+        rollups=RollupStore(pool),
         label_hasher=label_hasher,
+        visitor_hasher=VisitorHasher(keys),
         sender=sender,
         countries=Countries(settings.country_file),
+        agents=Agents(),
+        hosting=Hosting(),
         spools=SpoolFolder(settings.data_dir / "spool", _room(settings)),
         redis_outage=Outage("redis", clicks.is_taking),
         postgres_outage=Outage("postgres", partial(is_answering, pool)),

@@ -32,6 +32,7 @@ from tracker.flow.erasure import finish_erasures
 from tracker.flow.maintenance import make_partitions, measure_backlog
 from tracker.flow.network import Network
 from tracker.flow.retention import apply_retention
+from tracker.flow.rollup import close_days, fold_changes
 from tracker.loops import Step, end_tasks, keep_going, running
 from tracker.runtime import FAULTS, Runtime
 from tracker.store.deliveries import Claim, Ending, Lease
@@ -46,6 +47,8 @@ MAINTENANCE_SECONDS = 3600.0
 ERASE_SECONDS = 60.0
 AUDIT_SECONDS = 30.0
 APPROVE_SECONDS = 15.0
+FOLD_SECONDS = 1.0
+CLOSE_SECONDS = 60.0
 PATIENCE_SECONDS = 15.0
 """How long calls in flight may take when the worker is asked to stop."""
 
@@ -185,6 +188,8 @@ def _loops(runtime: Runtime, dispatcher: Dispatcher) -> list[Awaitable[None]]:
         keep_going("erase", lambda: finish_erasures(runtime), ERASE_SECONDS),
         *(_fold(runtime, shard) for shard in range(runtime.settings.shards)),
         keep_going("fold others", lambda: fold_others(runtime), SWEEP_SECONDS),
+        keep_going("fold changes", lambda: fold_changes(runtime), FOLD_SECONDS),
+        keep_going("close days", lambda: close_days(runtime), CLOSE_SECONDS),
     ]
 
 

@@ -17,6 +17,7 @@ from sales import visit
 from tracker.domain.click import Click
 from tracker.domain.click_id import ClickClass, ClickId, ClickIdMint, facts_of
 from tracker.domain.erasure import LabelHasher
+from tracker.domain.traffic import Seen
 from tracker.settings import load_settings
 from tracker.store.clicklog import ClickLog, Entry, LoggedClick
 from tracker.store.clicks import ClickStore, click_key, decode_click
@@ -84,7 +85,7 @@ async def _log(ground, clicks):
 
 
 def _logged(click):
-    return LoggedClick(facts_of(click.id), click, Entry(0, "", b"", b""))
+    return LoggedClick(facts_of(click.id), click, Entry(0, "", b"", b""), Seen("visit"))
 
 
 def _batches(clicks):

@@ -8,6 +8,7 @@ from parties import a_click
 
 from tracker.domain.click_id import ClickClass, ClickIdMint, SigningKeys, facts_of
 from tracker.domain.erasure import LabelHasher
+from tracker.domain.traffic import Seen
 from tracker.store.clicklog import ClickLog, Entry, LoggedClick
 from tracker.store.partitions import Partitions
 from tracker.store.postgres import make_pool
@@ -75,7 +76,7 @@ def clicked(days_ago):
         offer_number=1,
     )
     entry = Entry(0, "0-1", click_id.encode(), b"")
-    return LoggedClick(facts_of(click_id), a_click(id=click_id), entry)
+    return LoggedClick(facts_of(click_id), a_click(id=click_id), entry, Seen("visit"))
 
 
 async def test_a_hundred_prepared_lookups_read_only_the_days_of_their_ids(

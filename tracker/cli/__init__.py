@@ -21,6 +21,7 @@ from tracker.cli import (
     postback,
     presets,
     quarantine,
+    rollups,
     running,
     tracing,
 )
@@ -57,6 +58,7 @@ app.add_typer(conversions.app, name="conversions")
 app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(erasing.app, name="erase")
+app.add_typer(rollups.app, name="rollups")
 app.command()(files.reconcile)
 app.command("import")(files.import_)
 app.command()(playing.demo)

@@ -11,6 +11,7 @@ from tracker.coalesce import each_or_error
 from tracker.domain.click_id import ClickId, facts_of
 from tracker.domain.errors import UnknownClickIdError
 from tracker.failpoints import failpoint
+from tracker.flow.enrichment import open_data, see
 from tracker.runtime import Runtime
 from tracker.store.clicklog import Entry, LoggedClick
 from tracker.store.clicks import decode_click
@@ -56,6 +57,7 @@ async def fold_clicks(runtime: Runtime, shard: int) -> int:
 async def fold_entries(runtime: Runtime, entries: Sequence[Entry]) -> None:
     """Each is in Postgres once when this returns, if only as something set aside."""
     if entries:
+        await open_data(runtime)
         rejected = await _fold(runtime, entries)
         if rejected:
             await _set_aside(runtime, rejected)
@@ -75,17 +77,18 @@ async def _fold(runtime: Runtime, entries: Sequence[Entry]) -> dict[Entry, str]:
 
     While Postgres takes some clicks the next ones are read.
     """
-    clicks, rejected = await _read(entries[:AT_ONCE])
+    clicks, rejected = await _read(runtime, entries[:AT_ONCE])
     for start in range(AT_ONCE, len(entries) + AT_ONCE, AT_ONCE):
         refused, (clicks, unreadable) = await asyncio.gather(
-            _insert(runtime, clicks), _read(entries[start : start + AT_ONCE])
+            _insert(runtime, clicks),
+            _read(runtime, entries[start : start + AT_ONCE]),
         )
         rejected |= refused | unreadable
     return rejected
 
 
 async def _read(
-    entries: Sequence[Entry],
+    runtime: Runtime, entries: Sequence[Entry]
 ) -> tuple[list[LoggedClick], dict[Entry, str]]:
     """The clicks in these entries, and what was wrong with the others."""
     clicks: list[LoggedClick] = []
@@ -94,7 +97,7 @@ async def _read(
         if number % WITHOUT_PAUSE == 0:
             await asyncio.sleep(0)
         try:
-            clicks.append(_logged(entry))
+            clicks.append(_logged(runtime, entry))
         except UNREADABLE as error:
             unreadable[entry] = repr(error)
     return clicks, unreadable
@@ -125,7 +128,7 @@ async def _set_aside(runtime: Runtime, rejected: dict[Entry, str]) -> None:
         log.error("click.rejected", entry=entry.position, error=error)
 
 
-def _logged(entry: Entry) -> LoggedClick:
+def _logged(runtime: Runtime, entry: Entry) -> LoggedClick:
     click_id = ClickId(entry.click_id.decode())
-    click = decode_click(click_id, entry.record)
-    return LoggedClick(facts_of(click_id), click, entry)
+    click, facts = decode_click(click_id, entry.record), facts_of(click_id)
+    return LoggedClick(facts, click, entry, see(runtime, facts, click))

@@ -17,7 +17,7 @@ async def make_partitions(runtime: Runtime) -> None:
 
 
 async def measure_backlog(runtime: Runtime) -> None:
-    """How much waits, for the counters: deliveries, stopped lanes, clicks in Redis."""
+    """How much waits, for the counters: deliveries, lanes, changes, clicks in Redis."""
     backlog = await runtime.deliveries.count_owed()
     states = {"due": backlog.due, "waiting": backlog.waiting, "leased": backlog.leased}
     for state, number in (states | dict(backlog.held)).items():
@@ -25,6 +25,9 @@ async def measure_backlog(runtime: Runtime) -> None:
     metrics.OLDEST_DUE.set(backlog.oldest_due.total_seconds())
     for state, number in (await runtime.lanes.count_stopped()).items():
         metrics.LANES_STOPPED.labels(state).set(number)
+    waiting = await runtime.rollups.count_waiting()
+    metrics.CHANGES_UNFOLDED.set(waiting.changes)
+    metrics.OLDEST_UNFOLDED.set(waiting.oldest.total_seconds())
     shards = range(runtime.settings.shards)
     with suppress(*UNAVAILABLE):
         unfolded = [await runtime.stream.count(shard) for shard in shards]

@@ -21,6 +21,9 @@ TRY_AGAIN_SECONDS = 1.0
 NONCES_ARE_KEPT = timedelta(days=7)
 """A call is stale after minutes; who signs anew with the same nonce has a week."""
 
+FIRSTS_ARE_KEPT = timedelta(hours=25)
+"""A day, and as much as the clocks of web hosts may be apart."""
+
 METERS_ARE_KEPT = timedelta(days=7)
 """After their period; one that is asked for later is counted again."""
 
@@ -73,6 +76,7 @@ def purged_tables(settings: Settings) -> dict[Purged, timedelta]:
         Purged("click_counts", "counted_at"): _COUNTS_FOR,
         Purged("click_audits", "audited_at"): _COUNTS_FOR,
         Purged("cap_meters", "ends_at"): METERS_ARE_KEPT,
+        Purged("visitor_firsts", "counted_at"): FIRSTS_ARE_KEPT,
     }
 
 

@@ -1,9 +1,11 @@
 """The click log: entries of the Redis streams, and the table they become."""
 
+from collections import Counter
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from psycopg.rows import dict_row
@@ -12,11 +14,13 @@ from tracker.domain.click import AD_IDS, SUBS, Click
 from tracker.domain.click_id import ClickFacts, ClickId
 from tracker.domain.erasure import LabelHasher, erased
 from tracker.domain.retention import truncated
+from tracker.domain.traffic import Seen
 from tracker.store.clicks import stream_key
 from tracker.store.erasures import list_concerning
 from tracker.store.partitions import Partitions
 from tracker.store.postgres import Connection, Pool, as_rows, transaction
 from tracker.store.redis import Client
+from tracker.store.rollups import share_rollups
 
 MAX_ENTRIES = 4000
 """Clicks that are folded in one pass."""
@@ -33,25 +37,96 @@ redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 """
 
+# Clicks of one day, and what they add to the counts, in one statement: what is counted
+# is what was inserted. Within a day a visitor can be a first only once: with the first
+# click that none counts before; who comes once here need not be asked about. Sorted,
+# so that two folds never wait for each other in a circle.
 _INSERT = """
-insert into clicks (
-  day, id, clicked_at, class, partner_number, offer_number, catalog_version, reason,
-  sub1, sub2, sub3, sub4, sub5, sub6, sub7, sub8, sub9, sub10,
-  gclid, gbraid, wbraid, fbclid, ttclid, msclkid,
-  params, address, user_agent, referrer, language, destination, route
+with new as materialized (
+  select *
+    from json_to_recordset(%(rows)s::json) as new (
+           day date, id text, clicked_at timestamptz, class smallint,
+           partner_number int, offer_number int, catalog_version int, reason text,
+           sub1 text, sub2 text, sub3 text, sub4 text, sub5 text,
+           sub6 text, sub7 text, sub8 text, sub9 text, sub10 text,
+           gclid text, gbraid text, wbraid text, fbclid text, ttclid text,
+           msclkid text, params jsonb, address inet, user_agent text,
+           referrer text, language text, destination text, route text,
+           country text, device text, os text, browser text, traffic text,
+           visitor bigint, comes_again boolean
+         )
+), candidates as materialized (
+  select distinct on (visitor) visitor, clicked_at, id
+    from new
+   where visitor is not null
+     and (comes_again is null
+          or not exists (
+               select
+                 from visitor_firsts as known
+                where known.visitor = new.visitor
+                  and counted_at > new.clicked_at - interval '24 hours'
+             ))
+   order by visitor, clicked_at, id
+), firsts as (
+  insert into visitor_firsts as known (visitor, counted_at)
+  select visitor, clicked_at
+    from candidates
+   order by visitor
+      on conflict (visitor) do update
+     set counted_at = excluded.counted_at
+   where known.counted_at <= excluded.counted_at - interval '24 hours'
+  returning visitor
+), inserted as (
+  insert into clicks (
+    day, id, clicked_at, class, partner_number, offer_number, catalog_version, reason,
+    sub1, sub2, sub3, sub4, sub5, sub6, sub7, sub8, sub9, sub10,
+    gclid, gbraid, wbraid, fbclid, ttclid, msclkid,
+    params, address, user_agent, referrer, language, destination, route,
+    country, device, os, browser, traffic, is_unique
+  )
+  select day, id, clicked_at, class, partner_number, offer_number, catalog_version,
+         reason, sub1, sub2, sub3, sub4, sub5, sub6, sub7, sub8, sub9, sub10,
+         gclid, gbraid, wbraid, fbclid, ttclid, msclkid,
+         params, address, user_agent, referrer, language, destination, route,
+         coalesce(country, ''), coalesce(device, ''), coalesce(os, ''),
+         coalesce(browser, ''), traffic,
+         id in (select id from candidates join firsts using (visitor))
+    from new
+      on conflict (day, id) do nothing
+  returning id, clicked_at, partner_number, offer_number, country, device, traffic,
+            is_unique
+), quarters as (
+  select date_bin('15 minutes', clicked_at, '2000-01-01Z') as starts_at,
+         partner_number, offer_number, country, device, traffic,
+         count(*) as clicks, count(*) filter (where is_unique) as uniques
+    from inserted
+   where traffic <> 'test'
+   group by 1, 2, 3, 4, 5, 6
+), counted as (
+  insert into click_rollups as known
+  select *
+    from quarters
+   order by 1, 2, 3, 4, 5, 6
+      on conflict (
+           starts_at, partner_number, offer_number, country, device, traffic
+         ) do update
+     set clicks  = known.clicks  + excluded.clicks,
+         uniques = known.uniques + excluded.uniques
+), late as (
+  insert into click_rollup_days as known
+  select (starts_at at time zone zone)::date, partner_number, offer_number,
+         country, device, traffic, sum(clicks), sum(uniques)
+    from quarters, rollup_days
+   where (starts_at at time zone zone)::date < closed_before
+   group by 1, 2, 3, 4, 5, 6
+   order by 1, 2, 3, 4, 5, 6
+      on conflict (
+           day, partner_number, offer_number, country, device, traffic
+         ) do update
+     set clicks  = known.clicks  + excluded.clicks,
+         uniques = known.uniques + excluded.uniques
 )
-select *
-  from json_to_recordset(%(rows)s::json) as new (
-         day date, id text, clicked_at timestamptz, class smallint,
-         partner_number int, offer_number int, catalog_version int, reason text,
-         sub1 text, sub2 text, sub3 text, sub4 text, sub5 text,
-         sub6 text, sub7 text, sub8 text, sub9 text, sub10 text,
-         gclid text, gbraid text, wbraid text, fbclid text, ttclid text,
-         msclkid text, params jsonb, address inet, user_agent text,
-         referrer text, language text, destination text, route text
-       )
-    on conflict (day, id) do nothing
-returning id
+select id from inserted
 """
 
 _LIST_KNOWN = """
@@ -100,11 +175,12 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class LoggedClick:
-    """A click with what its id says, ready for its row."""
+    """A click with what its id says and what there is to see, ready for its row."""
 
     facts: ClickFacts
     click: Click
     entry: Entry
+    seen: Seen
 
 
 class ClickStream:
@@ -207,15 +283,19 @@ class ClickLog:
 
         Those whose id another click holds are set aside and returned.
         """
-        days = {one.facts.day for one in clicks}
         first_full = (datetime.now(UTC) - self._addresses_for).date()
-        if min(days) < first_full:
-            clicks = [_late(one, first_full) for one in clicks]
-        return await self._partitions.write("clicks", days, lambda: self._fold(clicks))
+        collided: list[LoggedClick] = []
+        for day, of_day in _by_day(clicks):
+            some = of_day if day >= first_full else [*map(_truncated, of_day)]
+            collided += await self._partitions.write(
+                "clicks", {day}, partial(self._fold, some)
+            )
+        return collided
 
     async def _fold(self, clicks: Sequence[LoggedClick]) -> list[LoggedClick]:
         async with transaction(self._pool) as connection:
             clicks = await self._without_erased(connection, clicks)
+            await share_rollups(connection)
             cursor = await connection.execute(_INSERT, {"rows": _rows(clicks)})
             inserted = {row[0] for row in await cursor.fetchall()}
             again = _after_the_first(clicks, inserted)
@@ -232,7 +312,7 @@ class ClickLog:
         if not erasures:
             return clicks
         return [
-            replace(one, click=erased(one.click))
+            replace(one, click=erased(one.click), seen=one.seen.without_person())
             if self._hasher.concerns(erasures, one.facts, one.click)
             else one
             for one in clicks
@@ -281,12 +361,26 @@ def _entries_of(streams: Any) -> Iterable[Any]:
     return streams.values() if isinstance(streams, dict) else [e for _, e in streams]
 
 
+def _by_day(
+    clicks: Sequence[LoggedClick],
+) -> list[tuple[date, Sequence[LoggedClick]]]:
+    """Day after day, so that who comes again is a first where that was."""
+    days = {one.facts.day for one in clicks}
+    if len(days) == 1:
+        return [(days.pop(), clicks)]
+    return [
+        (day, [one for one in clicks if one.facts.day == day]) for day in sorted(days)
+    ]
+
+
 def _rows(clicks: Sequence[LoggedClick]) -> str:
-    return as_rows([_row(one.facts, one.click) for one in clicks])
+    visits = Counter(one.seen.visitor for one in clicks)
+    return as_rows([_row(one, visits[one.seen.visitor]) for one in clicks])
 
 
-def _row(facts: ClickFacts, click: Click) -> dict[str, Any]:
+def _row(one: LoggedClick, visits: int) -> dict[str, Any]:
     """Its columns without those that are null: most are, and each costs its name."""
+    facts, click, seen = one.facts, one.click, one.seen
     told = {
         "reason": click.reason,
         **dict(zip(SUBS, click.subs, strict=True)),
@@ -298,6 +392,12 @@ def _row(facts: ClickFacts, click: Click) -> dict[str, Any]:
         "language": click.language,
         "destination": click.destination,
         "route": click.route,
+        "country": seen.country,
+        "device": seen.device,
+        "os": seen.os,
+        "browser": seen.browser,
+        "visitor": seen.visitor,
+        "comes_again": visits > 1,
     }
     return {
         "day": facts.day,
@@ -307,6 +407,7 @@ def _row(facts: ClickFacts, click: Click) -> dict[str, Any]:
         "partner_number": facts.partner_number,
         "offer_number": facts.offer_number,
         "catalog_version": click.catalog_version,
+        "traffic": seen.traffic,
         **{name: value for name, value in told.items() if value},
     }
 
@@ -341,10 +442,8 @@ def _after_the_first(
     return again
 
 
-def _late(one: LoggedClick, first_full: date) -> LoggedClick:
+def _truncated(one: LoggedClick) -> LoggedClick:
     """One that comes after the addresses of its day were truncated."""
-    if one.facts.day >= first_full:
-        return one
     click = one.click.but(address=truncated(one.click.address))
     return replace(one, click=click)
 

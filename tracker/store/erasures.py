@@ -114,10 +114,16 @@ update clicks
        gclid = null, gbraid = null, wbraid = null, fbclid = null, ttclid = null,
        msclkid = null, params = null, address = null, user_agent = null,
        referrer = null, language = null, destination = null, route = null,
-       reason = 'erased'
+       os = null, browser = null, reason = 'erased'
  where day = any(%(days)s)
    and id  = any(%(ids)s)
    and reason is distinct from 'erased'
+""",
+    "conversion_clicks": """
+update conversion_clicks
+   set os = '', browser = ''
+ where conversion_id = any(%(conversions)s)
+   and (os <> '' or browser <> '')
 """,
     "click_labels": "delete from click_labels where id = any(%(ids)s)",
     "click_collisions": "delete from click_collisions where id = any(%(ids)s)",
