@@ -23,7 +23,8 @@ The errors of the tracker.
     ├── StoreUnavailableError   a store did not answer
     │   └── SpoolError              the disk did not take what was to wait there
     ├── BusyError               somebody else holds a row for too long
-    └── OverloadedError         a queue is at its bound
+    ├── OverloadedError         a queue is at its bound
+    └── TooLongError            a report that takes longer than anybody waits
 
 A repeated postback is not an error, and neither is a partner's bad answer.
 """
@@ -133,3 +134,7 @@ class BusyError(TrackerError):
 
 class OverloadedError(TrackerError):
     """A queue is at its bound; nothing was taken in."""
+
+
+class TooLongError(TrackerError):
+    """A report that takes longer than anybody waits; it asks for too much."""

@@ -30,6 +30,16 @@ SESSION = {
 }
 """How every connection of ours is set up: none waits for a peer that is gone."""
 
+ANALYSIS = {
+    **SESSION,
+    # Each report is a statement of its own, and is worth a plan of its own.
+    "prepare_threshold": None,
+    "options": "-c timezone=UTC -c statement_timeout=30s -c lock_timeout=3s"
+    " -c idle_in_transaction_session_timeout=30s -c jit=off -c work_mem=64MB"
+    " -c max_parallel_workers_per_gather=2",
+}
+"""For reports: they may read a table from end to end, and sum it with several hands."""
+
 _ENCODER = msgspec.json.Encoder()
 set_json_loads(msgspec.json.decode)
 
@@ -55,11 +65,17 @@ def as_bytea(value: bytes | None) -> str | None:
     return None if value is None else f"\\x{value.hex()}"
 
 
-def make_pool(url: str, *, size: int, timeout: float = 1.5) -> Pool:
+def make_pool(
+    url: str,
+    *,
+    size: int,
+    timeout: float = 1.5,
+    session: dict[str, Any] = SESSION,
+) -> Pool:
     """A pool of so many connections, not yet open; `timeout` is in seconds."""
     return AsyncConnectionPool(
         url,
-        kwargs=SESSION,
+        kwargs=session,
         min_size=1,
         max_size=size,
         timeout=timeout,
