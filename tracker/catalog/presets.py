@@ -17,7 +17,7 @@ can be said with more, `{about: …, unless_set: …, optional: true, typed: tru
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
@@ -26,6 +26,7 @@ from typing import Any, Literal
 from tracker.catalog.faults import shorten, suggest
 from tracker.catalog.reading import Data, Source
 from tracker.domain.errors import NotFoundError
+from tracker.domain.link import Macro
 
 SideName = Literal["partner", "advertiser"]
 
@@ -33,6 +34,9 @@ ARGUMENT = re.compile(r"<([a-z][a-z0-9_]*)>")
 
 _FOLDER = files("tracker.catalog") / "presets"
 _SUFFIX = ".yaml"
+
+_LABEL = re.compile(r"\{(sub\d+)\}")
+_NAMED_MACRO = re.compile(r"the label with its (\S*[^\w\s]\S*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +119,26 @@ def get_preset(key: str) -> Preset:
         advertiser=_side(data.get("advertiser")),
         note=data.get("note") or "",
     )
+
+
+@lru_cache(maxsize=1)
+def list_macros() -> tuple[Macro, ...]:
+    """The macros of traffic sources that go into labels, as far as presets know."""
+    presets = [get_preset(key) for key in list_presets()]
+    return tuple(
+        macro
+        for preset in presets
+        if preset.partner
+        for macro in _macros(preset.name, preset.partner)
+    )
+
+
+def _macros(source: str, side: Side) -> Iterator[Macro]:
+    for name, argument in side.needs.items():
+        label = _LABEL.fullmatch(str(argument.unless_set))
+        text = _NAMED_MACRO.fullmatch(argument.about)
+        if label and text:
+            yield Macro(source, text[1], f"{name} id", label[1])
 
 
 def read_preset(key: str) -> str:

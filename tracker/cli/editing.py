@@ -4,21 +4,17 @@
 import json
 import sys
 from collections import Counter
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import quote, urlencode
 
 import typer
 
 from tracker.cli.options import AsDocument
-from tracker.domain.errors import UnknownLinkError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from tracker.catalog import CheckedCatalog, Fault, Hint
-    from tracker.domain.catalog import Catalog
     from tracker.domain.offer import Offer
     from tracker.settings import Settings
 
@@ -91,14 +87,16 @@ def link(  # noqa: PLR0913 - a partner has ten labels
     """
     from tracker.cli.joining import known_catalog, own_settings
     from tracker.cli.output import print_json
+    from tracker.domain.click import SUBS
+    from tracker.domain.link import find_link, spell_link
 
     settings = own_settings()
-    target = _target(known_catalog(settings), partner, offer)
+    _, target = find_link(known_catalog(settings), partner, offer)
     labels = (sub1, sub2, sub3, sub4, sub5, sub6, sub7, sub8, sub9, sub10)
-    query = {f"sub{number}": label for number, label in enumerate(labels, 1) if label}
+    query = dict(zip(SUBS, labels, strict=True))
     if deeplink:
         query |= _deep(settings, partner, target, deeplink)
-    url = _url(settings.base_url, partner, offer, query)
+    url = spell_link(settings.base_url, partner, offer, query)
     if as_json:
         print_json({"url": url})
     else:
@@ -148,50 +146,14 @@ def _counted(number: int, plural: str) -> str:
     return f"{number} {plural if number != 1 else plural.removesuffix('s')}"
 
 
-def _target(catalog: "Catalog", partner: str, offer: str) -> "Offer":
-    try:
-        return catalog.link(partner, offer)[1]
-    except UnknownLinkError as error:
-        raise UnknownLinkError(f"{error}{_hint(catalog, partner, offer)}") from None
-
-
-def _hint(catalog: "Catalog", partner: str, offer: str) -> str:
-    """What was probably meant, or what there is."""
-    partners = [one.key for one in catalog.partners.values() if not one.is_retired]
-    if partner not in partners:
-        return _suggestion("partner", partner, partners, "the partners are")
-    may = catalog.partners[partner].may_promote
-    offers = [
-        one.key
-        for one in catalog.offers.values()
-        if not one.is_retired and may(one.key)
-    ]
-    return _suggestion(
-        f"offer of {partner}", offer, offers, f"the offers of {partner} are"
-    )
-
-
-def _suggestion(kind: str, word: str, known: "list[str]", these_are: str) -> str:
-    close = get_close_matches(word, known, n=1)
-    if close:
-        return f"; did you mean the {kind} {close[0]!r}?"
-    return f"; {these_are} {', '.join(sorted(known)[:10]) or 'none'}"
-
-
 def _deep(
     settings: "Settings", partner: str, offer: "Offer", url: str
 ) -> dict[str, str]:
-    from tracker.domain.deeplink import PARAMETER, SIGNATURE, Seal, host_of
+    from tracker.domain.deeplink import Seal
+    from tracker.domain.errors import RefusedChangeError
+    from tracker.domain.link import deep_parameters
 
-    host = host_of(url)
-    if not host:
-        raise typer.BadParameter("write a plain web address, https://…")
-    if host in offer.deeplinks:
-        return {PARAMETER: url}
-    seal = Seal(settings.signing_keys)
-    return {PARAMETER: url, SIGNATURE: seal.sign(partner, offer.key, url)}
-
-
-def _url(base_url: str, partner: str, offer: str, query: dict[str, str]) -> str:
-    path = f"{base_url}/c/{quote(partner)}/{quote(offer)}"
-    return f"{path}?{urlencode(query, quote_via=quote)}" if query else path
+    try:
+        return deep_parameters(Seal(settings.signing_keys), partner, offer, url)
+    except RefusedChangeError as error:
+        raise typer.BadParameter(str(error)) from None
