@@ -45,6 +45,5 @@ def write(path, text):
 
 
 def _with(ours, text):
-    for printed, real in ours.items():
-        text = text.replace(printed, real)
-    return text
+    """In one pass: today may be the day that is printed for tomorrow."""
+    return re.sub("|".join(ours), lambda found: ours[found[0]], text)
