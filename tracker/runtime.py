@@ -32,6 +32,7 @@ from tracker.outage import Outage
 from tracker.sender import Sender
 from tracker.settings import Settings
 from tracker.spool import Room, SpoolFolder
+from tracker.store.analysis import AnalysisStore
 from tracker.store.catalogs import CatalogStore
 from tracker.store.clicklog import ClickLog, ClickStream
 from tracker.store.clicks import ClickStore
@@ -43,7 +44,13 @@ from tracker.store.keys import KeyStore
 from tracker.store.lanes import LaneStore
 from tracker.store.meters import MeterStore
 from tracker.store.partitions import Partitions
-from tracker.store.postgres import Pool, is_answering, is_poison, make_pool
+from tracker.store.postgres import (
+    ANALYSIS,
+    Pool,
+    is_answering,
+    is_poison,
+    make_pool,
+)
 from tracker.store.redis import Client, make_client
 from tracker.store.reports import ReportStore
 from tracker.store.retention import RetentionStore
@@ -69,6 +76,7 @@ BOUNDS = Bounds(seconds=ANSWER_SECONDS)
 
 REDIS_CONNECTIONS = 32
 DATABASE_CONNECTIONS = 8
+ANALYSIS_CONNECTIONS = 4
 
 
 FAULTS = Faults(is_poison, lambda error: isinstance(error, StoreUnavailableError))
@@ -104,6 +112,7 @@ class Runtime:
     keys: KeyStore
     meters: MeterStore
     reports: ReportStore
+    analysis: AnalysisStore
     journal: Journal
     signs: SignStore
     partitions: Partitions
@@ -189,13 +198,21 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
         pool = make_pool(settings.database_conninfo, size=DATABASE_CONNECTIONS)
         await pool.open(wait=False)
         stack.push_async_callback(pool.close)
+        analysis = make_pool(
+            settings.database_conninfo,
+            size=ANALYSIS_CONNECTIONS,
+            kept=0,
+            session=ANALYSIS,
+        )
+        await analysis.open(wait=False)
+        stack.push_async_callback(analysis.close)
         redis = _client(settings, settings.redis_timeout.total_seconds())
         stack.push_async_callback(redis.aclose)
         reader = _client(settings, READER_TIMEOUT)
         stack.push_async_callback(reader.aclose)
         sender = Sender(settings.allow_destinations)
         stack.push_async_callback(sender.close)
-        runtime = _build(settings, pool, redis, reader, sender)
+        runtime = _build(settings, (pool, analysis), redis, reader, sender)
         stack.push_async_callback(runtime.close)
         yield runtime
 
@@ -207,8 +224,13 @@ def _client(settings: Settings, timeout: float) -> Client:
 
 
 def _build(
-    settings: Settings, pool: Pool, redis: Client, reader: Client, sender: Sender
+    settings: Settings,
+    pools: tuple[Pool, Pool],
+    redis: Client,
+    reader: Client,
+    sender: Sender,
 ) -> Runtime:
+    pool, analysis = pools
     keys = settings.signing_keys
     partitions = Partitions(pool)
     clicks = ClickStore(redis, seconds_to_live=_seconds(settings.hot_window))
@@ -235,6 +257,7 @@ def _build(
         keys=KeyStore(pool),
         meters=MeterStore(pool),
         reports=ReportStore(pool),
+        analysis=AnalysisStore(analysis),
         journal=Journal(pool),
         signs=SignStore(pool),
         partitions=partitions,

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tracker.console import catalog, overview, static
+from tracker.console import catalog, overview, report, static
 from tracker.console.api import index as api
 from tracker.console.entrance import admit
 from tracker.console.pages import Endpoint, Page
@@ -27,6 +27,7 @@ from tracker.domain.errors import (
     OverloadedError,
     RefusedChangeError,
     StoreUnavailableError,
+    TooLongError,
 )
 from tracker.flow.catalog import follow_catalog
 from tracker.flow.start import start
@@ -39,6 +40,7 @@ log = structlog.get_logger()
 PAGES: Sequence[Page] = (
     Page("/static/{name}", static.show_static, needs=None),
     *overview.PAGES,
+    *report.PAGES,
     *catalog.PAGES,
     *api.PAGES,
 )
@@ -48,6 +50,7 @@ _ANSWERS: dict[type[Exception], tuple[int, str]] = {
     RefusedChangeError: (409, "That is not allowed."),
     StoreUnavailableError: (503, "A store does not answer; try again later."),
     BusyError: (503, "It is being changed; try again."),
+    TooLongError: (503, "That takes too long; ask for less."),
     OverloadedError: (503, "Too much at once; try again later."),
 }
 _UNEXPECTED = (500, "Something went wrong here; it was logged.")

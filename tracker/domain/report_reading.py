@@ -136,27 +136,27 @@ class _Reading:
 
     def _zone(self) -> str:
         asked = self._one("zone")
-        if not asked or asked in _zones():
+        if not asked or asked in list_zones():
             return asked or self.catalog.timezone
-        hint = _near(asked, _zones())
+        hint = _near(asked, list_zones())
         self._fault("zone", f"{_cut(asked)!r} is no time zone{hint}")
         return self.catalog.timezone
 
     def _days(self, zone: str) -> tuple[Days, str]:
+        """Days win over a period: a form sends both, and only these can be changed."""
         today = day_of(self.now, zone)
         period = self._one("period")
         default = _period(DEFAULT_PERIOD, today, zone)
-        if period and (self._one("from") or self._one("to")):
-            self._fault("period", "give a period or days, not both")
+        said = bool(self._one("from") or self._one("to"))
         if period and period not in PERIODS:
             hint = _near(period, PERIODS)
             self._fault("period", f"{_cut(period)!r} is no period{hint}")
             return default, DEFAULT_PERIOD
-        if period:
+        if not said:
+            period = period or DEFAULT_PERIOD
             return _period(period, today, zone), period
-        if not (self._one("from") or self._one("to")):
-            return default, DEFAULT_PERIOD
-        return self._between(today, zone) or default, ""
+        days = self._between(today, zone) or default
+        return days, period if period and days == _period(period, today, zone) else ""
 
     def _between(self, today: date, zone: str) -> Days | None:
         """One day alone where only one end is given: it goes on until today."""
@@ -341,8 +341,9 @@ def _is_storable(value: str) -> bool:
 
 
 @cache
-def _zones() -> frozenset[str]:
-    return frozenset(available_timezones()) - {"localtime", "Factory", "posixrules"}
+def list_zones() -> tuple[str, ...]:
+    """Every time zone that a report can be in."""
+    return tuple(sorted(available_timezones() - {"localtime", "Factory"}))
 
 
 _MOST_SHOWN = 60

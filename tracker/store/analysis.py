@@ -26,7 +26,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from psycopg import errors, sql
 from psycopg.rows import dict_row
@@ -50,6 +50,8 @@ from tracker.store.postgres import Connection, Pool, connected
 SQL = sql.SQL
 Piece = sql.Composable
 Pieces = Mapping[str, Piece]
+
+Rows: TypeAlias = AsyncIterator[ReportRow]
 
 AT_ONCE = 2000
 """Rows of a file that are in memory at a time."""
@@ -742,7 +744,7 @@ class AnalysisStore:
     @asynccontextmanager
     async def stream(
         self, query: ReportQuery, catalog: Catalog
-    ) -> AsyncIterator[tuple[ReportHead, AsyncIterator[ReportRow]]]:
+    ) -> AsyncIterator[tuple[ReportHead, Rows]]:
         """All rows, of which few are in memory at a time; raises TooLongError."""
         async with self._snapshot() as connection:
             money, statement = await _prepared(connection, query, catalog)

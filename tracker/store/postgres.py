@@ -69,14 +69,19 @@ def make_pool(
     url: str,
     *,
     size: int,
+    kept: int = 1,
     timeout: float = 1.5,
     session: dict[str, Any] = SESSION,
 ) -> Pool:
-    """A pool of so many connections, not yet open; `timeout` is in seconds."""
+    """
+    A pool of so many connections, not yet open; `timeout` is in seconds.
+
+    It keeps `kept` of them while nobody asks.
+    """
     return AsyncConnectionPool(
         url,
         kwargs=session,
-        min_size=1,
+        min_size=kept,
         max_size=size,
         timeout=timeout,
         open=False,

@@ -1,0 +1,227 @@
+"""`/report`: what is earning, by anything; its files have the same address."""
+
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tracker.console.formats import NOTHING, money, number, percent
+from tracker.console.pages import Page, page, runtime_of, see
+from tracker.console.report_files import read_report, show_csv, show_json
+from tracker.domain.catalog import Catalog
+from tracker.domain.errors import TooLongError
+from tracker.domain.person import Permission
+from tracker.domain.report import (
+    DIMENSIONS,
+    MEASURES,
+    MOST_DIMENSIONS,
+    MOST_ROWS,
+    Dimension,
+    Measure,
+    ReportQuery,
+    ReportRow,
+    dimensions_for,
+    drill,
+    measures_for,
+    reversed_sort,
+)
+from tracker.domain.report_reading import (
+    DEVICES,
+    PERIODS,
+    STATUSES,
+    TRAFFIC,
+    ReadQuery,
+    list_zones,
+)
+
+_BAD, _TOO_LONG = 400, 503
+
+COMPARISONS = {
+    "": "Nothing",
+    "previous": "The days before",
+    "month": "The month before",
+    "year": "The year before",
+}
+_FORM = ("add", "value")
+"""Of the form, for one more filter; no address keeps them."""
+
+
+async def show_report(request: Request) -> Response:
+    """The page; a form that adds a filter is sent on to the address that has it."""
+    asked = read_report(request, leave_out=_FORM)
+    if "add" in request.query_params:
+        return see(_added(request, asked.query) if not asked.faults else _tidy(request))
+    shown = _page_of(runtime_of(request).catalog, asked)
+    if asked.faults:
+        return page(request, "report.html", status=_BAD, report=None, **shown)
+    try:
+        runtime = runtime_of(request)
+        report = await runtime.analysis.get(asked.query, runtime.catalog)
+    except TooLongError:
+        said = {"report": None, "is_too_long": True}
+        return page(request, "report.html", status=_TOO_LONG, **{**shown, **said})
+    rows = [_Shown(asked.query, row) for row in report.rows[:MOST_ROWS]]
+    totals = _Shown(asked.query, report.head.totals)
+    return page(
+        request, "report.html", report=report, rows=rows, totals=totals, **shown
+    )
+
+
+# -------------------------------------------------------------------------- the query
+
+
+def _added(request: Request, query: ReportQuery) -> str:
+    """The address with one more value of a filter; an empty one is what has none."""
+    name = request.query_params["add"]
+    url = query.url()
+    if not name:
+        return url
+    value = request.query_params.get("value", "").strip()
+    return f"{url}&{urlencode({name: value})}"
+
+
+def _tidy(request: Request) -> str:
+    """What was asked, and what is wrong with it, without the fields of the form."""
+    pairs = request.query_params.multi_items()
+    return f"/report?{urlencode([one for one in pairs if one[0] not in _FORM])}"
+
+
+# --------------------------------------------------------------------------- the page
+
+
+class _Shown:
+    """A row as it is written on a page."""
+
+    def __init__(self, query: ReportQuery, row: ReportRow) -> None:
+        narrowed = drill(query, row.keys)
+        self.address = narrowed.url() if narrowed else ""
+        self.keys = [
+            (DIMENSIONS[name].label, _key(name, key))
+            for name, key in zip(query.by, row.keys, strict=False)
+        ]
+        self.cells = [_Cell(one, row) for one in query.measures]
+
+
+class _Cell:
+    """A measure of a row, and by how much it differs from the earlier days."""
+
+    def __init__(self, measure: Measure, row: ReportRow) -> None:
+        value = row.values[measure.name]
+        self.label = measure.label
+        self.text = _text(measure, value, row.currency)
+        self.before = self.change = self.direction = ""
+        if row.before:
+            earlier = row.before[measure.name]
+            self.before = _text(measure, earlier, row.currency)
+            self.change = _change(value, earlier)
+            self.direction = {"+": "up", "-": "down"}.get(self.change[:1], "")
+
+
+def _key(name: str, key: str | None) -> str:
+    if key is None:
+        return NOTHING
+    if not key:
+        return "(empty)"
+    return key.replace("T", " ") if name == "hour" else key
+
+
+def _text(measure: Measure, value: int | Decimal | None, currency: str) -> str:
+    if value is None:
+        return NOTHING
+    if measure.kind == "share":
+        return percent(Decimal(value))
+    if measure.kind == "money":
+        return money(Decimal(value), currency)
+    return number(value)
+
+
+def _change(value: int | Decimal | None, before: int | Decimal | None) -> str:
+    """In per cent of what was; nothing where nothing was."""
+    if value is None or not before:
+        return ""
+    return f"{(Decimal(value) / Decimal(before) - 1) * 100:+,.1f} %"
+
+
+def _page_of(catalog: Catalog, asked: ReadQuery) -> dict[str, Any]:
+    """What the page says beside its figures."""
+    query = asked.query
+    return {
+        "asked": asked,
+        "query": query,
+        "is_too_long": False,
+        "periods": PERIODS,
+        "comparisons": COMPARISONS,
+        "zones": list_zones(),
+        "dimensions": [DIMENSIONS[name] for name in dimensions_for(query.partner)],
+        "filterable": list(_filterable(query)),
+        "known": _known_values(catalog, query.partner),
+        "measures": [MEASURES[name] for name in measures_for(query.partner)],
+        "chosen": (*query.by, "", "", "")[:MOST_DIMENSIONS],
+        "chips": list(_chips(query)),
+        "heads": [
+            *(_Head(query, one) for one in query.dimensions),
+            *(_Head(query, one) for one in query.measures),
+        ],
+        "csv": query.url("/report.csv"),
+        "json": query.url("/report.json"),
+        "series": _series(query),
+        "most": MOST_ROWS,
+    }
+
+
+class _Head:
+    """A heading: what it means, how a click on it sorts, and how it is sorted now."""
+
+    def __init__(self, query: ReportQuery, of: Dimension | Measure) -> None:
+        self.label = of.label
+        self.is_measure = isinstance(of, Measure)
+        self.formula = of.formula if isinstance(of, Measure) else ""
+        self.address = query.url(sort=reversed_sort(query, of.name))
+        self.sorted = {of.name: "ascending", f"-{of.name}": "descending"}.get(
+            query.sort, ""
+        )
+
+
+def _filterable(query: ReportQuery) -> Iterator[Dimension]:
+    names = dimensions_for(query.partner)
+    return (DIMENSIONS[name] for name in names if not DIMENSIONS[name].is_time)
+
+
+def _chips(query: ReportQuery) -> Iterator[tuple[str, str, str]]:
+    """Each value of a filter, and the address without it."""
+    if query.hour:
+        yield "Hour", _key("hour", query.hour.label), query.url(hour=None)
+    for name, values in query.filters.items():
+        for value in values:
+            rest = tuple(one for one in values if one != value)
+            filters = {**query.filters, name: rest}
+            kept = {one: own for one, own in filters.items() if own}
+            yield DIMENSIONS[name].label, _key(name, value), query.url(filters=kept)
+
+
+def _known_values(catalog: Catalog, partner: str | None) -> Sequence[str]:
+    """What a filter is likely to be, offered while somebody writes it."""
+    staff = (*catalog.partners, *catalog.advertisers) if partner is None else ()
+    known = (*staff, *catalog.offers, *STATUSES, *DEVICES, *TRAFFIC)
+    return sorted(set(known))[:_MOST_OFFERED]
+
+
+def _series(query: ReportQuery) -> str:
+    """The first measure by day, or by hour of one day, for the chart above."""
+    unit = "hour" if len(query.days) == 1 else "day"
+    return query.url(
+        "/report.json", by=(unit,), columns=query.columns[:1], sort=unit, compare=""
+    )
+
+
+_MOST_OFFERED = 1000
+
+
+PAGES = (
+    Page("/report", show_report, needs=Permission.OWN),
+    Page("/report.csv", show_csv, needs=Permission.OWN),
+    Page("/report.json", show_json, needs=Permission.OWN),
+)
