@@ -1,5 +1,14 @@
 -- Made from sql/migrations by `make schema`; a test holds the two together.
 
+CREATE FUNCTION tracker_forget_pairs() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  truncate click_rollup_pairs;
+  return null;
+end
+$$;
+
 CREATE FUNCTION tracker_make_partitions(parent text, first_day date, last_day date) RETURNS integer
     LANGUAGE plpgsql
     AS $$
@@ -33,6 +42,56 @@ CREATE FUNCTION tracker_now() RETURNS timestamp with time zone
     AS $$ select clock_timestamp() $$;
 
 COMMENT ON FUNCTION tracker_now() IS 'The time for leases, schedules and windows; tests replace it to move the clock.';
+
+CREATE FUNCTION tracker_sum_pairs() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $_$
+declare
+  moved text := case tg_op
+    when 'INSERT' then 'select *, 1 as sign from added'
+    when 'DELETE' then 'select *, -1 as sign from removed'
+    else 'select *, 1 as sign from added union all select *, -1 from removed'
+  end;
+begin
+  execute format($statement$
+    insert into click_rollup_pairs as pairs
+    select case grouping(partner_number, offer_number, country, device)
+             when 3 then 'partner offer'
+             when 5 then 'partner country'
+             when 6 then 'partner device'
+             when 9 then 'offer country'
+             when 10 then 'offer device'
+             when 12 then 'country device'
+           end,
+           day, coalesce(partner_number, 0), coalesce(offer_number, 0),
+           coalesce(country, ''), coalesce(device, ''),
+           coalesce(sum(sign * clicks) filter (where traffic = 'visit'), 0),
+           coalesce(sum(sign * clicks) filter (where traffic = 'bot'), 0),
+           coalesce(sum(sign * clicks) filter (where traffic = 'datacenter'), 0),
+           coalesce(sum(sign * clicks) filter (where traffic = 'head'), 0),
+           coalesce(sum(sign * clicks) filter (where traffic = 'prefetch'), 0),
+           coalesce(sum(sign * clicks) filter (where traffic = 'refused'), 0),
+           coalesce(sum(sign * clicks) filter (where traffic = 'repeated'), 0),
+           sum(sign * uniques)
+    from   (%s) as moved
+    group  by grouping sets (
+             (day, partner_number, offer_number), (day, partner_number, country),
+             (day, partner_number, device), (day, offer_number, country),
+             (day, offer_number, device), (day, country, device))
+    order  by 1, 2, 3, 4, 5, 6
+    on conflict (pair, day, partner_number, offer_number, country, device) do update
+    set    visit = pairs.visit + excluded.visit,
+           bot = pairs.bot + excluded.bot,
+           datacenter = pairs.datacenter + excluded.datacenter,
+           head = pairs.head + excluded.head,
+           prefetch = pairs.prefetch + excluded.prefetch,
+           refused = pairs.refused + excluded.refused,
+           repeated = pairs.repeated + excluded.repeated,
+           uniques = pairs.uniques + excluded.uniques
+  $statement$, moved);
+  return null;
+end
+$_$;
 
 CREATE TABLE cap_epochs (
     counts text NOT NULL,
@@ -150,6 +209,29 @@ CREATE TABLE click_rollup_days (
 );
 
 COMMENT ON TABLE click_rollup_days IS 'Sums of click_rollups for the days that rollup_days says are closed; rows of other days mean nothing.';
+
+CREATE TABLE click_rollup_pairs (
+    pair text NOT NULL COLLATE pg_catalog."C",
+    day date NOT NULL,
+    partner_number integer NOT NULL,
+    offer_number integer NOT NULL,
+    country text NOT NULL COLLATE pg_catalog."C",
+    device text NOT NULL COLLATE pg_catalog."C",
+    visit integer NOT NULL,
+    bot integer NOT NULL,
+    datacenter integer NOT NULL,
+    head integer NOT NULL,
+    prefetch integer NOT NULL,
+    refused integer NOT NULL,
+    repeated integer NOT NULL,
+    uniques integer NOT NULL
+);
+
+COMMENT ON TABLE click_rollup_pairs IS 'click_rollup_days by each two of partner, offer, country and device; kept by its triggers.';
+
+COMMENT ON COLUMN click_rollup_pairs.pair IS 'Which two: partner offer, say; the columns of the others are 0 or empty.';
+
+COMMENT ON COLUMN click_rollup_pairs.visit IS 'Clicks of that traffic; so to repeated.';
 
 CREATE TABLE click_rollups (
     starts_at timestamp with time zone NOT NULL,
@@ -623,6 +705,9 @@ ALTER TABLE ONLY click_labels
 ALTER TABLE ONLY click_rollup_days
     ADD CONSTRAINT click_rollup_days_pkey PRIMARY KEY (day, partner_number, offer_number, country, device, traffic);
 
+ALTER TABLE ONLY click_rollup_pairs
+    ADD CONSTRAINT click_rollup_pairs_pkey PRIMARY KEY (pair, day, partner_number, offer_number, country, device);
+
 ALTER TABLE ONLY click_rollups
     ADD CONSTRAINT click_rollups_pkey PRIMARY KEY (starts_at, partner_number, offer_number, country, device, traffic);
 
@@ -750,6 +835,14 @@ CREATE INDEX postbacks_by_conversion ON ONLY postbacks USING btree (conversion_i
 CREATE INDEX postbacks_in_quarantine ON ONLY postbacks USING btree (received_at) WHERE (outcome = 'quarantined'::text);
 
 CREATE INDEX visitor_firsts_by_time ON visitor_firsts USING brin (counted_at) WITH (pages_per_range='32');
+
+CREATE TRIGGER pairs_of_added AFTER INSERT ON click_rollup_days REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION tracker_sum_pairs();
+
+CREATE TRIGGER pairs_of_changed AFTER UPDATE ON click_rollup_days REFERENCING OLD TABLE AS removed NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION tracker_sum_pairs();
+
+CREATE TRIGGER pairs_of_none AFTER TRUNCATE ON click_rollup_days FOR EACH STATEMENT EXECUTE FUNCTION tracker_forget_pairs();
+
+CREATE TRIGGER pairs_of_removed AFTER DELETE ON click_rollup_days REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION tracker_sum_pairs();
 
 ALTER TABLE ONLY conversion_changes
     ADD CONSTRAINT conversion_changes_conversion_id_fkey FOREIGN KEY (conversion_id) REFERENCES conversions(id) DEFERRABLE INITIALLY DEFERRED;

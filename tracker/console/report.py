@@ -13,6 +13,7 @@ from tracker.console.pages import Page, page, runtime_of, see
 from tracker.console.report_files import read_report, show_csv, show_json
 from tracker.domain.catalog import Catalog
 from tracker.domain.errors import TooLongError
+from tracker.domain.money import to_minor_unit
 from tracker.domain.person import Permission
 from tracker.domain.report import (
     DIMENSIONS,
@@ -134,7 +135,7 @@ def _text(measure: Measure, value: int | Decimal | None, currency: str) -> str:
     if measure.kind == "share":
         return percent(Decimal(value))
     if measure.kind == "money":
-        return money(Decimal(value), currency)
+        return money(to_minor_unit(Decimal(value), currency))
     return number(value)
 
 

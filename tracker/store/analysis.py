@@ -125,14 +125,15 @@ _CLICKS = SQL("""
 # where they are kept when the day of that is dropped.
 _CONVERSIONS = SQL("""
 (select  conversions.click_id, conversions.clicked_at, conversions.converted_at,
-         partners.number as partner_number, offers.number as offer_number,
+         coalesce(partners.number, 0) as partner_number,
+         coalesce(offers.number, 0) as offer_number,
          goal, status, currency, kept.traffic, 1 as conversions,
          coalesce(amount, 0) as amount, revenue, payout, {asked}
  from    conversions
  join    conversion_clicks kept on kept.conversion_id = conversions.id
- join    catalog_numbers partners
+ left join catalog_numbers partners
          on partners.kind = 'partner' and partners.key = conversions.partner
- join    catalog_numbers offers
+ left join catalog_numbers offers
          on offers.kind = 'offer' and offers.key = conversions.offer
  {labels}
  where   click_class <> 4) as conversions""")
@@ -194,7 +195,7 @@ _PROVED: Pieces = {
 }
 _PROVEN = SQL("sum(proven)")
 _PROVEN_CLICKS = SQL("""count(distinct click_id) filter (
-                     where status <> 'rejected' and traffic not in ('visit', ''))""")
+                     where status <> 'rejected' and traffic <> 'visit')""")
 
 _BRANCH_OF_PROOFS = SQL("""
 select   {numbered}{is_earlier}, null, {added}
