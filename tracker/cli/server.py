@@ -67,15 +67,22 @@ async def serve_console_until_stopped(settings: Settings) -> None:
     """The console, likewise; SettingsError where its port is 0."""
     if not settings.console_port:
         raise SettingsError(f"{variable('console_port')}: is 0, which means none")
+    app = create_console(settings)
     console = uvicorn.Config(
-        create_console(settings),
+        app,
         host=settings.host,
         port=settings.console_port,
         lifespan="on",
         **_USUAL,
     )
     server = Server(console)
-    on_signals(lambda: _stop([server]))
+
+    def stop() -> None:
+        """A tail has no end of its own, and would be waited for."""
+        app.state.tails.close()
+        _stop([server])
+
+    on_signals(stop)
     await server.serve()
 
 

@@ -16,7 +16,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tracker.console import catalog, overview, report, static
+from tracker.console import (
+    acting,
+    catalog,
+    finding,
+    logs,
+    overview,
+    report,
+    static,
+    story,
+    tail,
+)
 from tracker.console.api import index as api
 from tracker.console.entrance import admit
 from tracker.console.pages import Endpoint, Page
@@ -42,6 +52,11 @@ PAGES: Sequence[Page] = (
     *overview.PAGES,
     *report.PAGES,
     *catalog.PAGES,
+    *tail.PAGES,
+    *logs.PAGES,
+    *acting.PAGES,
+    *story.PAGES,
+    *finding.PAGES,
     *api.PAGES,
 )
 
@@ -67,11 +82,13 @@ def create_console(settings: Settings) -> Starlette:
             async with running(_loops(runtime)):
                 yield
 
-    return Starlette(
+    app = Starlette(
         routes=[_route(one) for one in PAGES],
         lifespan=opened,
         exception_handlers={HTTPException: _show_refusal, Exception: _show_error},
     )
+    app.state.tails = tail.Tails()
+    return app
 
 
 def _loops(runtime: Runtime) -> list[Awaitable[None]]:

@@ -82,6 +82,12 @@ async def form_of(request: Request) -> Mapping[str, str]:
     return {name: value for name, value in form.items() if isinstance(value, str)}
 
 
+def piece(template: str, macro: str, *values: object) -> str:
+    """What a macro of that template makes: a part of a page that comes by itself."""
+    made: str = getattr(_PAGES.get_template(template).module, macro)(*values)
+    return made
+
+
 def see(path: str) -> Response:
     """Where to go after something was done, so that a reload does not do it again."""
     return RedirectResponse(path, 303, headers=HEADERS)

@@ -1,6 +1,6 @@
 """The whole story of a click, however it is asked for; nothing is changed by it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Literal
@@ -101,6 +101,55 @@ async def trace(runtime: Runtime, asked: str) -> Trace:
             return await _trace_conversion(runtime, asked, delivery.conversion_id)
         case _:
             return await _trace_click(runtime, asked, asked)
+
+
+def excerpt(trace: Trace, part: str) -> Trace:
+    """As much of a story as concerns one conversion, postback or delivery."""
+    match part.partition("_")[0]:
+        case "cv":
+            return _excerpt(trace, conversions={part})
+        case "pb":
+            made = {one.id for one in trace.changes if one.postback_id == part}
+            return _excerpt(trace, postbacks={part}, changes=made)
+        case _:
+            tells = {one.change_id for one in trace.deliveries if one.id == part}
+            return _excerpt(trace, changes=tells, deliveries={part})
+
+
+def _excerpt(
+    trace: Trace,
+    *,
+    conversions: Collection[str] = (),
+    postbacks: Collection[str] = (),
+    changes: Collection[str] = (),
+    deliveries: Collection[str] = (),
+) -> Trace:
+    """What has one of these ids, or belongs to one of these conversions."""
+    owed = [
+        one
+        for one in trace.deliveries
+        if one.id in deliveries
+        or one.conversion_id in conversions
+        or (one.change_id in changes and not deliveries)
+    ]
+    kept = {one.id for one in owed}
+    return replace(
+        trace,
+        conversions=[one for one in trace.conversions if one.id in conversions],
+        postbacks=[
+            one
+            for one in trace.postbacks
+            if one.id in postbacks or one.conversion_id in conversions
+        ],
+        changes=[
+            one
+            for one in trace.changes
+            if one.id in changes or one.conversion_id in conversions
+        ],
+        deliveries=owed,
+        attempts={key: made for key, made in trace.attempts.items() if key[0] in kept},
+        erasures=(),
+    )
 
 
 def own_trace(trace: Trace, partner: str) -> Trace:

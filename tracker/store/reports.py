@@ -33,6 +33,14 @@ where    click_id = %(click_id)s
 order by converted_at, id
 """
 
+_LIST_CHANGED = """
+select conversion_id
+from   conversion_changes
+join   conversions on conversions.id = conversion_id
+where  conversion_changes.id = %(id)s
+and    (%(partner)s::text is null or partner = %(partner)s)
+"""
+
 _LIST_KEYS = """
 select kind, key
 from   catalog_numbers
@@ -305,6 +313,11 @@ class ReportStore:
             _report("list_changes_of"), conversion_ids=list(conversion_ids)
         )
         return read_rows(ListedChange, rows)
+
+    async def list_changed(self, change: str, partner: str | None) -> list[str]:
+        """The conversion that a change was of, where it is that partner's."""
+        rows = await self._fetch(_LIST_CHANGED, id=change, partner=partner)
+        return [row["conversion_id"] for row in rows]
 
     async def list_erasures_of(self, click_id: str) -> list[ListedErasure]:
         """Every time that this click was erased."""

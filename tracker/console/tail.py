@@ -1,0 +1,293 @@
+"""
+The live tail: logs that go on by themselves, as server-sent events.
+
+However many listen to a log, it is read once a second, and not at all when nobody
+does. What came is told to those whose filters it fits.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from tracker.console.asking import own_partner
+from tracker.console.entrance import admit
+from tracker.console.logs import (
+    ask_clicks,
+    ask_conversions,
+    ask_deliveries,
+    ask_postbacks,
+    click_wanted,
+    conversion_wanted,
+    delivery_wanted,
+    postback_wanted,
+    remedy,
+)
+from tracker.console.pages import HEADERS, Page, person_of, piece, runtime_of
+from tracker.domain.errors import OverloadedError, TrackerError
+from tracker.domain.person import Permission
+from tracker.flow.story import meaning
+from tracker.runtime import Runtime
+from tracker.store.journal import (
+    ClickWanted,
+    ConversionWanted,
+    DeliveryWanted,
+    PostbackWanted,
+)
+from tracker.store.paging import Place
+
+MOST_LISTENERS = 40
+"""Of one process, to all its logs."""
+
+MOST_TOLD = 200
+"""Rows of one second that are told; of more, the newest."""
+
+READ_SECONDS = 1.0
+ASK_AGAIN_SECONDS = 10.0
+"""How often it is asked whether somebody may still listen."""
+
+Rows = Sequence[Any]
+Read = Callable[[Runtime, Place], Awaitable[Rows]]
+Fits = Callable[[Any], bool]
+
+
+class Tail:
+    """One log, read while somebody listens."""
+
+    def __init__(self, read: Read) -> None:
+        self._read = read
+        self._heard: set[asyncio.Queue[Rows | None]] = set()
+        self._reader: asyncio.Task[None] | None = None
+
+    @property
+    def listeners(self) -> int:
+        """How many there are."""
+        return len(self._heard)
+
+    @contextmanager
+    def listening(self, runtime: Runtime) -> Iterator[asyncio.Queue[Rows | None]]:
+        """What is new comes in here; None when it is over."""
+        queue: asyncio.Queue[Rows | None] = asyncio.Queue(maxsize=8)
+        self._heard.add(queue)
+        if self._reader is None:
+            self._reader = asyncio.create_task(self._go_on(runtime))
+        try:
+            yield queue
+        finally:
+            self._heard.discard(queue)
+            if not self._heard and self._reader:
+                self._reader.cancel()
+                self._reader = None
+
+    def close(self) -> None:
+        """Whoever listens is told that it is over."""
+        self._tell(None)
+
+    async def _go_on(self, runtime: Runtime) -> None:
+        known: set[tuple[str, int]] | None = None
+        while True:
+            with suppress(TrackerError):
+                rows = await self._read(runtime, Place(size=MOST_TOLD))
+                new = [] if known is None else [r for r in rows if _key(r) not in known]
+                known = {_key(one) for one in rows}
+                if new:
+                    self._tell(new)
+            await asyncio.sleep(READ_SECONDS)
+
+    def _tell(self, rows: Rows | None) -> None:
+        """Who does not listen fast enough misses some: nobody is waited for."""
+        for queue in self._heard:
+            if queue.full():
+                queue.get_nowait()
+            queue.put_nowait(rows)
+
+
+class Tails:
+    """The tails of one process, one for each log."""
+
+    def __init__(self) -> None:
+        self._tails = {
+            "clicks": Tail(_read_clicks),
+            "postbacks": Tail(_read_postbacks),
+            "conversions": Tail(_read_conversions),
+            "deliveries": Tail(_read_deliveries),
+        }
+
+    def get(self, name: str) -> Tail:
+        """That of a log; OverloadedError while too many listen."""
+        if sum(one.listeners for one in self._tails.values()) >= MOST_LISTENERS:
+            raise OverloadedError("Too many listen already; look at the log instead.")
+        return self._tails[name]
+
+    def close(self) -> None:
+        """Ends all of them, so that a process that stops need not wait."""
+        for one in self._tails.values():
+            one.close()
+
+
+async def tail_clicks(request: Request) -> Response:
+    """Clicks as they are folded; a partner hears of its own."""
+    asked = ask_clicks(request)
+    wanted, own = click_wanted(asked, runtime_of(request).catalog), _own(request)
+
+    def fits(one: Any) -> bool:
+        return _is_click(one, wanted) and own in {None, one.partner}
+
+    return _stream(request, "clicks", fits, lambda one: ("click", one, own is None))
+
+
+async def tail_postbacks(request: Request) -> Response:
+    """Postbacks as they are decided."""
+    wanted = postback_wanted(ask_postbacks(request))
+
+    def fits(one: Any) -> bool:
+        return _is_postback(one, wanted)
+
+    return _stream(
+        request, "postbacks", fits, lambda one: ("postback", one, meaning, remedy)
+    )
+
+
+async def tail_conversions(request: Request) -> Response:
+    """Conversions as they come; one that changes is told when it is new."""
+    wanted, own = conversion_wanted(ask_conversions(request)), _own(request)
+
+    def fits(one: Any) -> bool:
+        return _is_conversion(one, wanted) and own in {None, one.partner}
+
+    return _stream(
+        request, "conversions", fits, lambda one: ("conversion", one, own is None)
+    )
+
+
+async def tail_deliveries(request: Request) -> Response:
+    """Deliveries as they become owed."""
+    wanted, own = delivery_wanted(ask_deliveries(request)), _own(request)
+
+    def fits(one: Any) -> bool:
+        return _is_delivery(one, wanted) and own in {None, one.partner}
+
+    return _stream(
+        request, "deliveries", fits, lambda one: ("delivery", one, own is None, {})
+    )
+
+
+def _stream(
+    request: Request, name: str, fits: Fits, row: Callable[[Any], tuple[Any, ...]]
+) -> Response:
+    tail: Tail = request.app.state.tails.get(name)
+    events = _events(request, tail, fits, row)
+    headers = {**HEADERS, "X-Accel-Buffering": "no"}
+    return StreamingResponse(events, headers=headers, media_type="text/event-stream")
+
+
+async def _events(
+    request: Request, tail: Tail, fits: Fits, row: Callable[[Any], tuple[Any, ...]]
+) -> AsyncIterator[str]:
+    """Rows as pages have them, until the session or the process ends."""
+    yield "retry: 5000\n\n"
+    asked_at = time.monotonic()
+    with tail.listening(runtime_of(request)) as heard:
+        while True:
+            try:
+                rows = await asyncio.wait_for(heard.get(), ASK_AGAIN_SECONDS)
+            except TimeoutError:
+                rows = ()
+            if rows is None:
+                return
+            if time.monotonic() - asked_at >= ASK_AGAIN_SECONDS:
+                asked_at = time.monotonic()
+                if await _is_over(request):
+                    yield "event: over\ndata: the session has ended\n\n"
+                    return
+            made = [piece("rows.html", *row(one)) for one in rows if fits(one)]
+            yield _event("".join(made)) if made else ": still here\n\n"
+
+
+async def _is_over(request: Request) -> bool:
+    """Whether who listens has signed out, or is somebody else by now."""
+    person = person_of(request)
+    refused = await admit(request, Permission.OWN)
+    return refused is not None or request.state.person != person
+
+
+def _event(text: str) -> str:
+    lines = "".join(f"data: {line}\n" for line in text.splitlines() if line.strip())
+    return f"{lines}\n"
+
+
+def _key(row: Any) -> tuple[str, int]:
+    return row.id, getattr(row, "round", 0)
+
+
+def _own(request: Request) -> str | None:
+    return own_partner(person_of(request))
+
+
+async def _read_clicks(runtime: Runtime, place: Place) -> Rows:
+    return (await runtime.journal.list_clicks(ClickWanted(), place)).rows
+
+
+async def _read_postbacks(runtime: Runtime, place: Place) -> Rows:
+    return (await runtime.journal.list_postbacks(PostbackWanted(), place)).rows
+
+
+async def _read_conversions(runtime: Runtime, place: Place) -> Rows:
+    return (await runtime.journal.list_conversions(ConversionWanted(), place)).rows
+
+
+async def _read_deliveries(runtime: Runtime, place: Place) -> Rows:
+    return (await runtime.journal.list_deliveries(DeliveryWanted(), place)).rows
+
+
+def _is_click(one: Any, wanted: ClickWanted) -> bool:
+    kind = wanted.click_class.name.lower() if wanted.click_class is not None else None
+    name, value = wanted.label or ("", None)
+    return (
+        wanted.partner in {None, one.partner}
+        and (wanted.offers is None or one.offer in wanted.offers)
+        and kind in {None, one.click_class}
+        and wanted.reason in {None, one.reason}
+        and value in {None, one.labels.get(name)}
+    )
+
+
+def _is_postback(one: Any, wanted: PostbackWanted) -> bool:
+    return (
+        wanted.outcome in {None, one.outcome}
+        and wanted.reason in {None, one.reason}
+        and wanted.advertiser in {None, one.advertiser}
+        and wanted.transaction_id in {None, one.transaction_id}
+    )
+
+
+def _is_conversion(one: Any, wanted: ConversionWanted) -> bool:
+    return (
+        wanted.status in {None, one.status}
+        and wanted.partner in {None, one.partner}
+        and wanted.offer in {None, one.offer}
+        and wanted.advertiser in {None, one.advertiser}
+        and wanted.goal in {None, one.goal}
+        and wanted.transaction_id in {None, one.transaction_id}
+    )
+
+
+def _is_delivery(one: Any, wanted: DeliveryWanted) -> bool:
+    return (
+        wanted.state in {None, one.state}
+        and wanted.partner in {None, one.partner}
+        and wanted.postback in {None, one.postback}
+        and wanted.reason in {None, one.reason}
+    )
+
+
+PAGES = (
+    Page("/clicks/tail", tail_clicks, needs=Permission.OWN),
+    Page("/postbacks/tail", tail_postbacks, needs=Permission.SEE),
+    Page("/conversions/tail", tail_conversions, needs=Permission.OWN),
+    Page("/deliveries/tail", tail_deliveries, needs=Permission.OWN),
+)
