@@ -784,6 +784,10 @@ CREATE INDEX cap_meters_by_end ON cap_meters USING btree (ends_at);
 
 CREATE UNIQUE INDEX click_collisions_once ON click_collisions USING btree (id, sha256(record));
 
+CREATE INDEX clicks_by_partner ON ONLY clicks USING btree (partner_number, day, id);
+
+CREATE INDEX clicks_by_sub1 ON ONLY clicks USING btree (sub1, day, id) WHERE (sub1 IS NOT NULL);
+
 CREATE INDEX conversion_changes_unfolded ON conversion_changes USING btree (written_at) WHERE (folded_at IS NULL);
 
 CREATE INDEX conversion_keys_by_conversion ON conversion_keys USING btree (conversion_id);
@@ -812,7 +816,11 @@ CREATE INDEX deliveries_leased ON deliveries USING btree (lane, lease_until) WHE
 
 CREATE INDEX delivery_archive_by_conversion ON ONLY delivery_archive USING btree (conversion_id);
 
+CREATE INDEX delivery_archive_by_creation ON ONLY delivery_archive USING btree (created_at);
+
 CREATE INDEX delivery_archive_by_id ON ONLY delivery_archive USING btree (id);
+
+CREATE INDEX delivery_archive_by_partner ON ONLY delivery_archive USING btree (partner, created_at);
 
 CREATE INDEX delivery_archive_dead ON ONLY delivery_archive USING btree (finished_at) WHERE (outcome = 'dead'::text);
 
@@ -832,7 +840,7 @@ CREATE INDEX postbacks_by_click ON ONLY postbacks USING btree (click_id) WHERE (
 
 CREATE INDEX postbacks_by_conversion ON ONLY postbacks USING btree (conversion_id) WHERE (conversion_id IS NOT NULL);
 
-CREATE INDEX postbacks_in_quarantine ON ONLY postbacks USING btree (received_at) WHERE (outcome = 'quarantined'::text);
+CREATE INDEX postbacks_kept ON ONLY postbacks USING btree (day, id, reason) WHERE (outcome = 'quarantined'::text);
 
 CREATE INDEX visitor_firsts_by_time ON visitor_firsts USING brin (counted_at) WITH (pages_per_range='32');
 
