@@ -25,7 +25,7 @@ def when(at: datetime | None, zone: str = "UTC") -> str | Markup:
 
 
 def number(value: int | Decimal | None) -> str:
-    """A count, in groups of three digits."""
+    """A count, in groups of three digits; an integer has no decimals."""
     return NOTHING if value is None else f"{Decimal(value):,f}"
 
 
