@@ -104,7 +104,16 @@ async def trace(runtime: Runtime, asked: str) -> Trace:
 
 
 def excerpt(trace: Trace, part: str) -> Trace:
-    """As much of a story as concerns one conversion, postback or delivery."""
+    """
+    As much of a story as concerns one conversion, postback or delivery.
+
+    Raises NotFoundError where it is no part of that story.
+    """
+    parts = {one.id for one in trace.conversions}
+    parts |= {one.id for one in trace.postbacks}
+    parts |= {one.id for one in trace.deliveries}
+    if part not in parts:
+        raise NotFoundError(f"there is no {part}")
     match part.partition("_")[0]:
         case "cv":
             return _excerpt(trace, conversions={part})

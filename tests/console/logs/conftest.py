@@ -8,13 +8,14 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+from onlookers import PEOPLE
 from parties import PartnerInbox
 
 from tracker.catalog import check_text, draft_catalog, seal_draft
 from tracker.console.app import create_console
 from tracker.domain.click import Visit
 from tracker.domain.identity import new_postback_id
-from tracker.domain.person import GRANTS, Person, Role
+from tracker.domain.person import GRANTS, Person
 from tracker.domain.postback import Postback, conceal
 from tracker.flow.clicklog import fold_clicks
 from tracker.flow.delivery import deliver_due
@@ -56,14 +57,6 @@ partners:
       - id: all
         url: "${INBOX}/rival?cid={click_id}"
 """
-
-PEOPLE = {
-    "viewer": (Role.VIEWER, "Vera", None),
-    "operator": (Role.OPERATOR, "Olga", None),
-    "other operator": (Role.OPERATOR, "Otto", None),
-    "bestdeals": (Role.PARTNER, "Bea", "bestdeals"),
-    "rival": (Role.PARTNER, "Rita", "rival"),
-}
 
 
 async def _identify(request):

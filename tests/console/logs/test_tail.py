@@ -1,0 +1,183 @@
+"""Logs that go on by themselves."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+from onlookers import PEOPLE
+
+from tracker.console import tail as tails
+from tracker.console.tail import Tail
+
+
+class Stream:
+    """What somebody hears, as it comes over the wire."""
+
+    def __init__(self):
+        self.status = 0
+        self.text = ""
+        self.is_over = False
+        self.came = asyncio.Event()
+        self.gone = asyncio.Event()
+
+    async def receive(self):
+        await self.gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message):
+        self.status = message.get("status", self.status)
+        self.text += message.get("body", b"").decode()
+        if message["type"] == "http.response.body":
+            self.is_over = not message.get("more_body", False)
+        self.came.set()
+
+    async def hear(self, word):
+        """Until the word came; what came by then."""
+        async with asyncio.timeout(10):
+            while word not in self.text:
+                self.came.clear()
+                await self.came.wait()
+        return self.text
+
+
+@pytest.fixture
+def listen(console, monkeypatch):
+    """Somebody listens to a log, for as long as the block lasts."""
+    monkeypatch.setattr(tails, "READ_SECONDS", 0.01)
+    monkeypatch.setattr(tails, "ASK_AGAIN_SECONDS", 0.02)
+
+    @asynccontextmanager
+    async def listen(who, path, query=""):
+        stream = Stream()
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": path,
+            "query_string": query.encode(),
+            "headers": [(b"x-who", who.encode())],
+        }
+        task = asyncio.create_task(console(scope, stream.receive, stream.send))
+        await stream.hear("")
+        yield stream
+        stream.gone.set()
+        await task
+
+    return listen
+
+
+@pytest.fixture
+def listeners(console):
+    return lambda: sum(one.listeners for one in console.state.tails._tails.values())
+
+
+@pytest.fixture
+def until_heard(visit):
+    """Clicks come one after the other until one of them is heard; its id."""
+
+    async def until_heard(stream, partner="bestdeals", **query):
+        async with asyncio.timeout(10):
+            while True:
+                click_id = await visit(partner, **query)
+                for _ in range(20):
+                    await asyncio.sleep(0.005)
+                    if click_id in stream.text:
+                        return click_id
+
+    return until_heard
+
+
+async def test_what_comes_is_told_as_a_row(listen, until_heard):
+    async with listen("viewer", "/clicks/tail") as stream:
+        click_id = await until_heard(stream, sub1="<b>live")
+
+    assert "data: <tr>" in stream.text
+    assert f"/click/{click_id}" in stream.text
+    assert "&lt;b&gt;live" in stream.text
+    assert "<b>" not in stream.text
+
+
+async def test_filters_hold_and_partners_hear_of_their_own(listen, until_heard, visit):
+    async with (
+        listen("bestdeals", "/clicks/tail") as own,
+        listen("viewer", "/clicks/tail", "sub1=live") as filtered,
+        listen("viewer", "/clicks/tail", "partner=rival") as others,
+    ):
+        rivals = await until_heard(others, "rival")
+        plain = await until_heard(own)
+        labelled = await until_heard(filtered, sub1="live")
+
+    assert rivals not in own.text
+    assert "192.0.2" not in own.text
+    assert plain not in filtered.text + others.text
+    assert labelled in own.text
+
+
+@pytest.mark.parametrize("log", ["postbacks", "conversions", "deliveries"])
+async def test_every_log_has_a_tail(listen, visit, report, log):
+    async with listen("viewer", f"/{log}/tail") as stream, asyncio.timeout(10):
+        while "<tr>" not in stream.text:
+            await report(await visit())
+
+    assert stream.status == 200
+
+
+async def test_it_ends_with_the_session(listen, listeners, monkeypatch):
+    async with listen("viewer", "/clicks/tail") as stream:
+        await stream.hear("retry")
+        assert listeners() == 1
+        monkeypatch.delitem(PEOPLE, "viewer")
+        await stream.hear("event: over")
+
+    assert (stream.is_over, listeners()) == (True, 0)
+
+
+async def test_it_ends_when_the_listener_leaves_or_the_process_stops(
+    console, listen, listeners
+):
+    async with listen("viewer", "/clicks/tail") as left:
+        await left.hear("still here")
+    async with listen("viewer", "/clicks/tail") as stopped:
+        await stopped.hear("still here")
+        console.state.tails.close()
+        async with asyncio.timeout(10):
+            while not stopped.is_over:
+                stopped.came.clear()
+                await stopped.came.wait()
+
+    assert listeners() == 0
+
+
+async def test_so_many_listen_and_no_more(listen, viewer, monkeypatch):
+    monkeypatch.setattr(tails, "MOST_LISTENERS", 1)
+    async with listen("viewer", "/clicks/tail") as stream:
+        await stream.hear("still here")
+        refused = await viewer.get("/postbacks/tail")
+
+    assert refused.status_code == 503
+
+
+async def test_a_log_is_read_once_for_all_who_listen(runtime, monkeypatch):
+    """Each reading brings one more row; ten who listen hear of each once."""
+    monkeypatch.setattr(tails, "READ_SECONDS", 0.001)
+    rows = []
+
+    async def read(_, place):
+        rows.append(Row(f"row-{len(rows)}"))
+        return rows[-place.size :]
+
+    tail, heard = Tail(read), []
+    with tail.listening(runtime) as first, tail.listening(runtime) as second:
+        async with asyncio.timeout(10):
+            while len(heard) < 5:
+                heard.append((await first.get(), await second.get()))
+
+    assert [[one.id for one in mine] for mine, _ in heard] == [
+        [f"row-{n}"] for n in range(1, 6)
+    ]
+    assert all(mine == other for mine, other in heard)
+    assert tail.listeners == 0
+
+
+class Row:
+    def __init__(self, name):
+        self.id = name
