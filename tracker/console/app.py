@@ -20,6 +20,7 @@ from tracker.console import (
     acting,
     catalog,
     finding,
+    links,
     logs,
     overview,
     report,
@@ -57,6 +58,7 @@ PAGES: Sequence[Page] = (
     *acting.PAGES,
     *story.PAGES,
     *finding.PAGES,
+    *links.PAGES,
     *api.PAGES,
 )
 
