@@ -5,7 +5,6 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
-from tracker.cli.explaining import spelled_money
 from tracker.cli.output import print_lines, readable
 from tracker.domain.delivery import (
     EXPLANATIONS,
@@ -18,6 +17,7 @@ from tracker.domain.delivery import (
 from tracker.domain.request import Request
 from tracker.domain.spelling import full_time
 from tracker.flow.rehearsal import FilledMacro, Rehearsal, RehearsedCall, SentCall
+from tracker.flow.steps import spelled_money
 from tracker.logs import mask
 
 Line = tuple[str, str]

@@ -90,9 +90,17 @@ class Explanation:
 
 
 async def explain_postback(
-    runtime: Runtime, postback: Postback, call: Call | None = None
+    runtime: Runtime,
+    postback: Postback,
+    call: Call | None = None,
+    *,
+    made_up: TracedClick | None = None,
 ) -> Explanation:
-    """What would be decided about it by the catalog in force, were it to come now."""
+    """
+    What would be decided about it by the catalog in force, were it to come now.
+
+    It may be about a click that is `made_up`, of which no store knows.
+    """
     rules = runtime.rules()
     mention = mention_of(postback, rules)
     advertiser = rules.catalog.advertisers.get(mention.advertiser or "")
@@ -101,19 +109,21 @@ async def explain_postback(
     statement = dialect.read(postback.parameters)
     assumed = "" if postback.address else _fitting_address(advertiser)
     heard = hear(postback.but(address=postback.address or assumed), rules, call)
-    decision = await _decide(runtime, heard, rules)
+    decision = await _decide(runtime, heard, rules, made_up)
     return Explanation(
         postback=postback,
         advertiser=mention.advertiser,
         parameters=list(_parameters(postback, call, dialect, choosing, statement)),
         unfilled=statement.unfilled(),
-        click=await _click(runtime, mention.click_id, statement.get("click_id")),
+        click=await _click(
+            runtime, mention.click_id, statement.get("click_id"), made_up
+        ),
         asked=_asked(advertiser),
         is_proven=heard.is_proven,
         is_assumed=bool(assumed),
         decision=decision,
         before=await _stands(runtime, decision),
-        otherwise=await _waived(runtime, heard, decision, rules),
+        otherwise=await _waived(runtime, heard, decision, rules, made_up),
     )
 
 
@@ -129,17 +139,26 @@ async def explain_quarantined(runtime: Runtime, postback_id: str) -> Explanation
 
 
 async def _click(
-    runtime: Runtime, mentioned: str | None, sent: str | None
+    runtime: Runtime,
+    mentioned: str | None,
+    sent: str | None,
+    made_up: TracedClick | None,
 ) -> TracedClick | None:
     """The click that it speaks of; what is none of ours stays as it was sent."""
     if mentioned is None or sent is None:
         return None
+    if made_up and made_up.id == mentioned:
+        return made_up
     found = await find_click(runtime, mentioned)
     return found if found.facts else replace(found, id=sent)
 
 
-async def _decide(runtime: Runtime, heard: Hearing, rules: Rules) -> Decision:
-    clicks = await find_clicks(runtime, clicks_of([heard]))
+async def _decide(
+    runtime: Runtime, heard: Hearing, rules: Rules, made_up: TracedClick | None
+) -> Decision:
+    clicks = dict(await find_clicks(runtime, clicks_of([heard])))
+    if made_up and made_up.record:
+        clicks[made_up.record.id] = made_up.record
     async with runtime.conversions.rehearsal() as opened:
         judged, ledger = await judge_alone(opened, heard)
     proposal = heard.proposal
@@ -159,14 +178,18 @@ async def _decide(runtime: Runtime, heard: Hearing, rules: Rules) -> Decision:
 
 
 async def _waived(
-    runtime: Runtime, heard: Hearing, decision: Decision, rules: Rules
+    runtime: Runtime,
+    heard: Hearing,
+    decision: Decision,
+    rules: Rules,
+    made_up: TracedClick | None,
 ) -> Decision | None:
     """What else there is to say, where one reason hides it that can be waived."""
     reason = decision.outcome.reason
     if reason not in WAIVABLE:
         return None
     lenient = rules.but(waived=reason)
-    return await _decide(runtime, hear(heard.postback, lenient), lenient)
+    return await _decide(runtime, hear(heard.postback, lenient), lenient, made_up)
 
 
 async def _stands(runtime: Runtime, decision: Decision) -> ListedConversion | None:

@@ -15,7 +15,7 @@ from typing import Any, cast
 from tracker.domain.answer import Answer, judge_answer
 from tracker.domain.catalog import Catalog
 from tracker.domain.click import Visit, draw_click, plan_visit
-from tracker.domain.click_id import ClickClass, ClickFacts
+from tracker.domain.click_id import ClickClass, ClickFacts, ClickId
 from tracker.domain.conversion import Cause, Change, ChangeKind, Ledger
 from tracker.domain.delivery import (
     Audience,
@@ -138,7 +138,11 @@ async def rehearse(runtime: Runtime, choice: Choice) -> Rehearsal:
     is not listed, and RefusedChangeError where no conversion would come of it.
     """
     now = datetime.now(UTC)
-    found = await _find(runtime, choice, now)
+    return rehearse_calls(await _find(runtime, choice, now), now)
+
+
+def rehearse_calls(found: Rehearsal, now: datetime) -> Rehearsal:
+    """The same with each call that may tell it."""
     calls = [
         _rehearsed(audience, postback, found, now)
         for audience in audiences_of(found.occasion)
@@ -193,19 +197,37 @@ async def _find(runtime: Runtime, choice: Choice, now: datetime) -> Rehearsal:
 def _imagined(
     runtime: Runtime, visit: Visit, said: Mapping[Meaning, str], now: datetime
 ) -> Rehearsal:
-    """A click that nobody made, of the class of tests; it is kept nowhere."""
+    click = imagine_click(runtime, visit, now)
+    facts = runtime.mint.read(click.id)
+    return replace(_converted(runtime, click, facts, said, now), is_made_up=True)
+
+
+def imagine_click(
+    runtime: Runtime, visit: Visit, now: datetime, *, click_id: str = ""
+) -> TracedClick:
+    """
+    A click that nobody made, of the class of tests; it is kept nowhere.
+
+    With the id of one that was made up before it is that one again. Raises
+    UnknownLinkError for a link that is not listed.
+    """
     plan = plan_visit(visit, runtime.catalog, now=now)
-    click_id = runtime.mint.mint(
+    made = ClickId(click_id) or runtime.mint.mint(
         now=now,
         shard=0,
         click_class=ClickClass.TEST,
         partner_number=plan.partner.number,
         offer_number=plan.offer.number,
     )
-    record = draw_click(plan, click_id, runtime.seal, now=now)
-    facts = runtime.mint.read(click_id)
-    click = TracedClick(click_id, "nowhere", facts=facts, record=record)
-    return replace(_converted(runtime, click, facts, said, now), is_made_up=True)
+    facts = runtime.mint.read(made)
+    return TracedClick(
+        facts.id,
+        "nowhere",
+        facts=facts,
+        partner=plan.partner.key,
+        offer=plan.offer.key,
+        record=draw_click(plan, facts.id, runtime.seal, now=facts.clicked_at),
+    )
 
 
 def _converted(
