@@ -4,15 +4,15 @@
 // ------------------------------------------------------------------------ charts
 
 // A chart is drawn from the table beside it, so that both say the same. The first
-// column holds times; a heading with data-scale="right" is measured on the right.
+// column holds times; of the others those with data-scale, left or right, are drawn.
 
 const seconds = (cell) => Date.parse(cell.querySelector("time").dateTime) / 1000;
 const figure = (cell) => (cell.dataset.value === "" ? null : Number(cell.dataset.value));
 
 function readTable(table) {
-  const heads = [...table.tHead.rows[0].cells].slice(1);
+  const heads = [...table.tHead.rows[0].cells].filter((head) => head.dataset.scale);
   const rows = [...table.tBodies[0].rows];
-  const columns = heads.map((_, n) => rows.map((row) => figure(row.cells[n + 1])));
+  const columns = heads.map((head) => rows.map((row) => figure(row.cells[head.cellIndex])));
   return { heads, data: [rows.map((row) => seconds(row.cells[0])), ...columns] };
 }
 
@@ -30,25 +30,45 @@ function short(value) {
   return Intl.NumberFormat("en", { notation: "compact" }).format(value);
 }
 
-function options(chart, heads, width) {
+const DAY = 86400;
+
+function timeOf(at, zone, step) {
+  const day = { timeZone: zone, dateStyle: "medium" };
+  const format = step >= DAY ? day : { ...day, timeStyle: "short" };
+  return Intl.DateTimeFormat("en-GB", format).format(at * 1000);
+}
+
+// Days by month and day, hours by the clock: no country's own order of the two.
+function timeLabel(at, step) {
+  const two = (number) => String(number).padStart(2, "0");
+  return step < DAY
+    ? `${two(at.getHours())}:${two(at.getMinutes())}`
+    : `${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+}
+
+function options(chart, heads, step, width) {
   const { lines, text, grid } = colours();
   const zone = chart.dataset.zone;
   const axis = { stroke: text, grid: { stroke: grid, width: 1 }, ticks: { show: false } };
+  const least = step >= DAY ? [DAY, 2 * DAY, 7 * DAY, 14 * DAY] : [3600, 7200, 10800, 21600];
   const values = (_, ticks) => ticks.map((one) => (one === null ? "" : short(one)));
   const isRight = (head) => head.dataset.scale === "right";
-  const axes = [axis, { ...axis, values }];
+  const tzDate = (at) => uPlot.tzDate(new Date(at * 1e3), zone);
+  const times = (_, ticks) => ticks.map((tick) => timeLabel(tzDate(tick), step));
+  const axes = [{ ...axis, values: times, incrs: least }, { ...axis, values }];
   if (heads.some(isRight)) {
     axes.push({ ...axis, values, scale: "right", side: 1, grid: { show: false } });
   }
   return {
     width,
     height: 240,
-    tzDate: (at) => uPlot.tzDate(new Date(at * 1e3), zone),
+    tzDate,
     axes,
     series: [
-      {},
+      { label: "Time", value: (_, at) => (at ? timeOf(at, zone, step) : "–") },
       ...heads.map((head, n) => ({
         label: head.textContent.trim(),
+        value: (_, one) => (one === null ? "–" : one.toLocaleString("en")),
         scale: isRight(head) ? "right" : "y",
         stroke: lines[n % lines.length],
         dash: n % 2 ? [6, 3] : undefined,
@@ -65,7 +85,9 @@ function draw(chart) {
   if (!window.uPlot || !table || !table.tBodies[0].rows.length) return;
   const { heads, data } = readTable(table);
   place.replaceChildren();
-  const plot = new uPlot(options(chart, heads, place.clientWidth), data, place);
+  const step = data[0].length > 1 ? data[0][1] - data[0][0] : DAY;
+  const wanted = options(chart, heads, step, place.clientWidth);
+  const plot = new uPlot(wanted, data, place);
   new ResizeObserver(() => plot.setSize({ width: place.clientWidth, height: 240 }))
     .observe(place);
 }

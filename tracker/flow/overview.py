@@ -1,0 +1,64 @@
+"""What is earning and what is broken, at one look."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from tracker.domain.calendar import Bucket, Unit
+from tracker.domain.concern import Concern
+from tracker.domain.report import Report, ReportQuery, ReportRow
+from tracker.flow.attention import list_concerns
+from tracker.runtime import Runtime
+
+FIGURES = ("clicks", "conversions", "cr", "revenue", "payout", "profit")
+"""What stands at the top, beside what it was in the days before."""
+
+LINES = ("clicks", "conversions", "revenue")
+TOP = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """
+    Reports of the same days: in all, over time, and by who earned most.
+
+    `series` has a row for each hour of one day, or for each day of more, and None where
+    nothing happened.
+    """
+
+    query: ReportQuery
+    totals: Report
+    series: Sequence[tuple[Bucket, ReportRow | None]]
+    partners: Report
+    offers: Report
+    concerns: Sequence[Concern]
+
+
+async def look_over(runtime: Runtime, query: ReportQuery, now: datetime) -> Overview:
+    """The reports for the days of this query, and what needs attention now."""
+    unit: Unit = "hour" if len(query.days) == 1 else "day"
+    asked = (
+        replace(query, by=(), columns=FIGURES, sort="-clicks"),
+        replace(query, by=(unit,), columns=LINES, sort=unit, compare=""),
+        _top(query, "partner"),
+        _top(query, "offer"),
+    )
+    reports = await asyncio.gather(
+        *(runtime.analysis.get(one, runtime.catalog) for one in asked)
+    )
+    totals, series, partners, offers = reports
+    rows = {row.keys[0]: row for row in series.rows}
+    return Overview(
+        query=query,
+        totals=totals,
+        series=[(one, rows.get(one.label)) for one in query.buckets(unit)],
+        partners=partners,
+        offers=offers,
+        concerns=await list_concerns(runtime, now),
+    )
+
+
+def _top(query: ReportQuery, name: str) -> ReportQuery:
+    columns = ("clicks", "conversions", "cr", "revenue", "profit")
+    return replace(query, by=(name,), columns=columns, sort="-profit", compare="")
