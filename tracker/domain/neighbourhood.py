@@ -7,6 +7,8 @@ from ipaddress import IPv6Address, ip_address, ip_network
 @lru_cache(maxsize=4096)
 def neighbourhood_of(address: str) -> str:
     """Whoever has one address of IPv6 has the 64 bits below it too."""
+    if ":" not in address:
+        return address
     try:
         parsed = ip_address(address)
     except ValueError:

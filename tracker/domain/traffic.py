@@ -3,8 +3,9 @@
 from hashlib import blake2b
 
 from tracker.domain.click_id import ClickClass, SigningKeys
+from tracker.domain.neighbourhood import neighbourhood_of
 from tracker.domain.value import Value
-from tracker.domain.visitor import Device, device_of, identity_of
+from tracker.domain.visitor import Device, device_of
 
 LONGEST_AGENT = 500
 """So much of a user agent is looked at; what tells stands at its beginning."""
@@ -58,8 +59,10 @@ class VisitorHasher:
 
     def digest(self, offer_number: int, address: str, user_agent: str) -> int:
         """64 bits, as Postgres counts them: from minus to plus."""
-        said = offer_number.to_bytes(4, "big") + identity_of(address, user_agent)
-        digest = blake2b(said, key=self._key, digest_size=8).digest()
+        said = f"{offer_number}\n{neighbourhood_of(address)}\n{user_agent}"
+        digest = blake2b(
+            said.encode(errors="replace"), key=self._key, digest_size=8
+        ).digest()
         return int.from_bytes(digest, "big", signed=True)
 
 
