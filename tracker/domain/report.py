@@ -202,7 +202,8 @@ class ReportQuery:
     @property
     def asked(self) -> frozenset[str]:
         """Every dimension that it needs to know of each click or conversion."""
-        return frozenset(self.by) | frozenset(self.filters)
+        forced = () if self.partner is None else ("partner",)
+        return frozenset((*self.by, *self.filters, *forced))
 
     @property
     def is_of_clicks(self) -> bool:
