@@ -43,6 +43,10 @@ from tracker.store.reports import PastAttempt
 Rows = TypeVar("Rows")
 
 CLASSES = tuple(one.name.lower() for one in ClickClass)
+TRAFFIC = (
+    "visit", "bot", "datacenter", "head", "prefetch", "refused", "test", "repeated"
+)  # fmt: skip
+DEVICES = ("desktop", "phone", "tablet", "tv", "console", "other")
 OUTCOMES = tuple(one for one in Verdict if one is not Verdict.SPOOLED)
 STATES = ("owed", "held", "delivered", "dead")
 REASONS_OF_CLICKS = tuple(filter(None, ClickReason))
@@ -173,6 +177,9 @@ def ask_clicks(request: Request) -> Asked:
         offer_field(catalog, own_partner(person_of(request))),
         Field("class", "Kind", CLASSES),
         Field("reason", "Reason", REASONS_OF_CLICKS),
+        Field("country", "Country"),
+        Field("device", "Device", DEVICES),
+        Field("traffic", "Traffic", TRAFFIC),
         *LABEL,
         *DAYS,
     )
@@ -238,6 +245,9 @@ def click_wanted(asked: Asked, catalog: Catalog) -> ClickWanted:
         offers=_offers(asked, catalog),
         click_class=ClickClass[chosen.upper()] if chosen else None,
         reason=asked.get("reason"),
+        country=asked.get("country"),
+        device=asked.get("device"),
+        traffic=asked.get("traffic"),
         label=asked.label,
         since=asked.since,
         until=asked.until,

@@ -252,6 +252,9 @@ def _is_click(one: Any, wanted: ClickWanted) -> bool:
         and (wanted.offers is None or one.offer in wanted.offers)
         and kind in {None, one.click_class}
         and wanted.reason in {None, one.reason}
+        and wanted.country in {None, one.country}
+        and wanted.device in {None, one.device}
+        and wanted.traffic in {None, one.traffic}
         and value in {None, one.labels.get(name)}
     )
 

@@ -25,6 +25,7 @@ from tracker.store.reports import (
     ListedDelivery,
     ListedPostback,
     PastAttempt,
+    SeenVisitor,
 )
 
 FOUND_IN = {
@@ -102,6 +103,8 @@ def tell_click(click: TracedClick) -> list[Event]:
         headline = "forged or unknown"
         return [Event(None, "click", headline, details, mood="bad", subject=click)]
     details.append(FOUND_IN[click.found_in])
+    if click.seen:
+        details += filter(None, [_taken_for(click.seen)])
     if click.record:
         details += _record(click.record)
     visit = click.facts.click_class.name.lower()
@@ -167,6 +170,13 @@ def remedy_of(reason: str) -> str:
 def failure_of(attempt: PastAttempt) -> str:
     """The reason at the start of an error, before what the library said."""
     return attempt.error.partition(":")[0]
+
+
+def _taken_for(seen: SeenVisitor) -> str:
+    """`taken for a visit, unique, FR, phone, iOS, Safari`, as far as is known."""
+    first = "unique" if seen.is_unique else ""
+    words = (seen.traffic, first, seen.country, seen.device, seen.os, seen.browser)
+    return labelled("taken for", ", ".join(filter(None, words)))
 
 
 def click_reason(click: TracedClick) -> ClickReason:

@@ -28,6 +28,7 @@ from tracker.store.reports import (
     ListedErasure,
     ListedPostback,
     PastAttempt,
+    SeenVisitor,
 )
 
 log = structlog.get_logger()
@@ -41,7 +42,8 @@ class TracedClick:
     A click, or what is known of it.
 
     `found_in` says where: with `id` there is no record, and only `facts` are known;
-    with `nowhere` the id is not one of ours, and `doubt` says why.
+    with `nowhere` the id is not one of ours, and `doubt` says why. `seen` is known
+    once it is in Postgres.
     """
 
     id: str
@@ -51,6 +53,7 @@ class TracedClick:
     partner: str = ""
     offer: str = ""
     record: Click | None = None
+    seen: SeenVisitor | None = None
 
     @property
     def first_day(self) -> date:
@@ -263,6 +266,9 @@ async def _trace_conversion(runtime: Runtime, asked: str, conversion: str) -> Tr
 
 async def _trace_click(runtime: Runtime, asked: str, click_id: str) -> Trace:
     click = await find_click(runtime, click_id)
+    if click.facts:
+        seen = await runtime.reports.list_seen(click.facts.day, click.id)
+        click = replace(click, seen=seen[0] if seen else None)
     told = await _tell(runtime, asked, click)
     if click.found_in == "nowhere" and not told.postbacks:
         raise NotFoundError(f"{asked}: {click.doubt}, and no postback named it")

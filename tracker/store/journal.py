@@ -46,6 +46,9 @@ class ClickWanted:
     offers: Collection[str] | None = None
     click_class: ClickClass | None = None
     reason: str | None = None
+    country: str | None = None
+    device: str | None = None
+    traffic: str | None = None
     label: tuple[str, str] | None = None
     since: datetime | None = None
     until: datetime | None = None
@@ -104,6 +107,11 @@ class ListedClick:
     offer: str
     reason: str
     labels: Mapping[str, str]
+    country: str
+    device: str
+    os: str
+    browser: str
+    traffic: str
     address: str
     user_agent: str
     referrer: str
@@ -120,6 +128,11 @@ class OwnClick:
     offer: str
     reason: str
     labels: Mapping[str, str]
+    country: str
+    device: str
+    os: str
+    browser: str
+    traffic: str
     referrer: str
 
 
@@ -172,6 +185,9 @@ _CLICKS = Log(
                          'number ' || offer_number) as offer,
                 coalesce(reason, '') as reason,
                 sub1, sub2, sub3, sub4, sub5, sub6, sub7, sub8, sub9, sub10,
+                coalesce(country, '') as country, coalesce(device, '') as device,
+                coalesce(os, '') as os, coalesce(browser, '') as browser,
+                coalesce(traffic, '') as traffic,
                 coalesce(host(address), '') as address,
                 coalesce(user_agent, '') as user_agent,
                 coalesce(referrer, '') as referrer, coalesce(route, '') as route""",
@@ -181,6 +197,9 @@ _CLICKS = Log(
                 "offers": "offer_number = any(%(offers)s)",
                 "click_class": "class = %(click_class)s",
                 "reason": "reason = %(reason)s",
+                "country": "country = %(country)s",
+                "device": "device = %(device)s",
+                "traffic": "traffic = %(traffic)s",
                 **_SUBS,
             },
             served=frozenset({"partner", "sub1"}),

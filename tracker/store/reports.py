@@ -33,6 +33,14 @@ where    click_id = %(click_id)s
 order by converted_at, id
 """
 
+_LIST_SEEN = """
+select coalesce(country, '') as country, coalesce(device, '') as device,
+       coalesce(os, '') as os, coalesce(browser, '') as browser,
+       coalesce(traffic, '') as traffic, coalesce(is_unique, false) as is_unique
+from   clicks
+where  day = %(day)s and id = %(id)s
+"""
+
 _LIST_CHANGED = """
 select conversion_id
 from   conversion_changes
@@ -176,6 +184,18 @@ class ListedChange:
 
 
 @dataclass(frozen=True, slots=True)
+class SeenVisitor:
+    """What a visitor was taken for when its click was folded; "" is not known."""
+
+    country: str
+    device: str
+    os: str
+    browser: str
+    traffic: str
+    is_unique: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ListedErasure:
     """Who had all erased that a click told, and when."""
 
@@ -313,6 +333,11 @@ class ReportStore:
             _report("list_changes_of"), conversion_ids=list(conversion_ids)
         )
         return read_rows(ListedChange, rows)
+
+    async def list_seen(self, day: date, click_id: str) -> list[SeenVisitor]:
+        """What the visitor of a click was taken for; nothing before it is folded."""
+        rows = await self._fetch(_LIST_SEEN, day=day, id=click_id)
+        return [SeenVisitor(**row) for row in rows]
 
     async def list_changed(self, change: str, partner: str | None) -> list[str]:
         """The conversion that a change was of, where it is that partner's."""
