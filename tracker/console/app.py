@@ -27,6 +27,7 @@ from tracker.console import (
     static,
     story,
     tail,
+    tester,
 )
 from tracker.console.api import index as api
 from tracker.console.entrance import admit
@@ -59,6 +60,7 @@ PAGES: Sequence[Page] = (
     *story.PAGES,
     *finding.PAGES,
     *links.PAGES,
+    *tester.PAGES,
     *api.PAGES,
 )
 

@@ -158,7 +158,7 @@ def choose_call(rehearsal: Rehearsal, postback: str = "") -> RehearsedCall:
     `sales` is the partner's own; those of others are `offer:KEY/sales` and `*/sales`.
     """
     own = rehearsal.occasion.conversion.partner
-    calls = {_name(one, own): one for one in rehearsal.calls}
+    calls = {name_call(one, own): one for one in rehearsal.calls}
     if not postback and len(calls) == 1:
         return rehearsal.calls[0]
     if postback not in calls:
@@ -167,7 +167,8 @@ def choose_call(rehearsal: Rehearsal, postback: str = "") -> RehearsedCall:
     return calls[postback]
 
 
-def _name(call: RehearsedCall, own: str) -> str:
+def name_call(call: RehearsedCall, own: str) -> str:
+    """What `choose_call` knows it by, where that partner is the one who sent it."""
     name = call.postback.id
     return name if call.audience == own else f"{call.audience}/{name}"
 
