@@ -348,18 +348,18 @@ select 1 / 0 from counted
 # ------------------------------------------------------------------------- all of them
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 async def test_after_any_history_rollups_say_what_the_tables_say(
     seed, settings, runtime, click, advertiser, client, rows, is_exact
 ):
     """
-    Clicks of two weeks in any order and twice, conversions of every kind, statuses,
+    Clicks of four days in any order and twice, conversions of every kind, statuses,
     amounts, upsells, refunds, erasures, while several workers fold at once.
     """
     chance = random.Random(seed)
     clicks = [
         click(
-            timedelta(minutes=chance.randrange(20_000)),
+            timedelta(minutes=chance.randrange(6_000)),
             partner=chance.choice(["bestdeals", "bestdeals", "quiet"]),
             offer=chance.choice(["shoes", "shoes", "search", "game"]),
             click_class=chance.choice([*ClickClass, *4 * [ClickClass.VISIT]]),

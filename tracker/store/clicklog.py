@@ -41,7 +41,7 @@ return 1
 # is what was inserted. Within a day a visitor can be a first only once: with the first
 # click that none counts before; who comes once here need not be asked about. Sorted,
 # so that two folds never wait for each other in a circle.
-_INSERT = """
+_INSERT_AND_COUNT = """
 with new as materialized (
   select *
     from json_to_recordset(%(rows)s::json) as new (
@@ -112,7 +112,15 @@ with new as materialized (
          ) do update
      set clicks  = known.clicks  + excluded.clicks,
          uniques = known.uniques + excluded.uniques
-), late as (
+)
+"""
+
+_INSERTED = "select id from inserted"
+
+# For a day that was summed up already. Apart, for the table of days has triggers, and
+# these cost as much where there is nothing for them.
+_COUNT_LATE = """
+, late as (
   insert into click_rollup_days as known
   select (starts_at at time zone zone)::date, partner_number, offer_number,
          country, device, traffic, sum(clicks), sum(uniques)
@@ -128,8 +136,10 @@ with new as materialized (
      set clicks  = known.clicks  + excluded.clicks,
          uniques = known.uniques + excluded.uniques
 )
-select id from inserted
 """
+
+_INSERT = _INSERT_AND_COUNT + _INSERTED
+_INSERT_LATE = _INSERT_AND_COUNT + _COUNT_LATE + _INSERTED
 
 _LIST_KNOWN = """
 select clicks.*
@@ -297,8 +307,10 @@ class ClickLog:
     async def _fold(self, clicks: Sequence[LoggedClick]) -> list[LoggedClick]:
         async with transaction(self._pool) as connection:
             clicks = await self._without_erased(connection, clicks)
-            await share_rollups(connection)
-            cursor = await connection.execute(_INSERT, {"rows": _rows(clicks)})
+            closed_until = await share_rollups(connection)
+            is_late = any(one.facts.clicked_at < closed_until for one in clicks)
+            statement = _INSERT_LATE if is_late else _INSERT
+            cursor = await connection.execute(statement, {"rows": _rows(clicks)})
             inserted = {row[0] for row in await cursor.fetchall()}
             again = _after_the_first(clicks, inserted)
             known = await self._known(connection, [one.facts for one in again])

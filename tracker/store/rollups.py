@@ -187,6 +187,8 @@ select zone, closed_before,
   from rollup_days
 """
 
+_GET_END = "select closed_before::timestamp at time zone zone from rollup_days"
+
 _CHANGE_ZONE = """
 update rollup_days
    set zone = %(zone)s, closed_before = date '1970-01-01'
@@ -250,9 +252,17 @@ class Days:
         return day if day < self.today else None
 
 
-async def share_rollups(connection: Connection) -> None:
-    """Until commit it stays as it is which days are closed."""
+async def share_rollups(connection: Connection) -> datetime:
+    """
+    The end of the last day that is closed; until commit it stays so.
+
+    Asked once the lock is had, or an answer of before would be believed.
+    """
     await connection.execute(_SHARE_CLICKS)
+    cursor = await connection.execute(_GET_END)
+    ((end,),) = await cursor.fetchall()
+    ended: datetime = end
+    return ended
 
 
 class RollupStore:
