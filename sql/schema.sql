@@ -634,6 +634,245 @@ COMMENT ON COLUMN postbacks.quarantined_for IS 'The reason it was first quaranti
 
 COMMENT ON COLUMN postbacks.proof IS 'What its signatures proved when it arrived, and for whom; a release judges by it.';
 
+CREATE VIEW report_clicks AS
+ SELECT clicks.day,
+    clicks.id AS click_id,
+    clicks.clicked_at,
+    partners.key AS partner,
+    offers.key AS offer,
+    clicks.catalog_version,
+    COALESCE(clicks.traffic,
+        CASE clicks.class
+            WHEN 0 THEN 'visit'::text
+            WHEN 1 THEN 'head'::text
+            WHEN 2 THEN 'prefetch'::text
+            WHEN 3 THEN 'refused'::text
+            WHEN 4 THEN 'test'::text
+            WHEN 5 THEN 'repeated'::text
+            ELSE NULL::text
+        END) AS traffic,
+    COALESCE(clicks.is_unique, false) AS is_unique,
+    clicks.reason,
+    COALESCE(clicks.country, ''::text) AS country,
+    COALESCE(clicks.device, ''::text) AS device,
+    COALESCE(clicks.os, ''::text) AS os,
+    COALESCE(clicks.browser, ''::text) AS browser,
+    clicks.sub1,
+    clicks.sub2,
+    clicks.sub3,
+    clicks.sub4,
+    clicks.sub5,
+    clicks.sub6,
+    clicks.sub7,
+    clicks.sub8,
+    clicks.sub9,
+    clicks.sub10,
+    clicks.gclid,
+    clicks.gbraid,
+    clicks.wbraid,
+    clicks.fbclid,
+    clicks.ttclid,
+    clicks.msclkid,
+    clicks.params,
+    clicks.referrer,
+    clicks.language,
+    clicks.destination,
+    clicks.route,
+    COALESCE((sums.pending + sums.approved), (0)::bigint) AS conversions,
+    COALESCE(sums.pending, (0)::bigint) AS pending,
+    COALESCE(sums.approved, (0)::bigint) AS approved,
+    COALESCE(sums.rejected, (0)::bigint) AS rejected,
+    sums.currency,
+    COALESCE(sums.amount, (0)::numeric) AS amount,
+    COALESCE(sums.revenue, (0)::numeric) AS revenue,
+    COALESCE(sums.payout, (0)::numeric) AS payout,
+    COALESCE((sums.revenue - sums.payout), (0)::numeric) AS profit
+   FROM (((clicks
+     LEFT JOIN catalog_numbers partners ON (((partners.kind = 'partner'::text) AND (partners.number = clicks.partner_number))))
+     LEFT JOIN catalog_numbers offers ON (((offers.kind = 'offer'::text) AND (offers.number = clicks.offer_number))))
+     LEFT JOIN LATERAL ( SELECT count(*) FILTER (WHERE (conversions.status = 'pending'::text)) AS pending,
+            count(*) FILTER (WHERE (conversions.status = 'approved'::text)) AS approved,
+            count(*) FILTER (WHERE (conversions.status = 'rejected'::text)) AS rejected,
+            max(conversions.currency) AS currency,
+            sum(conversions.amount) FILTER (WHERE (conversions.status <> 'rejected'::text)) AS amount,
+            sum(conversions.revenue) FILTER (WHERE (conversions.status <> 'rejected'::text)) AS revenue,
+            sum(conversions.payout) FILTER (WHERE (conversions.status <> 'rejected'::text)) AS payout
+           FROM conversions
+          WHERE (conversions.click_id = clicks.id)) sums ON (true));
+
+COMMENT ON VIEW report_clicks IS 'Every click with its conversions summed: pending and approved ones, in the offer''s currency.';
+
+CREATE VIEW report_conversions AS
+ SELECT conversions.id AS conversion_id,
+    conversions.click_id,
+    conversions.advertiser,
+    conversions.offer,
+    conversions.partner,
+    conversions.goal,
+    conversions.transaction_id,
+    conversions.status,
+    conversions.currency,
+    conversions.amount,
+    conversions.revenue,
+    conversions.payout,
+    (conversions.revenue - conversions.payout) AS profit,
+    conversions.sent_amount,
+    conversions.sent_currency,
+    conversions.clicked_at,
+    conversions.converted_at,
+    conversions.changed_at,
+    conversions.changes,
+    (conversions.click_class = 4) AS is_test,
+    COALESCE(placed.traffic,
+        CASE conversions.click_class
+            WHEN 0 THEN 'visit'::text
+            WHEN 1 THEN 'head'::text
+            WHEN 2 THEN 'prefetch'::text
+            WHEN 3 THEN 'refused'::text
+            WHEN 4 THEN 'test'::text
+            WHEN 5 THEN 'repeated'::text
+            ELSE NULL::text
+        END) AS traffic,
+    COALESCE(placed.country, ''::text) AS country,
+    COALESCE(placed.device, ''::text) AS device,
+    COALESCE(placed.os, ''::text) AS os,
+    COALESCE(placed.browser, ''::text) AS browser,
+    COALESCE(click.sub1, (click_labels.labels ->> 'sub1'::text)) AS sub1,
+    COALESCE(click.sub2, (click_labels.labels ->> 'sub2'::text)) AS sub2,
+    COALESCE(click.sub3, (click_labels.labels ->> 'sub3'::text)) AS sub3,
+    COALESCE(click.sub4, (click_labels.labels ->> 'sub4'::text)) AS sub4,
+    COALESCE(click.sub5, (click_labels.labels ->> 'sub5'::text)) AS sub5,
+    COALESCE(click.sub6, (click_labels.labels ->> 'sub6'::text)) AS sub6,
+    COALESCE(click.sub7, (click_labels.labels ->> 'sub7'::text)) AS sub7,
+    COALESCE(click.sub8, (click_labels.labels ->> 'sub8'::text)) AS sub8,
+    COALESCE(click.sub9, (click_labels.labels ->> 'sub9'::text)) AS sub9,
+    COALESCE(click.sub10, (click_labels.labels ->> 'sub10'::text)) AS sub10
+   FROM (((conversions
+     LEFT JOIN conversion_clicks placed ON ((placed.conversion_id = conversions.id)))
+     LEFT JOIN click_labels ON ((click_labels.id = conversions.click_id)))
+     LEFT JOIN LATERAL ( SELECT clicks.day,
+            clicks.id,
+            clicks.clicked_at,
+            clicks.class,
+            clicks.partner_number,
+            clicks.offer_number,
+            clicks.catalog_version,
+            clicks.reason,
+            clicks.sub1,
+            clicks.sub2,
+            clicks.sub3,
+            clicks.sub4,
+            clicks.sub5,
+            clicks.sub6,
+            clicks.sub7,
+            clicks.sub8,
+            clicks.sub9,
+            clicks.sub10,
+            clicks.gclid,
+            clicks.gbraid,
+            clicks.wbraid,
+            clicks.fbclid,
+            clicks.ttclid,
+            clicks.msclkid,
+            clicks.params,
+            clicks.address,
+            clicks.user_agent,
+            clicks.referrer,
+            clicks.language,
+            clicks.destination,
+            clicks.route,
+            clicks.country,
+            clicks.device,
+            clicks.os,
+            clicks.browser,
+            clicks.traffic,
+            clicks.is_unique
+           FROM clicks
+          WHERE ((clicks.day = ((conversions.clicked_at AT TIME ZONE 'UTC'::text))::date) AND (clicks.id = conversions.click_id))
+         LIMIT 1) click ON (true));
+
+COMMENT ON VIEW report_conversions IS 'Every conversion as it stands, with the labels of its click.';
+
+CREATE VIEW report_deliveries AS
+ WITH told AS (
+         SELECT deliveries.id AS delivery_id,
+            deliveries.round,
+            deliveries.change_id,
+            deliveries.conversion_id,
+            deliveries.partner,
+            deliveries.postback,
+            deliveries.number,
+            deliveries.attempts,
+                CASE
+                    WHEN (deliveries.held_reason IS NULL) THEN 'owed'::text
+                    ELSE 'held'::text
+                END AS state,
+            COALESCE(deliveries.held_reason, ''::text) AS reason,
+            deliveries.created_at,
+            deliveries.due_at,
+            NULL::timestamp with time zone AS finished_at
+           FROM deliveries
+        UNION ALL
+         SELECT delivery_archive.id,
+            delivery_archive.round,
+            delivery_archive.change_id,
+            delivery_archive.conversion_id,
+            delivery_archive.partner,
+            delivery_archive.postback,
+            delivery_archive.number,
+            delivery_archive.attempts,
+            delivery_archive.outcome,
+            delivery_archive.reason,
+            delivery_archive.created_at,
+            NULL::timestamp with time zone,
+            delivery_archive.finished_at
+           FROM delivery_archive
+        )
+ SELECT told.delivery_id,
+    told.round,
+    told.change_id,
+    told.conversion_id,
+    conversions.partner AS conversion_partner,
+    conversions.offer,
+    conversions.goal,
+    told.partner AS told,
+    told.postback,
+    told.number,
+    told.state,
+    told.reason,
+    told.attempts,
+    told.created_at,
+    told.due_at,
+    told.finished_at,
+    last.started_at AS attempted_at,
+    last.outcome AS attempt_outcome,
+    last.method,
+    last.url,
+    last.http_status,
+    last.answer,
+    last.error,
+    last.duration_ms
+   FROM ((told
+     JOIN conversions ON ((conversions.id = told.conversion_id)))
+     LEFT JOIN LATERAL ( SELECT delivery_attempts.day,
+            delivery_attempts.delivery_id,
+            delivery_attempts.round,
+            delivery_attempts.number,
+            delivery_attempts.outcome,
+            delivery_attempts.started_at,
+            delivery_attempts.duration_ms,
+            delivery_attempts.method,
+            delivery_attempts.url,
+            delivery_attempts.http_status,
+            delivery_attempts.answer,
+            delivery_attempts.error
+           FROM delivery_attempts
+          WHERE ((delivery_attempts.delivery_id = told.delivery_id) AND (delivery_attempts.round = told.round) AND (delivery_attempts.day >= ((told.created_at AT TIME ZONE 'UTC'::text))::date))
+          ORDER BY delivery_attempts.started_at DESC
+         LIMIT 1) last ON (true));
+
+COMMENT ON VIEW report_deliveries IS 'What was told to whom, owed and finished, each with its last attempt.';
+
 CREATE TABLE rollup_days (
     is_only boolean DEFAULT true NOT NULL,
     zone text NOT NULL,
@@ -642,6 +881,248 @@ CREATE TABLE rollup_days (
 );
 
 COMMENT ON TABLE rollup_days IS 'One row: the time zone of click_rollup_days, and the first day that has to be read from the quarters.';
+
+CREATE VIEW report_partner_days AS
+ WITH facts AS (
+         SELECT bases.basis,
+            click_rollup_days.day,
+            click_rollup_days.partner_number,
+                CASE
+                    WHEN (click_rollup_days.traffic = 'visit'::text) THEN click_rollup_days.clicks
+                    ELSE 0
+                END AS clicks,
+            click_rollup_days.uniques,
+                CASE
+                    WHEN (click_rollup_days.traffic = ANY (ARRAY['bot'::text, 'datacenter'::text])) THEN click_rollup_days.clicks
+                    ELSE 0
+                END AS bots,
+                CASE
+                    WHEN (click_rollup_days.traffic = 'refused'::text) THEN click_rollup_days.clicks
+                    ELSE 0
+                END AS refused,
+            0 AS pending,
+            0 AS approved,
+            0 AS rejected,
+            NULL::text AS currency,
+            NULL::numeric AS amount,
+            NULL::numeric AS revenue,
+            NULL::numeric AS payout
+           FROM (click_rollup_days
+             CROSS JOIN ( VALUES ('click'::text), ('conversion'::text)) bases(basis))
+          WHERE (click_rollup_days.day < ( SELECT rollup_days.closed_before
+                   FROM rollup_days))
+        UNION ALL
+         SELECT bases.basis,
+            ((click_rollups.starts_at AT TIME ZONE ( SELECT rollup_days.zone
+                   FROM rollup_days)))::date AS timezone,
+            click_rollups.partner_number,
+                CASE
+                    WHEN (click_rollups.traffic = 'visit'::text) THEN click_rollups.clicks
+                    ELSE 0
+                END AS "case",
+            click_rollups.uniques,
+                CASE
+                    WHEN (click_rollups.traffic = ANY (ARRAY['bot'::text, 'datacenter'::text])) THEN click_rollups.clicks
+                    ELSE 0
+                END AS "case",
+                CASE
+                    WHEN (click_rollups.traffic = 'refused'::text) THEN click_rollups.clicks
+                    ELSE 0
+                END AS "case",
+            0,
+            0,
+            0,
+            NULL::text,
+            NULL::numeric AS "numeric",
+            NULL::numeric AS "numeric",
+            NULL::numeric AS "numeric"
+           FROM (click_rollups
+             CROSS JOIN ( VALUES ('click'::text), ('conversion'::text)) bases(basis))
+          WHERE (click_rollups.starts_at >= ( SELECT ((rollup_days.closed_before)::timestamp without time zone AT TIME ZONE rollup_days.zone) AS timezone
+                   FROM rollup_days))
+        UNION ALL
+         SELECT conversion_rollups.basis,
+            ((conversion_rollups.starts_at AT TIME ZONE ( SELECT rollup_days.zone
+                   FROM rollup_days)))::date AS timezone,
+            conversion_rollups.partner_number,
+            conversion_rollups.proven,
+            0,
+                CASE
+                    WHEN (conversion_rollups.traffic = ANY (ARRAY['bot'::text, 'datacenter'::text])) THEN (- conversion_rollups.proven)
+                    ELSE 0
+                END AS "case",
+                CASE
+                    WHEN (conversion_rollups.traffic = 'refused'::text) THEN (- conversion_rollups.proven)
+                    ELSE 0
+                END AS "case",
+                CASE
+                    WHEN (conversion_rollups.status = 'pending'::text) THEN conversion_rollups.conversions
+                    ELSE 0
+                END AS "case",
+                CASE
+                    WHEN (conversion_rollups.status = 'approved'::text) THEN conversion_rollups.conversions
+                    ELSE 0
+                END AS "case",
+                CASE
+                    WHEN (conversion_rollups.status = 'rejected'::text) THEN conversion_rollups.conversions
+                    ELSE 0
+                END AS "case",
+                CASE
+                    WHEN (conversion_rollups.status <> 'rejected'::text) THEN conversion_rollups.currency
+                    ELSE NULL::text
+                END AS "case",
+                CASE
+                    WHEN (conversion_rollups.status <> 'rejected'::text) THEN conversion_rollups.amount
+                    ELSE NULL::numeric
+                END AS "case",
+                CASE
+                    WHEN (conversion_rollups.status <> 'rejected'::text) THEN conversion_rollups.revenue
+                    ELSE NULL::numeric
+                END AS "case",
+                CASE
+                    WHEN (conversion_rollups.status <> 'rejected'::text) THEN conversion_rollups.payout
+                    ELSE NULL::numeric
+                END AS "case"
+           FROM conversion_rollups
+        )
+ SELECT facts.basis,
+    facts.day,
+    partners.key AS partner,
+    sum(facts.clicks) AS clicks,
+    sum(facts.uniques) AS uniques,
+    sum(facts.bots) AS bots,
+    sum(facts.refused) AS refused,
+    sum((facts.pending + facts.approved)) AS conversions,
+    sum(facts.pending) AS pending,
+    sum(facts.approved) AS approved,
+    sum(facts.rejected) AS rejected,
+    array_remove(array_agg(DISTINCT facts.currency), NULL::text) AS currencies,
+        CASE
+            WHEN (count(DISTINCT facts.currency) < 2) THEN COALESCE(sum(facts.amount), (0)::numeric)
+            ELSE NULL::numeric
+        END AS amount,
+        CASE
+            WHEN (count(DISTINCT facts.currency) < 2) THEN COALESCE(sum(facts.revenue), (0)::numeric)
+            ELSE NULL::numeric
+        END AS revenue,
+        CASE
+            WHEN (count(DISTINCT facts.currency) < 2) THEN COALESCE(sum(facts.payout), (0)::numeric)
+            ELSE NULL::numeric
+        END AS payout,
+        CASE
+            WHEN (count(DISTINCT facts.currency) < 2) THEN COALESCE(sum((facts.revenue - facts.payout)), (0)::numeric)
+            ELSE NULL::numeric
+        END AS profit
+   FROM (facts
+     LEFT JOIN catalog_numbers partners ON (((partners.kind = 'partner'::text) AND (partners.number = facts.partner_number))))
+  GROUP BY facts.basis, facts.day, partners.key;
+
+COMMENT ON VIEW report_partner_days IS 'Likewise by days of the catalog''s time zone, as rollup_days has it.';
+
+CREATE VIEW report_partner_days_utc AS
+ WITH facts AS (
+         SELECT bases.basis,
+            ((click_rollups.starts_at AT TIME ZONE 'UTC'::text))::date AS day,
+            click_rollups.partner_number,
+                CASE
+                    WHEN (click_rollups.traffic = 'visit'::text) THEN click_rollups.clicks
+                    ELSE 0
+                END AS clicks,
+            click_rollups.uniques,
+                CASE
+                    WHEN (click_rollups.traffic = ANY (ARRAY['bot'::text, 'datacenter'::text])) THEN click_rollups.clicks
+                    ELSE 0
+                END AS bots,
+                CASE
+                    WHEN (click_rollups.traffic = 'refused'::text) THEN click_rollups.clicks
+                    ELSE 0
+                END AS refused,
+            0 AS pending,
+            0 AS approved,
+            0 AS rejected,
+            NULL::text AS currency,
+            NULL::numeric AS amount,
+            NULL::numeric AS revenue,
+            NULL::numeric AS payout
+           FROM (click_rollups
+             CROSS JOIN ( VALUES ('click'::text), ('conversion'::text)) bases(basis))
+        UNION ALL
+         SELECT conversion_rollups.basis,
+            ((conversion_rollups.starts_at AT TIME ZONE 'UTC'::text))::date AS timezone,
+            conversion_rollups.partner_number,
+            conversion_rollups.proven,
+            0,
+                CASE
+                    WHEN (conversion_rollups.traffic = ANY (ARRAY['bot'::text, 'datacenter'::text])) THEN (- conversion_rollups.proven)
+                    ELSE 0
+                END AS "case",
+                CASE
+                    WHEN (conversion_rollups.traffic = 'refused'::text) THEN (- conversion_rollups.proven)
+                    ELSE 0
+                END AS "case",
+                CASE
+                    WHEN (conversion_rollups.status = 'pending'::text) THEN conversion_rollups.conversions
+                    ELSE 0
+                END AS "case",
+                CASE
+                    WHEN (conversion_rollups.status = 'approved'::text) THEN conversion_rollups.conversions
+                    ELSE 0
+                END AS "case",
+                CASE
+                    WHEN (conversion_rollups.status = 'rejected'::text) THEN conversion_rollups.conversions
+                    ELSE 0
+                END AS "case",
+                CASE
+                    WHEN (conversion_rollups.status <> 'rejected'::text) THEN conversion_rollups.currency
+                    ELSE NULL::text
+                END AS "case",
+                CASE
+                    WHEN (conversion_rollups.status <> 'rejected'::text) THEN conversion_rollups.amount
+                    ELSE NULL::numeric
+                END AS "case",
+                CASE
+                    WHEN (conversion_rollups.status <> 'rejected'::text) THEN conversion_rollups.revenue
+                    ELSE NULL::numeric
+                END AS "case",
+                CASE
+                    WHEN (conversion_rollups.status <> 'rejected'::text) THEN conversion_rollups.payout
+                    ELSE NULL::numeric
+                END AS "case"
+           FROM conversion_rollups
+        )
+ SELECT facts.basis,
+    facts.day,
+    partners.key AS partner,
+    sum(facts.clicks) AS clicks,
+    sum(facts.uniques) AS uniques,
+    sum(facts.bots) AS bots,
+    sum(facts.refused) AS refused,
+    sum((facts.pending + facts.approved)) AS conversions,
+    sum(facts.pending) AS pending,
+    sum(facts.approved) AS approved,
+    sum(facts.rejected) AS rejected,
+    array_remove(array_agg(DISTINCT facts.currency), NULL::text) AS currencies,
+        CASE
+            WHEN (count(DISTINCT facts.currency) < 2) THEN COALESCE(sum(facts.amount), (0)::numeric)
+            ELSE NULL::numeric
+        END AS amount,
+        CASE
+            WHEN (count(DISTINCT facts.currency) < 2) THEN COALESCE(sum(facts.revenue), (0)::numeric)
+            ELSE NULL::numeric
+        END AS revenue,
+        CASE
+            WHEN (count(DISTINCT facts.currency) < 2) THEN COALESCE(sum(facts.payout), (0)::numeric)
+            ELSE NULL::numeric
+        END AS payout,
+        CASE
+            WHEN (count(DISTINCT facts.currency) < 2) THEN COALESCE(sum((facts.revenue - facts.payout)), (0)::numeric)
+            ELSE NULL::numeric
+        END AS profit
+   FROM (facts
+     LEFT JOIN catalog_numbers partners ON (((partners.kind = 'partner'::text) AND (partners.number = facts.partner_number))))
+  GROUP BY facts.basis, facts.day, partners.key;
+
+COMMENT ON VIEW report_partner_days_utc IS 'One row for a partner and a UTC day, in each basis: choose one.';
 
 CREATE TABLE schema_migrations (
     number integer NOT NULL,

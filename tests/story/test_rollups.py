@@ -388,6 +388,7 @@ async def test_after_any_history_rollups_say_what_the_tables_say(
     assert (await runtime.rollups.count_waiting()).changes == 0
     await agrees_with_conversions(rows)
     assert await is_exact()
+    await views_agree(rows)
 
 
 async def agrees_with_conversions(rows):
@@ -402,6 +403,81 @@ async def agrees_with_conversions(rows):
         of_basis = f"conversion_rollups where basis = '{basis}'"
         counted = sums.format("sum(conversions)::int", of_basis)
         assert await rows(f"select status, {counted}") == said
+
+
+async def views_agree(rows):
+    """To the cent and the click; all is in one currency."""
+    await days_agree_with_conversions(rows)
+    await days_agree_with_clicks(rows)
+    raw = await rows(f"select {SUMMED} from conversions")
+    assert await rows(f"select {SUMMED} from report_conversions") == raw
+    assert await rows(f"select {SUMS} from report_clicks") == raw
+    (deliveries,) = await rows("select count(*) from report_deliveries")
+    assert [deliveries] == await rows("select count(*) from deliveries")
+
+
+async def days_agree_with_conversions(rows):
+    for basis, time in (("click", "clicked_at"), ("conversion", "converted_at")):
+        assert await rows(
+            f"select partner, day, {SUMS} from report_partner_days_utc "
+            "where basis = %s and conversions + rejected > 0 "
+            "group by partner, day order by partner, day",
+            basis,
+        ) == await rows(
+            f"select partner, ({time} at time zone 'UTC')::date as day, {SUMMED} "
+            "from conversions where click_class <> 4 group by 1, 2 order by 1, 2"
+        )
+
+
+async def days_agree_with_clicks(rows):
+    """The catalog's days are those of UTC here, read from another table."""
+    raw = await rows(
+        "select partner, day, "
+        "count(*) filter (where traffic = 'visit' or conversions > 0)::int as clicks, "
+        "count(*) filter (where traffic in ('bot', 'datacenter') "
+        "  and conversions = 0)::int as bots, "
+        "count(*) filter (where is_unique)::int as uniques "
+        "from report_clicks where traffic <> 'test' group by 1, 2 order by 1, 2"
+    )
+    for days in ("report_partner_days", "report_partner_days_utc"):
+        found = await rows(
+            "select partner, day, clicks::int, bots::int, uniques::int "
+            f"from {days} where basis = 'click' order by partner, day"
+        )
+        assert found == raw
+
+
+SUMMED = """
+count(*) filter (where status <> 'rejected') as conversions,
+count(*) filter (where status = 'rejected') as rejected,
+coalesce(sum(amount) filter (where status <> 'rejected'), 0) as amount,
+coalesce(sum(revenue) filter (where status <> 'rejected'), 0) as revenue,
+coalesce(sum(payout) filter (where status <> 'rejected'), 0) as payout,
+coalesce(sum(revenue - payout) filter (where status <> 'rejected'), 0) as profit
+"""
+
+SUMS = """
+sum(conversions)::int as conversions, sum(rejected)::int as rejected,
+sum(amount) as amount, sum(revenue) as revenue, sum(payout) as payout,
+sum(profit) as profit
+"""
+
+
+async def test_a_delivery_is_viewed_with_its_last_attempt(
+    click, fold, advertiser, run_worker_once, rows
+):
+    (click_id,) = await fold(click())
+    await advertiser.report(click_id)
+    owed = "select state, attempts, http_status, offer, told from report_deliveries"
+    before = await rows(owed)
+    await run_worker_once()
+
+    assert [tuple(row.values()) for row in before] == [
+        ("owed", 0, None, "shoes", "bestdeals")
+    ]
+    assert [tuple(row.values()) for row in await rows(owed)] == [
+        ("delivered", 1, 200, "shoes", "bestdeals")
+    ]
 
 
 class History:
