@@ -36,6 +36,7 @@ from tracker.domain.macros import (
     parse_template,
 )
 from tracker.domain.outcome import REASONS, Reason, Verdict
+from tracker.domain.report import DIMENSIONS, MEASURES
 from tracker.domain.request import render_tree
 from tracker.domain.vocabulary import CANONICAL, GENERIC
 from tracker.settings import SERVER_NEEDS, Settings, load_settings, variable
@@ -474,6 +475,24 @@ def _anchors(page) -> set[str]:
     """As forges make them of headings."""
     headings = re.findall(r"(?m)^#+ (.*)$", page.read_text("utf-8"))
     return {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings}
+
+
+# ----------------------------------------------------------------------- the reports
+
+
+@pytest.mark.parametrize("measure", MEASURES.values(), ids=lambda one: one.name)
+def test_every_column_of_a_report_stands_with_its_formula(readme, measure):
+    row = _row(_part(readme, "Reports"), measure.name)
+
+    whose = "staff" if measure.is_private else ""
+    assert row[1:] == [measure.label, measure.formula, whose]
+
+
+def test_every_dimension_of_a_report_stands(readme):
+    part = _part(readme, "Reports").replace("`sub1` to `sub10`", "")
+    named = {name for name in DIMENSIONS if f"`{name}`" in part}
+
+    assert named == {name for name in DIMENSIONS if not name.startswith("sub")}
 
 
 def _row(text: str, name: str) -> list[str]:
