@@ -4,7 +4,7 @@ from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from tracker.domain.money import to_minor_unit
 from tracker.logs import mask
@@ -42,6 +42,15 @@ def percent(value: Decimal | None) -> str:
     return NOTHING if value is None else f"{value * 100:,.2f} %"
 
 
+def coded(text: str) -> Markup:
+    """A sentence of ours, with what stands between backticks as code."""
+    parts = text.split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if place % 2 else escape(part)
+        for place, part in enumerate(parts)
+    )
+
+
 def _zone(name: str) -> tzinfo:
     """One that this machine does not know is shown as UTC."""
     try:
@@ -56,5 +65,6 @@ FILTERS = {
     "money": money,
     "percent": percent,
     "masked": mask,
+    "coded": coded,
 }
 """The filters of all templates."""

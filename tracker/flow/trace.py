@@ -1,5 +1,6 @@
 """The whole story of a click, however it is asked for; nothing is changed by it."""
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
@@ -279,21 +280,25 @@ async def _tell(runtime: Runtime, asked: str, click: TracedClick) -> Trace:
     reports, first_day = runtime.reports, click.first_day
     conversions = await reports.list_conversions_of(click.id)
     ids = [conversion.id for conversion in conversions]
-    deliveries = await reports.list_deliveries_of(ids, first_day=first_day)
-    postbacks = await reports.list_postbacks_of(click.id, ids, first_day=first_day)
+    deliveries, postbacks, changes, erasures = await asyncio.gather(
+        reports.list_deliveries_of(ids, first_day=first_day),
+        reports.list_postbacks_of(click.id, ids, first_day=first_day),
+        reports.list_changes_of(ids),
+        reports.list_erasures_of(click.id),
+    )
     return Trace(
         asked=asked,
         click=click,
         postbacks=postbacks,
         conversions=conversions,
-        changes=await reports.list_changes_of(ids),
+        changes=changes,
         deliveries=deliveries,
         attempts=by_round(
             await reports.list_attempts_of(
                 (delivery.id for delivery in deliveries), first_day=first_day
             )
         ),
-        erasures=await reports.list_erasures_of(click.id),
+        erasures=erasures,
         meters=await _list_meters(runtime, click, postbacks),
     )
 
