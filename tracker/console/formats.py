@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from markupsafe import Markup, escape
 
 from tracker.domain.money import to_minor_unit
+from tracker.domain.spelling import counted
 from tracker.logs import mask
 
 NOTHING = "–"  # noqa: RUF001 - a dash
@@ -66,5 +67,6 @@ FILTERS = {
     "percent": percent,
     "masked": mask,
     "coded": coded,
+    "counted": counted,
 }
 """The filters of all templates."""

@@ -194,17 +194,20 @@ def _told(postbacks: Sequence[PartnerPostback]) -> list[Told]:
             one.method,
             mask(one.url),
             conditions(one.when),
-            [
-                name
-                for name, is_so in {
-                    "a signature": one.secret or one.sign,
-                    "credentials": one.auth,
-                }.items()
-                if is_so
-            ],
+            list(_proofs(one)),
         )
         for one in postbacks
     ]
+
+
+def _proofs(one: PartnerPostback) -> Iterator[str]:
+    """How a receiver can tell that it is us."""
+    if one.secret or one.sign:
+        yield "a signature"
+    if one.auth:
+        yield "credentials"
+    if any("${" in value for value in one.headers.values()):
+        yield "a secret header"
 
 
 def duration(span: timedelta) -> str:

@@ -362,6 +362,8 @@ def conditions(when: When) -> list[str]:
 def _spelled(value: Any) -> str:
     """A condition, much as the file has it."""
     match value:
+        case bool():
+            return str(value).lower()
         case Mapping():
             inner = ", ".join(f"{k}: {_spelled(v)}" for k, v in value.items())
             return f"{{{inner}}}"

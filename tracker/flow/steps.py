@@ -68,9 +68,12 @@ def _click(click: TracedClick) -> str:
     if click.facts is None or click.clicked_at is None:
         return f"{click.id} is not a click of ours: {click.doubt}"
     visit = click.facts.click_class.name.lower()
+    # Only one that is made up has facts and is nowhere.
+    is_made_up = click.found_in == "nowhere"
+    how = "it is made up, and kept nowhere" if is_made_up else FOUND_IN[click.found_in]
     return (
         f"{visit} by {click.partner} for {click.offer}, {full_time(click.clicked_at)};"
-        f" {FOUND_IN[click.found_in]}"
+        f" {how}"
     )
 
 

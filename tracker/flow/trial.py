@@ -4,7 +4,7 @@ A postback tried from end to end: what would be decided, and what partners be to
 Nothing of it is written, and nobody is called; `send_rehearsed` alone does that.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from tracker.domain.call import Call
@@ -50,7 +50,9 @@ async def try_postback(
     sent = _with_token(runtime, postback)
     explanation = await explain_postback(runtime, sent, call, made_up=made_up)
     rehearsal = await _rehearsed(runtime, explanation, made_up)
-    return Trial(explanation, rehearsal, took_token=sent != postback)
+    if sent == postback:
+        return Trial(explanation, rehearsal)
+    return Trial(_believed(explanation), rehearsal, took_token=True)
 
 
 async def try_quarantined(runtime: Runtime, postback_id: str) -> Trial:
@@ -70,6 +72,15 @@ def _with_token(runtime: Runtime, postback: Postback) -> Postback:
     if not tokens:
         return postback
     return postback.but(token_digest=runtime.hasher.digest(tokens[0]))
+
+
+def _believed(explanation: Explanation) -> Explanation:
+    """Of the token no more is said than that it counts."""
+    read = [
+        replace(one, counts=True, note="") if "token" in one.meanings else one
+        for one in explanation.parameters
+    ]
+    return replace(explanation, parameters=read)
 
 
 async def _rehearsed(

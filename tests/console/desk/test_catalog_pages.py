@@ -35,7 +35,7 @@ async def test_what_is_in_force_is_said_in_words(as_role):
     assert "2.50 USD" in offers
     assert "8 % of the amount" in offers
     assert "paused" in offers
-    assert "changes: True" in partners
+    assert "changes: true" in partners
     assert "a token" in advertisers
     assert "/catalog/edit" not in offers
 
