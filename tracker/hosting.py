@@ -54,7 +54,7 @@ def _opened() -> Holds:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         try:
             number = int.from_bytes(socket.inet_pton(family, address), "big")
-        except OSError:
+        except (OSError, ValueError):
             return False
         return is_inside[family](number)
 

@@ -348,6 +348,28 @@ select 1 / 0 from counted
 # ------------------------------------------------------------------------- all of them
 
 
+async def test_everything_is_counted_again_while_the_tracker_works(
+    click, fold, advertiser, runtime, is_exact
+):
+    first = await fold(*[click(timedelta(hours=n)) for n in range(48)])
+
+    async def work():
+        for n, click_id in enumerate(first):
+            await advertiser.report(click_id)
+            await fold(click(timedelta(hours=n), user_agent=IPHONE))
+            await fold_changes(runtime)
+            await close_days(runtime)
+
+    async def count_again():
+        return [day async for day in rebuild(runtime)]
+
+    _, days = await asyncio.gather(work(), count_again())
+
+    assert len(days) > 3
+    await fold_changes(runtime)
+    assert await is_exact()
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_after_any_history_rollups_say_what_the_tables_say(
     seed, settings, runtime, click, advertiser, client, rows, is_exact
