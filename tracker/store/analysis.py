@@ -177,51 +177,46 @@ _COUNTED_OF_PAIRS: Pieces = {
     "other": SQL("sum(head + prefetch + repeated)"),
 }
 
-_BRANCH_OF_CLICKS = SQL("""
-select   {keys}{is_earlier} as is_earlier, null::text as money, {added}
-from     {source}
-where    {window}{filters}
-{grouped}""")
-
 # A click that a conversion proves to be a person's is no bot's any more. It counts when
 # it was made, whatever the conversions are counted by.
 _PROVED: Pieces = {
-    "clicks": SQL("proven"),
-    "bots": SQL("case when traffic in ('bot', 'datacenter') then -proven else 0 end"),
-    "refused": SQL("case when traffic = 'refused' then -proven else 0 end"),
+    "clicks": SQL("sum(proven)"),
+    "bots": SQL("-sum(proven) filter (where traffic in ('bot', 'datacenter'))"),
+    "refused": SQL("-sum(proven) filter (where traffic = 'refused')"),
     "other": SQL(
-        "case when traffic in ('head', 'prefetch', 'repeated') then -proven else 0 end"
+        "-sum(proven) filter (where traffic in ('head', 'prefetch', 'repeated'))"
     ),
 }
-_PROVEN = SQL("sum(proven)")
-_PROVEN_CLICKS = SQL("""count(distinct click_id) filter (
-                     where status <> 'rejected' and traffic <> 'visit')""")
-
-_BRANCH_OF_PROOFS = SQL("""
-select   {numbered}{is_earlier}, null, {added}
-from     (select   {keys}traffic, {proven} as proven
-          from     {source}
-          where    {window}{filters}
-          group by {positions}traffic) as summed""")
+_PROVED_OF_CLICKS: Pieces = {
+    "clicks": SQL("count(distinct click_id)"),
+    "bots": SQL(
+        "-count(distinct click_id) filter (where traffic in ('bot', 'datacenter'))"
+    ),
+    "refused": SQL("-count(distinct click_id) filter (where traffic = 'refused')"),
+    "other": SQL(
+        "-count(distinct click_id)"
+        " filter (where traffic in ('head', 'prefetch', 'repeated'))"
+    ),
+}
+_IS_PROOF = SQL(" and proven <> 0 and basis = 'click'")
+_IS_PROOF_OF_CLICK = SQL(" and status <> 'rejected' and traffic <> 'visit'")
 
 _CONVERTED: Pieces = {
-    "pending": SQL("case status when 'pending' then conversions else 0 end"),
-    "approved": SQL("case status when 'approved' then conversions else 0 end"),
-    "rejected": SQL("case status when 'rejected' then conversions else 0 end"),
-    "amount": SQL("case status when 'rejected' then 0 else amount end"),
-    "revenue": SQL("case status when 'rejected' then 0 else revenue end"),
-    "payout": SQL("case status when 'rejected' then 0 else payout end"),
-    "approved_revenue": SQL("case status when 'approved' then revenue else 0 end"),
-    "approved_payout": SQL("case status when 'approved' then payout else 0 end"),
+    "pending": SQL("sum(conversions) filter (where status = 'pending')"),
+    "approved": SQL("sum(conversions) filter (where status = 'approved')"),
+    "rejected": SQL("sum(conversions) filter (where status = 'rejected')"),
+    "amount": SQL("sum(amount) filter (where status <> 'rejected')"),
+    "revenue": SQL("sum(revenue) filter (where status <> 'rejected')"),
+    "payout": SQL("sum(payout) filter (where status <> 'rejected')"),
+    "approved_revenue": SQL("sum(revenue) filter (where status = 'approved')"),
+    "approved_payout": SQL("sum(payout) filter (where status = 'approved')"),
 }
 
-_BRANCH_OF_CONVERSIONS = SQL("""
-select   {numbered}{is_earlier}, money, {added}
-from     (select   {keys}status, currency as money, sum(conversions) as conversions,
-                   sum(amount) as amount, sum(revenue) as revenue, sum(payout) as payout
-          from     {source}
-          where    {window}{filters}
-          group by {positions}status, currency) as summed""")
+_BRANCH = SQL("""
+select   {keys}{is_earlier} as is_earlier, {money} as money, {added}
+from     {source}
+where    {window}{filters}
+group by {positions}""")
 
 # ---------------------------------------------------------------------- the statement
 
@@ -509,46 +504,53 @@ class _Statement:
         moment: Piece | None,
         counted: Pieces = _COUNTED,
     ) -> Piece:
-        grouped = SQL("group by {}").format(_listed(self._positions()))
-        return _BRANCH_OF_CLICKS.format(
+        return self._branch(
+            window,
+            added=counted,
             keys=self._selected(window, moment, _COLUMNS_OF_CLICKS),
-            is_earlier=sql.Literal(window.is_earlier),
-            added=self._added(counted),
+            money=SQL("null::text"),
             source=source,
-            window=where,
+            where=where,
             filters=self._filters_of_clicks(),
-            grouped=grouped if self._keys else SQL(""),
         )
 
     def _of_proofs(self, window: _Window) -> Piece:
         is_raw = self._query.is_of_clicks
         moment = SQL("clicked_at") if is_raw else SQL("starts_at")
-        where = self._moments(moment, window.span)
-        if not is_raw:
-            where = SQL("{} and proven <> 0 and basis = 'click'").format(where)
-        return _BRANCH_OF_PROOFS.format(
-            numbered=_each(self._raw),
+        also = _IS_PROOF_OF_CLICK if is_raw else _IS_PROOF
+        return self._branch(
+            window,
+            added=_PROVED_OF_CLICKS if is_raw else _PROVED,
             keys=self._selected(window, moment, _COLUMNS_OF_CLICKS),
-            positions=_each(self._positions()),
-            is_earlier=sql.Literal(window.is_earlier),
-            added=self._added(_PROVED),
-            proven=_PROVEN_CLICKS if is_raw else _PROVEN,
+            money=SQL("null::text"),
             source=self._conversions(),
-            window=where,
+            where=SQL("{}{}").format(self._moments(moment, window.span), also),
             filters=self._filters_of_clicks(),
         )
 
     def _of_conversions(self, window: _Window) -> Piece:
         moment = self._moment_of_conversion()
-        return _BRANCH_OF_CONVERSIONS.format(
-            numbered=_each(self._raw),
+        return self._branch(
+            window,
+            added=_CONVERTED,
             keys=self._selected(window, moment, _COLUMNS),
-            positions=_each(self._positions()),
-            is_earlier=sql.Literal(window.is_earlier),
-            added=self._added(_CONVERTED),
+            money=SQL("currency"),
             source=self._conversions(),
-            window=self._moments(moment, window.span),
+            where=self._moments(moment, window.span),
             filters=self._filters(self._basis()),
+        )
+
+    def _branch(
+        self, window: _Window, *, added: Pieces, where: Piece, **pieces: Piece
+    ) -> Piece:
+        """Summed by its keys and its money, which stands behind them and the window."""
+        positions = [*range(1, len(self._raw) + 1), len(self._raw) + 2]
+        return _BRANCH.format(
+            is_earlier=sql.Literal(window.is_earlier),
+            added=self._added(added),
+            window=where,
+            positions=_listed(map(sql.Literal, positions)),
+            **pieces,
         )
 
     def _added(self, sums: Pieces) -> Piece:
@@ -627,9 +629,6 @@ class _Statement:
             return _BUCKET_OF_DAY.format(starts=self._add(list(window.days[name])))
         starts = self._add(list(window.starts[name]))
         return _BUCKET_OF_MOMENT.format(moment=moment, starts=starts)
-
-    def _positions(self) -> list[Piece]:
-        return [sql.Literal(n + 1) for n in range(len(self._keys))]
 
     def _moments(self, moment: Piece, span: Span) -> sql.Composed:
         start, end = map(self._add, span)
