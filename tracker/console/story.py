@@ -10,7 +10,9 @@ from tracker.domain.curl import curl_command
 from tracker.domain.errors import NotFoundError
 from tracker.domain.judgement import WAIVABLE
 from tracker.domain.person import Permission
+from tracker.domain.request import Request as Call
 from tracker.flow.conclusion import conclude
+from tracker.flow.rehearsal import spell_delivery
 from tracker.flow.story import tell
 from tracker.flow.trace import Trace, excerpt, own_trace, trace
 
@@ -31,15 +33,21 @@ async def show_postback(request: Request) -> Response:
 
 
 async def show_delivery(request: Request) -> Response:
-    """What one delivery was tried with, and what was answered."""
-    return await _show_part(request, "dl_", "delivery")
+    """What one delivery was tried with, what was answered, and the call by hand."""
+    found = await _part(request, "dl_")
+    call = await spell_delivery(runtime_of(request), found.deliveries[-1])
+    return _story(request, found, "delivery", call)
 
 
 async def _show_part(request: Request, prefix: str, kind: str) -> Response:
+    return _story(request, await _part(request, prefix), kind)
+
+
+async def _part(request: Request, prefix: str) -> Trace:
     asked = request.path_params["id"]
     if not asked.startswith(prefix):
         raise NotFoundError(f"there is no {asked}")
-    return _story(request, excerpt(await _trace(request), asked), kind)
+    return excerpt(await _trace(request), asked)
 
 
 async def _trace(request: Request) -> Trace:
@@ -54,7 +62,9 @@ async def _trace(request: Request) -> Trace:
         raise NotFoundError(f"there is no {asked}") from None
 
 
-def _story(request: Request, found: Trace, kind: str) -> Response:
+def _story(
+    request: Request, found: Trace, kind: str, call: Call | None = None
+) -> Response:
     return page(
         request,
         "story.html",
@@ -67,6 +77,7 @@ def _story(request: Request, found: Trace, kind: str) -> Response:
         latest={one.id: one.round for one in found.deliveries},
         waivable=sorted(WAIVABLE),
         curl=curl_command,
+        call=call,
         done=DONE.get(request.query_params.get("did", ""), ""),
     )
 

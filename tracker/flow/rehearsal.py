@@ -21,6 +21,7 @@ from tracker.domain.delivery import (
     Audience,
     Verdict,
     audiences_of,
+    find_postback,
     is_wanted,
     revealed,
 )
@@ -49,7 +50,7 @@ from tracker.domain.vocabulary import Meaning, Pairs, Statement
 from tracker.domain.worth import Money
 from tracker.flow.trace import TracedClick, find_click
 from tracker.runtime import Runtime
-from tracker.store.reports import ListedChange
+from tracker.store.reports import ListedChange, ListedDelivery
 
 TEST_HEADER = "X-Tracker-Test"
 """What tells a call of `postback send` from one in earnest."""
@@ -182,6 +183,25 @@ async def send_rehearsed(runtime: Runtime, call: RehearsedCall) -> SentCall:
     verdict = judge_answer(answer, call.postback, 1, datetime.now(UTC), 0.5)
     shown = call.shown and _marked(call.shown)
     return SentCall(replace(call, request=request, shown=shown), answer, verdict)
+
+
+async def spell_delivery(runtime: Runtime, delivery: ListedDelivery) -> Request | None:
+    """
+    The call of a delivery by the template in force now, without secrets.
+
+    None where its postback was removed, or no call can be made.
+    """
+    catalog, now = runtime.catalog, datetime.now(UTC)
+    identity = DeliveryId(delivery.id)
+    values = await runtime.reports.get_values(delivery)
+    try:
+        audience, postback = find_postback(catalog, delivery.partner, delivery.postback)
+        seen = revealed(audience, values)
+        request = build_request(postback, seen, catalog.secrets, identity, now)
+        veiled = _veiled(postback, seen, catalog.secrets, identity, now)
+    except (NotFoundError, TemplateError):
+        return None
+    return _shown(request, veiled, postback)
 
 
 async def _find(runtime: Runtime, choice: Choice, now: datetime) -> Rehearsal:

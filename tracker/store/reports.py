@@ -33,6 +33,17 @@ where    click_id = %(click_id)s
 order by converted_at, id
 """
 
+_LIST_VALUES = """
+select macro_values
+from   deliveries
+where  id = %(id)s
+union all
+select macro_values
+from   delivery_archive
+where  day >= %(day)s and id = %(id)s
+limit  1
+"""
+
 _LIST_SEEN = """
 select coalesce(country, '') as country, coalesce(device, '') as device,
        coalesce(os, '') as os, coalesce(browser, '') as browser,
@@ -333,6 +344,16 @@ class ReportStore:
             _report("list_changes_of"), conversion_ids=list(conversion_ids)
         )
         return read_rows(ListedChange, rows)
+
+    async def get_values(self, delivery: ListedDelivery) -> Mapping[str, str]:
+        """What its macros stand for; raises NotFoundError once its day was dropped."""
+        rows = await self._fetch(
+            _LIST_VALUES, id=delivery.id, day=delivery.created_at.date()
+        )
+        if not rows:
+            raise NotFoundError(f"no delivery {delivery.id}")
+        values: Mapping[str, str] = rows[0]["macro_values"]
+        return values
 
     async def list_seen(self, day: date, click_id: str) -> list[SeenVisitor]:
         """What the visitor of a click was taken for; nothing before it is folded."""

@@ -43,7 +43,10 @@ offers:
       sale: {payout: 8%, revenue: 12%, once_per: transaction, status: pending}
     postbacks:
       - id: crm
-        url: "${INBOX}/crm?id={conversion_id}"
+        url: "${INBOX}/crm"
+        method: POST
+        headers: {X-Key: "${PARTNER_KEY}"}
+        json: {id: "{conversion_id}", goal: "{goal}"}
 partners:
   bestdeals:
     offers: [shoes]

@@ -69,6 +69,19 @@ async def test_an_attempt_can_be_tried_by_hand_without_its_secret(viewer, life):
     assert "hush-hush" not in said
 
 
+async def test_a_delivery_can_be_sent_by_hand_whole(viewer, life):
+    crm = next(one for one in life[3] if one.postback == "crm")
+
+    said = words_of(await viewer.get(f"/deliveries/{crm.id}"))
+
+    assert "curl -sS -X POST" in said
+    assert f'--data-raw \'{{"id":"{life[1].conversion_id}"' in said.replace(
+        "&#34;", '"'
+    )
+    assert "X-Key: ***" in said
+    assert "hush-hush" not in said
+
+
 @pytest.mark.parametrize("path", ["/click/{0}", "/conversions/{1}", "/deliveries/{2}"])
 async def test_a_partner_sees_its_side_of_it(as_who, life, path):
     click_id, outcome, refused, owed = life
