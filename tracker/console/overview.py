@@ -34,7 +34,6 @@ _ROOMS = {
     "offers": "/catalog",
     "quarantine": "/quarantine",
     "report": "/report",
-    "stores": "/catalog",
 }
 
 
@@ -67,8 +66,8 @@ async def show_overview(request: Request) -> Response:
 
 
 def _room(concern: Concern) -> str:
-    """Where more is to be seen of a concern."""
-    address = _ROOMS[concern.room]
+    """Where more is to be seen of a concern; "" where the sentence says it all."""
+    address = _ROOMS.get(concern.room, "")
     return f"{address}?{urlencode(concern.query)}" if concern.query else address
 
 

@@ -139,7 +139,7 @@ def _is_near(cap: ListedCap) -> bool:
 def _capped(cap: ListedCap) -> Concern:
     taken = f"{cap.taken:,f} of {cap.limit:,f} {cap.currency or 'conversions'}"
     how = "is reached" if cap.is_reached else "is nearly reached"
-    query = {"offer": cap.offer} if cap.offer else {}
+    query = {"q": cap.offer} if cap.offer else {}
     return Concern(f"A cap {how}: {cap.cap}; {taken}", "offers", query=query)
 
 
