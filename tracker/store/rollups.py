@@ -22,9 +22,12 @@ PATIENCE = timedelta(minutes=10)
 
 _SHARE_CLICKS = "select pg_advisory_xact_lock_shared(hashtext('tracker_rollups'))"
 _LOCK_CLICKS = "select pg_advisory_xact_lock(hashtext('tracker_rollups'))"
-_TRY_CONVERSIONS = (
-    "select pg_try_advisory_xact_lock(hashtext('tracker_conversion_rollups'))"
-)
+# The oldest changes are found in the order of their index, and not by sorting all that
+# wait: after an upgrade these are all there are.
+_TRY_CONVERSIONS = """
+select pg_try_advisory_xact_lock(hashtext('tracker_conversion_rollups')),
+       set_config('enable_bitmapscan', 'off', true)
+"""
 _LOCK_CONVERSIONS = (
     "select pg_advisory_xact_lock(hashtext('tracker_conversion_rollups'))"
 )
@@ -281,7 +284,8 @@ class RollupStore:
         given = {"patience": PATIENCE, "limit": AT_ONCE}
         async with transaction(self._pool) as connection:
             cursor = await connection.execute(_TRY_CONVERSIONS)
-            if await cursor.fetchone() != (True,):
+            ((is_ours, _),) = await cursor.fetchall()
+            if not is_ours:
                 return 0
             await connection.execute(_PLACE, given)
             cursor = await connection.execute(_FOLD, given)
@@ -345,7 +349,8 @@ class RollupStore:
         async with transaction(self._pool) as connection:
             await connection.execute(
                 "select set_config('statement_timeout', '0', true),"
-                " set_config('lock_timeout', '60s', true)"
+                " set_config('lock_timeout', '60s', true),"
+                " set_config('enable_seqscan', 'on', true)"
             )
             await connection.execute(_LOCK_CONVERSIONS)
             await connection.execute("delete from conversion_rollups")
