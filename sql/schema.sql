@@ -1273,6 +1273,8 @@ CREATE INDEX conversion_changes_unfolded ON conversion_changes USING btree (writ
 
 CREATE INDEX conversion_keys_by_conversion ON conversion_keys USING btree (conversion_id);
 
+CREATE INDEX conversion_rollups_proving ON conversion_rollups USING btree (starts_at) WHERE ((proven <> 0) AND (basis = 'click'::text));
+
 CREATE INDEX conversions_by_click ON conversions USING btree (click_id);
 
 CREATE INDEX conversions_by_offer ON conversions USING btree (offer, converted_at);

@@ -105,3 +105,7 @@ create trigger pairs_of_none after truncate on click_rollup_days
 -- Days that are closed are closed again by the worker, and go through the triggers.
 truncate click_rollup_days;
 update rollup_days set closed_before = date '1970-01-01';
+
+-- Clicks that only a conversion proves to be a person's are few among all conversions.
+create index conversion_rollups_proving on conversion_rollups (starts_at)
+  where proven <> 0 and basis = 'click';

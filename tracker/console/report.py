@@ -21,11 +21,11 @@ from tracker.domain.report import (
     MOST_DIMENSIONS,
     MOST_ROWS,
     Dimension,
+    Drills,
     Measure,
     ReportQuery,
     ReportRow,
     dimensions_for,
-    drill,
     measures_for,
     reversed_sort,
 )
@@ -64,8 +64,9 @@ async def show_report(request: Request) -> Response:
     except TooLongError:
         said = {"report": None, "is_too_long": True}
         return page(request, "report.html", status=_TOO_LONG, **{**shown, **said})
-    rows = [_Shown(asked.query, row) for row in report.rows[:MOST_ROWS]]
-    totals = _Shown(asked.query, report.head.totals)
+    drills = Drills(asked.query)
+    rows = [_Shown(asked.query, row, drills.url(row.keys)) for row in report.rows]
+    totals = _Shown(asked.query, report.head.totals, "")
     return page(
         request, "report.html", report=report, rows=rows, totals=totals, **shown
     )
@@ -96,9 +97,8 @@ def _tidy(request: Request) -> str:
 class _Shown:
     """A row as it is written on a page."""
 
-    def __init__(self, query: ReportQuery, row: ReportRow) -> None:
-        narrowed = drill(query, row.keys)
-        self.address = narrowed.url() if narrowed else ""
+    def __init__(self, query: ReportQuery, row: ReportRow, address: str) -> None:
+        self.address = address
         self.keys = [
             (DIMENSIONS[name].label, _key(name, key))
             for name, key in zip(query.by, row.keys, strict=False)

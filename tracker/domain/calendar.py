@@ -7,6 +7,7 @@ or 25 hours is a day like any other. All moments are UTC; here alone zones are k
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from itertools import pairwise
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -73,6 +74,7 @@ def day_of(moment: datetime, zone: str) -> date:
     return moment.astimezone(ZoneInfo(zone)).date()
 
 
+@lru_cache(64)
 def cut(days: Days, unit: Unit) -> tuple[Bucket, ...]:
     """All of its hours, days, weeks or months, in order."""
     if unit == "hour":

@@ -21,7 +21,7 @@ Compare = Literal["", "previous", "month", "year"]
 Kind = Literal["count", "money", "share", "price"]
 
 MOST_DIMENSIONS = 3
-MOST_ROWS = 1000
+MOST_ROWS = 500
 """So many stand on a page; a file has them all."""
 
 MOST_DAYS = 1830
@@ -366,12 +366,45 @@ def drill(query: ReportQuery, keys: Sequence[str | None]) -> ReportQuery | None:
     """What a click on a row asks: more of it alone. None for a row that has nothing."""
     if not keys or None in keys:
         return None
+    told = dict(zip(query.by, cast("Sequence[str]", keys), strict=True))
+    times = tuple(key for name, key in told.items() if DIMENSIONS[name].is_time)
+    own = {name: (k,) for name, k in told.items() if not DIMENSIONS[name].is_time}
+    narrowed = _narrowed(query, times)
+    return replace(narrowed, filters={**narrowed.filters, **own})
+
+
+class Drills:
+    """Where `drill` leads from many rows: what they share is written once."""
+
+    def __init__(self, query: ReportQuery) -> None:
+        self._query = query
+        self._shared: dict[tuple[str, ...], str] = {}
+        self._is_time = [one.is_time for one in query.dimensions]
+
+    def url(self, keys: Sequence[str | None]) -> str:
+        """The address for the row of these keys; "" where there is nothing more."""
+        known = [key for key in keys if key is not None]
+        if not known or len(known) < len(keys):
+            return ""
+        told = list(zip(self._query.by, known, self._is_time, strict=True))
+        times = tuple(key for _, key, is_time in told if is_time)
+        if times not in self._shared:
+            self._shared[times] = _narrowed(self._query, times).url()
+        own = [(name, key) for name, key, is_time in told if not is_time]
+        shared = self._shared[times]
+        return f"{shared}&{urlencode(own)}" if own else shared
+
+
+def _narrowed(query: ReportQuery, times: Sequence[str]) -> ReportQuery:
+    """The query in those times, without what a row says of its own."""
+    by = next_dimension(query, query.by)
+    units = [cast("Unit", one.name) for one in query.dimensions if one.is_time]
     narrowed = query
-    for name, key in zip(query.by, keys, strict=True):
-        narrowed = _narrow(narrowed, name, key or "")
-    by = next_dimension(narrowed, query.by)
+    for unit, label in zip(units, times, strict=True):
+        narrowed = _narrow(narrowed, unit, label)
+    kept = {name: own for name, own in query.filters.items() if name not in query.by}
     sort = default_sort(by, query.columns)
-    return replace(narrowed, by=by, sort=sort)
+    return replace(narrowed, by=by, sort=sort, filters=kept)
 
 
 def next_dimension(query: ReportQuery, done: Sequence[str]) -> tuple[str, ...]:
@@ -381,13 +414,10 @@ def next_dimension(query: ReportQuery, done: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in _DRILLED if name in known and name not in taken)[:1]
 
 
-def _narrow(query: ReportQuery, name: str, key: str) -> ReportQuery:
-    if not DIMENSIONS[name].is_time:
-        return replace(query, filters={**query.filters, name: (key,)})
-    unit = cast("Unit", name)
-    bucket = next(one for one in query.buckets(unit) if one.label == key)
+def _narrow(query: ReportQuery, unit: Unit, label: str) -> ReportQuery:
+    bucket = next(one for one in query.buckets(unit) if one.label == label)
     days = Days(bucket.first, bucket.last, query.days.zone)
-    hour = bucket if name == "hour" else query.hour
+    hour = bucket if unit == "hour" else query.hour
     return replace(query, days=days, period="", hour=hour)
 
 

@@ -734,7 +734,9 @@ class AnalysisStore:
         """
         async with self._snapshot() as connection:
             money, statement = await _prepared(connection, query, catalog)
-            composed = statement.report(money, MOST_ROWS + 1)
+            composed = statement.report(
+                money, MOST_ROWS + 1
+            )  # the totals are one of them
             cursor = connection.cursor(row_factory=dict_row)
             await cursor.execute(composed, statement.parameters.values)
             totals, *rows = await cursor.fetchall()

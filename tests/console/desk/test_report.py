@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 import pytest
 from report_world import NOW, STATUSES, World
 
-from tracker.domain.report import DIMENSIONS, MEASURES
+from tracker.domain.report import DIMENSIONS, MEASURES, Drills, drill
 from tracker.domain.report_reading import read_query
 from tracker.store.analysis import AnalysisStore
 from tracker.store.postgres import ANALYSIS, make_pool
@@ -266,3 +266,13 @@ async def test_an_address_says_all_of_a_report(runtime):
         query = asked(runtime, f"{text}&compare={chance.choice(('month', 'year'))}")
         again = asked(runtime, query.url().removeprefix("/report?"))
         assert again == query
+
+
+async def test_every_row_leads_where_it_would_alone(runtime):
+    """Many addresses are made at once, and say what each says by itself."""
+    query = asked(runtime, f"{MONTH}&by=week,offer,sub1&country=DE&offer=hats")
+    drills = Drills(query)
+    for keys in (("2026-10-19", "hats", "a&b"), ("2026-11-02", "shoes", "")):
+        own = asked(runtime, drills.url(keys).removeprefix("/report?"))
+        assert own == drill(query, keys)
+    assert drills.url(("2026-11-02", None, "")) == ""
