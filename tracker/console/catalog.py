@@ -1,5 +1,6 @@
 """`/catalog`: what is in force, how it came to be, and how it is edited."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
@@ -44,6 +45,7 @@ VERSIONS_PER_PAGE = 50
 MOST_FOUND = 200
 """Faults and hints that a page has."""
 
+_NONE = Findings()
 _LATEST = 2**31 - 2
 _MOST_DIGITS = 9
 
@@ -85,7 +87,7 @@ async def show_catalog(request: Request) -> Response:
         wanted=wanted,
         entries=entries,
         older=_link("/catalog", show=section, q=wanted, after=following),
-        difference=_of_file(request, standing),
+        difference=await _of_file(request, standing),
         said=_said(query.get("saved", ""), standing.in_force.version),
     )
 
@@ -109,21 +111,7 @@ async def show_versions(request: Request) -> Response:
 
 async def show_version(request: Request) -> Response:
     """One of them, and what it changed."""
-    runtime = runtime_of(request)
-    version = _number(request.path_params["version"])
-    listed = await _version(request, version)
-    content = await runtime.catalogs.get_content(version)
-    before = await _content_before(request, version)
-    return page(
-        request,
-        "catalog_version.html",
-        version=listed,
-        standing=await look_at_catalog(runtime),
-        difference=compare(_shown(request, before), _shown(request, content)),
-        lines=_shown(request, content) if "whole" in request.query_params else [],
-        findings=Findings(),
-        refused="",
-    )
+    return await _version_page(request, _number(request.path_params["version"]))
 
 
 async def restore_version(request: Request) -> Response:
@@ -229,22 +217,35 @@ def _editor(request: Request, draft: Draft, status: int = 200) -> Response:
 
 
 async def _not_restored(request: Request, version: int, error: Exception) -> Response:
+    if not isinstance(error, FaultyCatalogError):
+        refused = _sentence(error)
+        return await _version_page(request, version, _status(error), refused)
+    refused = "It has faults by now: nothing was changed."
+    found = Findings(faults=error.faults)
+    return await _version_page(request, version, _status(error), refused, found)
+
+
+async def _version_page(
+    request: Request,
+    version: int,
+    status: int = 200,
+    refused: str = "",
+    findings: Findings = _NONE,
+) -> Response:
     runtime = runtime_of(request)
-    faults = error.faults if isinstance(error, FaultyCatalogError) else ()
-    content = await runtime.catalogs.get_content(version)
-    before = await _content_before(request, version)
+    listed = await _version(request, version)
+    lines = await _shown(request, await runtime.catalogs.get_content(version))
+    before = await _shown(request, await _content_before(request, version))
     return page(
         request,
         "catalog_version.html",
-        status=_status(error),
-        version=await _version(request, version),
+        status=status,
+        version=listed,
         standing=await look_at_catalog(runtime),
-        difference=compare(_shown(request, before), _shown(request, content)),
-        lines=[],
-        findings=Findings(faults=faults),
-        refused="It has faults by now: nothing was changed."
-        if faults
-        else _sentence(error),
+        difference=compare(before, lines),
+        lines=lines if "whole" in request.query_params else [],
+        findings=findings,
+        refused=refused,
     )
 
 
@@ -270,19 +271,20 @@ async def _remembered(request: Request, standing: Standing) -> Findings:
         return Findings(faults=[Fault(name, 1, 1, "", str(error))])
 
 
-def _of_file(request: Request, standing: Standing) -> Difference | None:
+async def _of_file(request: Request, standing: Standing) -> Difference | None:
     """From what is in force to what the file says."""
     if standing.is_same or standing.file is None:
         return None
     old, new = standing.content, standing.file_text
-    return compare(_shown(request, old), _shown(request, new))
+    return compare(await _shown(request, old), await _shown(request, new))
 
 
-def _shown(request: Request, text: str) -> Sequence[str]:
+async def _shown(request: Request, text: str) -> Sequence[str]:
     """Who may edit sees all of it; who may not, no literal secret."""
     if person_of(request).may(Permission.EDIT):
         return text.splitlines()
-    return veil(text)
+    # Of a large catalog it takes seconds.
+    return await asyncio.to_thread(veil, text)
 
 
 def _base(form: Mapping[str, str]) -> Base:

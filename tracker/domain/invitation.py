@@ -258,9 +258,8 @@ def _pays_what_is_sent(offer: Offer, catalog: Catalog) -> str:
 
 def _rates(goal: Goal, offer: Offer, catalog: Catalog) -> Iterator[Rate]:
     """Terms of partners count as well: one of them may have a share."""
-    yield from (goal.payout, goal.revenue)
-    for partner in catalog.partners.values():
-        yield from catalog.terms(partner, offer, goal)
+    for terms in catalog.list_terms("", offer, goal):
+        yield from (one for one in (terms.payout, terms.revenue) if one)
 
 
 def _token(advertiser: Advertiser, catalog: Catalog, *, shows_token: bool) -> str:
