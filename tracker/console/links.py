@@ -116,6 +116,9 @@ async def _make(runtime: Runtime, wish: Wish, person: Person) -> Made:
     if not wish.partner or not wish.offer:
         return Made()
     catalog = runtime.catalog
+    if person.partner and not _is_there(catalog, person.partner):
+        # What is suggested for an unknown name are the names of others.
+        return Made(refused="You have no links now.")
     try:
         partner, offer = find_link(catalog, wish.partner, wish.offer)
         query = {**wish.labels, **_deep(runtime, wish, offer)}
@@ -133,6 +136,11 @@ async def _make(runtime: Runtime, wish: Wish, person: Person) -> Made:
         targeted=offer.targeting is not None,
         invitation=_invitation(runtime, offer) if is_staff else None,
     )
+
+
+def _is_there(catalog: Catalog, partner: str) -> bool:
+    known = catalog.partners.get(partner)
+    return known is not None and not known.is_retired
 
 
 def _deep(runtime: Runtime, wish: Wish, offer: Offer) -> dict[str, str]:

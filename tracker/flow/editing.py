@@ -44,6 +44,9 @@ log = structlog.get_logger()
 MOST_SECONDS = 20.0
 """A check for somebody who types takes no longer."""
 
+MOST_NAME = 200
+"""Characters of a name that are kept with a version."""
+
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
@@ -214,7 +217,11 @@ async def _put(
             await runtime.catalogs.guard(in_force.version, placing.place)
         else:
             await insert_version(
-                runtime, file, [in_force], by=by, confirm=placing.place
+                runtime,
+                file,
+                [in_force],
+                by=by[:MOST_NAME],
+                confirm=placing.place,
             )
     except CatalogOutpacedError:
         raise EditConflictError("another version has just come into force") from None

@@ -117,6 +117,15 @@ async def test_a_partner_makes_its_own_links_only(as_role):
         assert "/postback/" not in text
 
 
+async def test_a_partner_that_is_gone_is_told_of_nobody_else(as_role):
+    async with as_role("partner", "gone") as client:
+        page, link, _ = await made(client, offer="shoes")
+
+    assert link is None
+    assert "You have no links now" in page
+    assert "bestdeals" not in page
+
+
 async def test_hostile_labels_are_text(operator):
     page = await operator.get("/links", params={**SHOES, "sub1": '"><script>\0'})
 
