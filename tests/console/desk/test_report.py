@@ -244,7 +244,7 @@ WRONG = {
     "sub1=%00": "cannot be the value",
     "country=Germany": "write two letters",
     "basis=click&basis=conversion": "more than once",
-    "period=7days": "did you mean '7d'?",
+    "period=lastmonth": "did you mean 'last-month'?",
 }
 
 
