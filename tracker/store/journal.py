@@ -32,7 +32,7 @@ from tracker.store.reports import (
 
 FIRST = Place()
 
-LOOKED_UP = 5_000
+LOOKED_UP = 2_000
 """Conversions that are read for one page, where each has its click looked up."""
 
 Row = TypeVar("Row")

@@ -19,7 +19,7 @@ from tracker.domain.identity import EPOCH, milliseconds, moment
 from tracker.store.postgres import Connection, Pool, transaction
 
 PAGE_SIZE = 50
-LOOKED_THROUGH = 30_000
+LOOKED_THROUGH = 20_000
 """Rows that are read for one page, where no index says which."""
 
 _TIME, _TIME_BYTES = 8, 5
