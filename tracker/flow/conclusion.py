@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tracker.domain.click_id import ClickClass
 from tracker.domain.outcome import Reason, Verdict
@@ -48,14 +48,19 @@ class Conclusion:
 
 
 def conclude(trace: Trace) -> list[Conclusion]:
-    """The story in a few sentences, in the order in which things happen."""
-    return [
+    """
+    The story in a few sentences, in the order in which things happen.
+
+    What to do about it is nothing that a partner could do.
+    """
+    found = [
         *_of_click(trace.click),
         *_of_refusals(trace),
         *(_of_conversion(one, trace) for one in trace.conversions),
         *_of_silence(trace),
         *(_of_delivery(one, trace) for one in _latest(trace.deliveries)),
     ]
+    return [replace(one, remedy="") for one in found] if trace.is_own else found
 
 
 def _of_click(click: TracedClick | None) -> Iterator[Conclusion]:
@@ -127,7 +132,11 @@ def _why_pending(one: ListedConversion, trace: Trace) -> str:
 
 def _of_silence(trace: Trace) -> Iterator[Conclusion]:
     """Nothing was reported, or nobody was told."""
-    if trace.click and trace.click.facts and not (trace.postbacks or trace.conversions):
+    if trace.is_own and not trace.conversions:
+        yield Conclusion("", "No conversion has counted for it.")
+    elif (
+        trace.click and trace.click.facts and not (trace.postbacks or trace.conversions)
+    ):
         yield Conclusion("warn", "Nobody has reported anything for it.", _UNREPORTED)
     told = {one.conversion_id for one in trace.deliveries}
     for one in trace.conversions:

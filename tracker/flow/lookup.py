@@ -69,6 +69,8 @@ async def _named(runtime: Runtime, text: str, partner: str | None) -> Lead | Non
 async def _prefixed(
     runtime: Runtime, prefix: str, rest: str, partner: str | None
 ) -> Lead | None:
+    if prefix == "pb" and partner is not None:
+        return None
     if prefix in _KINDS:
         return Lead(_KINDS[prefix], f"{prefix}_{rest}")
     changed = await runtime.reports.list_changed(f"{prefix}_{rest}", partner)

@@ -5,7 +5,7 @@ The command line prints it and the console shows it; neither has words of its ow
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -80,7 +80,11 @@ class Event:
 
 
 def tell(trace: Trace) -> list[Event]:
-    """Every event of the story, in order of time; causes before effects."""
+    """
+    Every event of the story, in order of time; causes before effects.
+
+    What to do about each is for operators alone.
+    """
     events = tell_click(trace.click) if trace.click else []
     for postback in trace.postbacks:
         events += tell_postback(postback, trace.meters.get(postback.id, ()))
@@ -91,8 +95,9 @@ def tell(trace: Trace) -> list[Event]:
         Event(one.erased_at, "erasure", f"all it told was erased by {one.erased_by}")
         for one in trace.erasures
     ]
-    now = [_now(one) for one in trace.conversions]
-    return sorted(events, key=lambda event: event.place) + now
+    events.sort(key=lambda event: event.place)
+    events += [_now(one) for one in trace.conversions]
+    return [replace(one, remedy="") for one in events] if trace.is_own else events
 
 
 def tell_click(click: TracedClick) -> list[Event]:

@@ -69,7 +69,11 @@ class TracedClick:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """Everything that belongs to one click; each list is in order of time."""
+    """
+    Everything that belongs to one click; each list is in order of time.
+
+    With `is_own` it is as much of it as its partner may see.
+    """
 
     asked: str
     click: TracedClick | None
@@ -85,6 +89,8 @@ class Trace:
     erasures: Sequence[ListedErasure] = ()
     meters: Mapping[str, Sequence[Reading]] = field(default_factory=dict)
     """By postback that a cap had no room for: what is taken of all it was held to."""
+
+    is_own: bool = False
 
 
 async def trace(runtime: Runtime, asked: str) -> Trace:
@@ -185,6 +191,7 @@ def own_trace(trace: Trace, partner: str) -> Trace:
         changes=[_own_change(one) for one in trace.changes],
         deliveries=deliveries,
         attempts={key: made for key, made in trace.attempts.items() if key[0] in told},
+        is_own=True,
     )
 
 

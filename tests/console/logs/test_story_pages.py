@@ -129,6 +129,18 @@ async def test_what_operators_noted_is_theirs(as_who, operator, visit, report):
     assert "Olga" not in partners
 
 
+async def test_a_partner_is_not_told_that_nobody_called(as_who, visit, report):
+    """What is in quarantine is between the advertiser and us."""
+    click_id = await visit()
+    await report(click_id, token="wrong")
+
+    said = words_of(await as_who("bestdeals").get(f"/click/{click_id}"))
+
+    assert "No conversion has counted for it." in said
+    for word in ("Nobody has reported", "quarantine", "To do", "tracker postback"):
+        assert word not in said
+
+
 async def test_parts_have_pages_of_their_own(viewer, life):
     _, outcome, refused, owed = life
 
@@ -210,8 +222,9 @@ async def test_a_partner_finds_nothing_of_others(as_who, life):
         for asked in ("L-1", "banner-9", f"ch_{rest}")
     }
     found = await own.get("/find", params={"id": "L-1"})
+    postback = await own.get("/find", params={"id": life[2].postback_id})
 
-    assert set(answers.values()) == {404}
+    assert {*answers.values(), postback.status_code} == {404}
     assert found.headers["location"] == f"/conversions/{outcome.conversion_id}"
 
 
