@@ -2,7 +2,7 @@ import pytest
 from psycopg import OperationalError
 
 from tracker.domain.click import Visit
-from tracker.domain.errors import StoreUnavailableError
+from tracker.domain.errors import BusyError, StoreUnavailableError
 from tracker.flow.clicklog import fold_clicks, fold_others
 from tracker.flow.redirect import redirect_visitor
 from tracker.flow.start import start
@@ -84,6 +84,19 @@ async def test_a_store_that_is_away_loses_nothing(visit, runtime, rows, monkeypa
     await fold_clicks(runtime, 0)
 
     assert await rows("select count(*) from clicks") == [{"count": 1}]
+
+
+async def test_a_click_that_has_to_wait_for_a_lock_comes_again(visit, runtime, rows):
+    await visit()
+    async with runtime.pool.connection() as other, other.transaction():
+        await other.execute("lock table click_rollups in exclusive mode")
+        with pytest.raises(BusyError):
+            await fold_clicks(runtime, 0)
+
+    await fold_clicks(runtime, 0)
+
+    assert await rows("select count(*) from clicks") == [{"count": 1}]
+    assert await rows("select count(*) from clicks_rejected") == [{"count": 0}]
 
 
 async def test_another_click_under_a_folded_id_is_a_collision(visit, runtime, rows):

@@ -9,7 +9,7 @@ from msgspec import DecodeError, ValidationError
 from tracker import metrics
 from tracker.coalesce import each_or_error
 from tracker.domain.click_id import ClickId, facts_of
-from tracker.domain.errors import UnknownClickIdError
+from tracker.domain.errors import BusyError, UnknownClickIdError
 from tracker.failpoints import failpoint
 from tracker.flow.enrichment import open_data, see
 from tracker.runtime import Runtime
@@ -111,14 +111,19 @@ async def _insert(runtime: Runtime, clicks: Sequence[LoggedClick]) -> dict[Entry
 
     if not clicks:
         return {}
-    results = await each_or_error(clicks, insert, is_poison)
+    results = await each_or_error(clicks, insert, _is_refusal)
     rejected: dict[Entry, str] = {}
     for click, error in zip(clicks, results, strict=True):
-        if error is not None and not is_poison(error):
+        if error is not None and not _is_refusal(error):
             raise error
         if error is not None:
             rejected[click.entry] = repr(error)
     return rejected
+
+
+def _is_refusal(error: BaseException) -> bool:
+    """Whether the click itself is at fault; one that has to wait comes again."""
+    return is_poison(error) and not isinstance(error, BusyError)
 
 
 async def _set_aside(runtime: Runtime, rejected: dict[Entry, str]) -> None:
