@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 import pytest
 from report_world import NOW, STATUSES, World
 
+from tracker.console.report_files import write_csv
 from tracker.domain.report import DIMENSIONS, MEASURES, Drills, drill
 from tracker.domain.report_reading import read_query
 from tracker.store.analysis import AnalysisStore
@@ -276,3 +277,19 @@ async def test_every_row_leads_where_it_would_alone(runtime):
         own = asked(runtime, drills.url(keys).removeprefix("/report?"))
         assert own == drill(query, keys)
     assert drills.url(("2026-11-02", None, "")) == ""
+
+
+async def test_a_reader_that_goes_away_holds_no_connection(world, runtime, settings):
+    pool = make_pool(settings.database_conninfo, size=1, session=ANALYSIS)
+    await pool.open()
+    analysis = AnalysisStore(pool)
+    query = asked(runtime, f"{MONTH}&by=hour")
+
+    lines = write_csv(analysis.stream(query, runtime.catalog), query)
+    first = await anext(lines)
+    await lines.aclose()
+    report = await analysis.get(query, runtime.catalog)
+    await pool.close()
+
+    assert first.startswith("hour,clicks,")
+    assert report.head.count > 100
