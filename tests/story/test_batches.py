@@ -56,7 +56,7 @@ UPSELL = {"click_id": "first", "goal": "upsell", "amount": "10"}
 LEFT = {
     "conversions": "to_jsonb(it)",
     "conversion_keys": "to_jsonb(it)",
-    "conversion_changes": "to_jsonb(it)",
+    "conversion_changes": "to_jsonb(it) - 'written_at'",
     "deliveries": "to_jsonb(it) - array['created_at', 'due_at']",
     "postbacks": "to_jsonb(it)",
 }
