@@ -54,7 +54,7 @@ async def show_overview(request: Request) -> Response:
         period=known,
         periods=PERIODS,
         figures=FIGURES,
-        lines=LINES,
+        lines=[MEASURES[one] for one in LINES],
         scales=SCALES,
         now=now,
         measures=MEASURES,

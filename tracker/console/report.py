@@ -1,6 +1,7 @@
 """`/report`: what is earning, by anything; its files have the same address."""
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
@@ -27,6 +28,7 @@ from tracker.domain.report import (
     ReportRow,
     dimensions_for,
     measures_for,
+    over_time,
     reversed_sort,
 )
 from tracker.domain.report_reading import (
@@ -67,8 +69,16 @@ async def show_report(request: Request) -> Response:
     drills = Drills(asked.query)
     rows = [_Shown(asked.query, row, drills.url(row.keys)) for row in report.rows]
     totals = _Shown(asked.query, report.head.totals, "")
+    series = over_time(asked.query, report.rows)
     return page(
-        request, "report.html", report=report, rows=rows, totals=totals, **shown
+        request,
+        "report.html",
+        report=report,
+        rows=rows,
+        totals=totals,
+        series=series,
+        now=datetime.now(UTC),
+        **shown,
     )
 
 
@@ -168,7 +178,7 @@ def _page_of(catalog: Catalog, asked: ReadQuery) -> dict[str, Any]:
         ],
         "csv": query.url("/report.csv"),
         "json": query.url("/report.json"),
-        "series": _series(query),
+        "scales": _scales(query),
         "most": MOST_ROWS,
     }
 
@@ -210,12 +220,12 @@ def _known_values(catalog: Catalog, partner: str | None) -> Sequence[str]:
     return sorted(set(known))[:_MOST_OFFERED]
 
 
-def _series(query: ReportQuery) -> str:
-    """The first measure by day, or by hour of one day, for the chart above."""
-    unit = "hour" if len(query.days) == 1 else "day"
-    return query.url(
-        "/report.json", by=(unit,), columns=query.columns[:1], sort=unit, compare=""
-    )
+def _scales(query: ReportQuery) -> dict[str, str]:
+    """What is drawn over time: a count, measured on the left, a sum on the right."""
+    counts = [one.name for one in query.measures if one.kind == "count"]
+    sums = [one.name for one in query.measures if one.kind == "money"]
+    left, right = dict.fromkeys(counts[:1], "left"), dict.fromkeys(sums[:1], "right")
+    return {**left, **right}
 
 
 _MOST_OFFERED = 1000

@@ -5,7 +5,7 @@ A dimension is what rows are for, a measure what stands in them. A query is both
 days, filters and an order, and is written as a URL: whoever has that has the report.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -326,6 +326,21 @@ class Report:
 
     head: ReportHead
     rows: Sequence[ReportRow]
+
+
+def over_time(
+    query: ReportQuery, rows: Iterable[ReportRow]
+) -> list[tuple[Bucket, ReportRow | None]]:
+    """
+    Every hour, day, week or month of the report with its row, None where it has none.
+
+    Only of a report by time alone; of any other there is nothing.
+    """
+    if len(query.by) != 1 or not DIMENSIONS[query.by[0]].is_time:
+        return []
+    known = {row.keys[0]: row for row in rows}
+    unit = cast("Unit", query.by[0])
+    return [(one, known.get(one.label)) for one in query.buckets(unit)]
 
 
 def dimensions_for(partner: str | None) -> tuple[str, ...]:

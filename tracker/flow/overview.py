@@ -7,7 +7,7 @@ from datetime import datetime
 
 from tracker.domain.calendar import Bucket, Unit
 from tracker.domain.concern import Concern
-from tracker.domain.report import Report, ReportQuery, ReportRow
+from tracker.domain.report import Report, ReportQuery, ReportRow, over_time
 from tracker.flow.attention import list_concerns
 from tracker.runtime import Runtime
 
@@ -38,9 +38,10 @@ class Overview:
 async def look_over(runtime: Runtime, query: ReportQuery, now: datetime) -> Overview:
     """The reports for the days of this query, and what needs attention now."""
     unit: Unit = "hour" if len(query.days) == 1 else "day"
+    by_time = replace(query, by=(unit,), columns=LINES, sort=unit, compare="")
     asked = (
         replace(query, by=(), columns=FIGURES, sort="-clicks"),
-        replace(query, by=(unit,), columns=LINES, sort=unit, compare=""),
+        by_time,
         _top(query, "partner"),
         _top(query, "offer"),
     )
@@ -48,11 +49,10 @@ async def look_over(runtime: Runtime, query: ReportQuery, now: datetime) -> Over
         *(runtime.analysis.get(one, runtime.catalog) for one in asked)
     )
     totals, series, partners, offers = reports
-    rows = {row.keys[0]: row for row in series.rows}
     return Overview(
         query=query,
         totals=totals,
-        series=[(one, rows.get(one.label)) for one in query.buckets(unit)],
+        series=over_time(by_time, series.rows),
         partners=partners,
         offers=offers,
         concerns=await list_concerns(runtime, now),
