@@ -73,7 +73,6 @@ function options(chart, heads, step, width) {
         stroke: lines[n % lines.length],
         dash: n % 2 ? [6, 3] : undefined,
         width: 2,
-        points: { show: false },
       })),
     ],
   };
