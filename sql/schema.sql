@@ -93,6 +93,66 @@ begin
 end
 $_$;
 
+CREATE TABLE api_tokens (
+    id bigint NOT NULL,
+    token_hash bytea NOT NULL,
+    person_id bigint NOT NULL,
+    name text NOT NULL,
+    scopes text[] NOT NULL,
+    created_at timestamp with time zone DEFAULT tracker_now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    used_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    CONSTRAINT api_tokens_name_check CHECK (((length(name) >= 1) AND (length(name) <= 80))),
+    CONSTRAINT api_tokens_scopes_check CHECK ((scopes <> '{}'::text[])),
+    CONSTRAINT api_tokens_token_hash_check CHECK ((length(token_hash) = 32))
+);
+
+COMMENT ON TABLE api_tokens IS 'What programs of a person prove themselves by.';
+
+COMMENT ON COLUMN api_tokens.token_hash IS 'SHA-256 of the token, which nobody else ever had.';
+
+COMMENT ON COLUMN api_tokens.scopes IS 'Permissions; those that the person''s role has not, are not granted.';
+
+COMMENT ON COLUMN api_tokens.used_at IS 'To the minute.';
+
+ALTER TABLE api_tokens ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME api_tokens_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE audit_log (
+    id bigint NOT NULL,
+    at timestamp with time zone DEFAULT tracker_now() NOT NULL,
+    person_id bigint,
+    who text NOT NULL,
+    address text NOT NULL,
+    action text NOT NULL,
+    about text NOT NULL,
+    detail text NOT NULL,
+    CONSTRAINT audit_log_about_check CHECK ((length(about) <= 400)),
+    CONSTRAINT audit_log_action_check CHECK (((length(action) >= 1) AND (length(action) <= 80))),
+    CONSTRAINT audit_log_detail_check CHECK ((length(detail) <= 1000)),
+    CONSTRAINT audit_log_who_check CHECK ((length(who) <= 200))
+);
+
+COMMENT ON TABLE audit_log IS 'Who did what, about what, when and from where; append-only.';
+
+COMMENT ON COLUMN audit_log.person_id IS 'null for strangers, and for the command line.';
+
+ALTER TABLE audit_log ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME audit_log_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE cap_epochs (
     counts text NOT NULL,
     begun_at timestamp with time zone DEFAULT tracker_now() NOT NULL
@@ -544,6 +604,35 @@ ALTER TABLE erasures ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE invitations (
+    id bigint NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    role text NOT NULL,
+    partner text COLLATE pg_catalog."C",
+    person_id bigint,
+    made_by text NOT NULL,
+    created_at timestamp with time zone DEFAULT tracker_now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    used_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    CONSTRAINT invitations_check CHECK (((role = 'partner'::text) = (partner IS NOT NULL))),
+    CONSTRAINT invitations_name_check CHECK (((name = lower(name)) AND ((length(name) >= 1) AND (length(name) <= 80)))),
+    CONSTRAINT invitations_role_check CHECK ((role = ANY (ARRAY['viewer'::text, 'operator'::text, 'admin'::text, 'partner'::text])))
+);
+
+COMMENT ON TABLE invitations IS 'Links by which somebody chooses a password: a new person, or one whose password is reset.';
+
+COMMENT ON COLUMN invitations.person_id IS 'Whose password it resets; null for a new person.';
+
+ALTER TABLE invitations ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME invitations_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE lanes (
     lane text NOT NULL COLLATE pg_catalog."C",
     partner text NOT NULL,
@@ -592,6 +681,38 @@ COMMENT ON COLUMN nonces.content IS 'A hash of what was signed: the same again g
 COMMENT ON COLUMN nonces.postback_id IS 'The postback that used it first.';
 
 COMMENT ON COLUMN nonces.used_at IS 'When that was written; retention goes by it.';
+
+CREATE TABLE people (
+    id bigint NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    role text NOT NULL,
+    partner text COLLATE pg_catalog."C",
+    password_hash text NOT NULL,
+    created_at timestamp with time zone DEFAULT tracker_now() NOT NULL,
+    password_changed_at timestamp with time zone DEFAULT tracker_now() NOT NULL,
+    signed_in_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    CONSTRAINT people_check CHECK (((role = 'partner'::text) = (partner IS NOT NULL))),
+    CONSTRAINT people_name_check CHECK (((name = lower(name)) AND ((length(name) >= 1) AND (length(name) <= 80)))),
+    CONSTRAINT people_role_check CHECK ((role = ANY (ARRAY['viewer'::text, 'operator'::text, 'admin'::text, 'partner'::text])))
+);
+
+COMMENT ON TABLE people IS 'Who may use the console. Nobody is deleted: what somebody did stays theirs.';
+
+COMMENT ON COLUMN people.partner IS 'The key of the partner whose rows somebody of that role sees; null for staff.';
+
+COMMENT ON COLUMN people.password_hash IS 'argon2id, with its parameters and salt.';
+
+COMMENT ON COLUMN people.ended_at IS 'Since when nobody gets in by that name; null while they do.';
+
+ALTER TABLE people ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME people_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 CREATE TABLE postbacks (
     day date NOT NULL,
@@ -1142,6 +1263,23 @@ CREATE TABLE secret_keys (
 
 COMMENT ON TABLE secret_keys IS 'A fingerprint of each key in TRACKER_SECRET_KEYS: a process with another key of the same number refuses to start.';
 
+CREATE TABLE sessions (
+    id_hash bytea NOT NULL,
+    person_id bigint NOT NULL,
+    address text NOT NULL,
+    agent text NOT NULL,
+    created_at timestamp with time zone DEFAULT tracker_now() NOT NULL,
+    seen_at timestamp with time zone DEFAULT tracker_now() NOT NULL,
+    CONSTRAINT sessions_agent_check CHECK ((length(agent) <= 512)),
+    CONSTRAINT sessions_id_hash_check CHECK ((length(id_hash) = 32))
+);
+
+COMMENT ON TABLE sessions IS 'Who is signed in, one row for each browser; deleted when it ends.';
+
+COMMENT ON COLUMN sessions.id_hash IS 'SHA-256 of what the cookie says.';
+
+COMMENT ON COLUMN sessions.seen_at IS 'To the minute.';
+
 CREATE TABLE truncated_days (
     table_name text NOT NULL,
     day date NOT NULL
@@ -1158,6 +1296,15 @@ WITH (fillfactor='80');
 COMMENT ON TABLE visitor_firsts IS 'When the click of a visitor counted as unique last; forgotten a day later.';
 
 COMMENT ON COLUMN visitor_firsts.visitor IS 'A keyed hash of offer, network of the address, and agent.';
+
+ALTER TABLE ONLY api_tokens
+    ADD CONSTRAINT api_tokens_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY api_tokens
+    ADD CONSTRAINT api_tokens_token_hash_key UNIQUE (token_hash);
+
+ALTER TABLE ONLY audit_log
+    ADD CONSTRAINT audit_log_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY cap_epochs
     ADD CONSTRAINT cap_epochs_pkey PRIMARY KEY (counts);
@@ -1234,11 +1381,20 @@ ALTER TABLE ONLY delivery_archive
 ALTER TABLE ONLY erasures
     ADD CONSTRAINT erasures_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY invitations
+    ADD CONSTRAINT invitations_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY lanes
     ADD CONSTRAINT lanes_pkey PRIMARY KEY (lane);
 
 ALTER TABLE ONLY nonces
     ADD CONSTRAINT nonces_pkey PRIMARY KEY (advertiser, nonce);
+
+ALTER TABLE ONLY people
+    ADD CONSTRAINT people_name_key UNIQUE (name);
+
+ALTER TABLE ONLY people
+    ADD CONSTRAINT people_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY postbacks
     ADD CONSTRAINT postbacks_pkey PRIMARY KEY (day, id);
@@ -1255,11 +1411,18 @@ ALTER TABLE ONLY schema_migrations
 ALTER TABLE ONLY secret_keys
     ADD CONSTRAINT secret_keys_pkey PRIMARY KEY (number);
 
+ALTER TABLE ONLY sessions
+    ADD CONSTRAINT sessions_pkey PRIMARY KEY (id_hash);
+
 ALTER TABLE ONLY truncated_days
     ADD CONSTRAINT truncated_days_pkey PRIMARY KEY (table_name, day);
 
 ALTER TABLE ONLY visitor_firsts
     ADD CONSTRAINT visitor_firsts_pkey PRIMARY KEY (visitor);
+
+CREATE INDEX api_tokens_person_id ON api_tokens USING btree (person_id);
+
+CREATE INDEX audit_log_who ON audit_log USING btree (who, id);
 
 CREATE INDEX cap_meters_by_end ON cap_meters USING btree (ends_at);
 
@@ -1325,6 +1488,8 @@ CREATE INDEX postbacks_by_conversion ON ONLY postbacks USING btree (conversion_i
 
 CREATE INDEX postbacks_kept ON ONLY postbacks USING btree (day, id, reason) WHERE (outcome = 'quarantined'::text);
 
+CREATE INDEX sessions_person_id ON sessions USING btree (person_id);
+
 CREATE INDEX visitor_firsts_by_time ON visitor_firsts USING brin (counted_at) WITH (pages_per_range='32');
 
 CREATE TRIGGER pairs_of_added AFTER INSERT ON click_rollup_days REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION tracker_sum_pairs();
@@ -1335,8 +1500,17 @@ CREATE TRIGGER pairs_of_none AFTER TRUNCATE ON click_rollup_days FOR EACH STATEM
 
 CREATE TRIGGER pairs_of_removed AFTER DELETE ON click_rollup_days REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION tracker_sum_pairs();
 
+ALTER TABLE ONLY api_tokens
+    ADD CONSTRAINT api_tokens_person_id_fkey FOREIGN KEY (person_id) REFERENCES people(id);
+
 ALTER TABLE ONLY conversion_changes
     ADD CONSTRAINT conversion_changes_conversion_id_fkey FOREIGN KEY (conversion_id) REFERENCES conversions(id) DEFERRABLE INITIALLY DEFERRED;
 
 ALTER TABLE ONLY conversion_keys
     ADD CONSTRAINT conversion_keys_conversion_id_fkey FOREIGN KEY (conversion_id) REFERENCES conversions(id) DEFERRABLE INITIALLY DEFERRED;
+
+ALTER TABLE ONLY invitations
+    ADD CONSTRAINT invitations_person_id_fkey FOREIGN KEY (person_id) REFERENCES people(id);
+
+ALTER TABLE ONLY sessions
+    ADD CONSTRAINT sessions_person_id_fkey FOREIGN KEY (person_id) REFERENCES people(id);

@@ -146,6 +146,12 @@ CLICKS_MISSING = Gauge(
     "Clicks of the last days that were confirmed, and that no store has any more.",
     multiprocess_mode="livemostrecent",
 )
+SIGN_INS = Counter(
+    "tracker_sign_ins_total", "Tries to sign in to the console.", ["outcome"]
+)
+PASSWORDS_HASHED = Counter(
+    "tracker_passwords_hashed_total", "Passwords hashed, which is dear on purpose."
+)
 BATCH_SIZE = Histogram(
     "tracker_batch_size",
     "Requests that shared one store call.",

@@ -16,6 +16,8 @@ from tracker.agents import Agents
 from tracker.catalog import read_secrets
 from tracker.coalesce import Bounds, Coalescer, Faults
 from tracker.countries import Countries
+from tracker.domain.attempts import Attempts
+from tracker.domain.badge import Badges
 from tracker.domain.catalog import Catalog
 from tracker.domain.click_id import ClickIdMint
 from tracker.domain.deeplink import Seal
@@ -29,10 +31,12 @@ from tracker.domain.suspicion import Suspects
 from tracker.domain.traffic import VisitorHasher
 from tracker.hosting import Hosting
 from tracker.outage import Outage
+from tracker.passwords import Passwords
 from tracker.sender import Sender
 from tracker.settings import Settings
 from tracker.spool import Room, SpoolFolder
 from tracker.store.analysis import AnalysisStore
+from tracker.store.audit import AuditStore
 from tracker.store.catalogs import CatalogStore
 from tracker.store.clicklog import ClickLog, ClickStream
 from tracker.store.clicks import ClickStore
@@ -44,6 +48,7 @@ from tracker.store.keys import KeyStore
 from tracker.store.lanes import LaneStore
 from tracker.store.meters import MeterStore
 from tracker.store.partitions import Partitions
+from tracker.store.people import PeopleStore
 from tracker.store.postgres import (
     ANALYSIS,
     Pool,
@@ -55,6 +60,7 @@ from tracker.store.redis import Client, make_client
 from tracker.store.reports import ReportStore
 from tracker.store.retention import RetentionStore
 from tracker.store.rollups import RollupStore
+from tracker.store.sessions import SessionStore, TokenStore
 from tracker.store.signs import SignStore
 from tracker.store.tally import Tally
 from tracker.store.visitors import VisitorStore
@@ -129,7 +135,14 @@ class Runtime:
     spools: SpoolFolder
     redis_outage: Outage
     postgres_outage: Outage
+    people: PeopleStore
+    sessions: SessionStore
+    tokens: TokenStore
+    audit: AuditStore
+    badges: Badges
     suspects: Suspects = field(default_factory=Suspects)
+    passwords: Passwords = field(default_factory=Passwords)
+    attempts: Attempts = field(default_factory=Attempts)
     catalog: Catalog = EMPTY
     catalog_hash: str = ""
     closed: Closed = field(default_factory=dict)
@@ -274,6 +287,11 @@ def _build(
         spools=SpoolFolder(settings.data_dir / "spool", _room(settings)),
         redis_outage=Outage("redis", clicks.is_taking),
         postgres_outage=Outage("postgres", partial(is_answering, pool)),
+        people=PeopleStore(pool),
+        sessions=SessionStore(pool),
+        tokens=TokenStore(pool),
+        audit=AuditStore(pool),
+        badges=Badges(keys),
     )
 
 

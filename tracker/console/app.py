@@ -24,6 +24,7 @@ from tracker.console import (
     logs,
     overview,
     report,
+    sign_in,
     static,
     story,
     tail,
@@ -31,6 +32,7 @@ from tracker.console import (
 )
 from tracker.console.api import index as api
 from tracker.console.entrance import admit
+from tracker.console.noting import note_done
 from tracker.console.pages import Endpoint, Page
 from tracker.console.problems import refuse
 from tracker.domain.errors import (
@@ -51,6 +53,7 @@ log = structlog.get_logger()
 
 PAGES: Sequence[Page] = (
     Page("/static/{name}", static.show_static, needs=None),
+    *sign_in.PAGES,
     *overview.PAGES,
     *report.PAGES,
     *catalog.PAGES,
@@ -109,8 +112,14 @@ def _guarded(declared: Page) -> Endpoint:
     @wraps(declared.endpoint)
     async def answer(request: Request) -> Response:
         try:
-            refused = await admit(request, declared.needs)
-            return refused or await declared.endpoint(request)
+            refused = await admit(
+                request, declared.needs, takes_token=declared.takes_token
+            )
+            if refused is not None:
+                return refused
+            made = await declared.endpoint(request)
+            await note_done(request, declared, made)
+            return made  # noqa: TRY300 - what comes of it, errors as well
         except HTTPException:
             raise
         except Exception as error:  # noqa: BLE001 - answered by the table

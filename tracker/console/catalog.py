@@ -332,5 +332,11 @@ PAGES = (
     ),
     Page("/catalog/edit", show_editor, needs=Permission.EDIT),
     Page("/catalog/edit", save_edit, needs=Permission.EDIT, methods=("POST",)),
-    Page("/catalog/check", check_typed, needs=Permission.EDIT, methods=("POST",)),
+    Page(
+        "/catalog/check",
+        check_typed,
+        needs=Permission.EDIT,
+        methods=("POST",),
+        notes=False,
+    ),
 )

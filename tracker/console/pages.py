@@ -40,13 +40,17 @@ class Page:
     An address of the console and what it takes to be let in.
 
     `needs` is None only for what a stranger may see. There is no other way to serve
-    anything, so that nobody can forget to ask.
+    anything, so that nobody can forget to ask. `takes_token` is False where a person
+    must be signed in, and `notes` where what is done is not noted by the guard: it
+    changes nothing, or writes its own line of the audit log.
     """
 
     path: str
     endpoint: Endpoint
     needs: Permission | None
     methods: tuple[str, ...] = ("GET",)
+    takes_token: bool = True
+    notes: bool = True
 
 
 def runtime_of(request: Request) -> Runtime:

@@ -1,20 +1,16 @@
 """A tracker with a catalog in force, and its console, by people of each role."""
 
 import os
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 from ipaddress import ip_network
 
-import httpx
 import pytest
 from desk_catalog import CATALOG, TOKEN
 from parties import PartnerInbox
 
 from tracker.catalog import check_text, draft_catalog, load_snapshot, seal_draft
-from tracker.console import entrance
 from tracker.console.app import create_console
-from tracker.domain.person import GRANTS, Person, Role
 from tracker.flow.maintenance import make_partitions
 from tracker.runtime import open_runtime
 from tracker.settings import Settings
@@ -88,29 +84,8 @@ async def console(settings, runtime):
 
 
 @pytest.fixture
-def as_role(console, monkeypatch):
-    """Opens the console as somebody of that role."""
-
-    @asynccontextmanager
-    async def as_role(role, partner=None):
-        person = Person(7, "Ada", Role(role), partner, GRANTS[Role(role)])
-
-        async def identify(_):
-            return person
-
-        monkeypatch.setattr(entrance, "identify", identify)
-        transport = httpx.ASGITransport(console)
-        async with httpx.AsyncClient(
-            transport=transport, base_url="http://console.test"
-        ) as client:
-            yield client
-
-    return as_role
-
-
-@pytest.fixture
 async def operator(as_role):
-    async with as_role("operator") as client:
+    async with as_role("operator", name="ada") as client:
         yield client
 
 

@@ -10,12 +10,12 @@ import httpx
 import pytest
 from onlookers import PEOPLE
 from parties import PartnerInbox
+from signed_in import headers_in, person_in
 
 from tracker.catalog import check_text, draft_catalog, seal_draft
 from tracker.console.app import create_console
 from tracker.domain.click import Visit
 from tracker.domain.identity import new_postback_id
-from tracker.domain.person import GRANTS, Person
 from tracker.domain.postback import Postback, conceal
 from tracker.flow.clicklog import fold_clicks
 from tracker.flow.delivery import deliver_due
@@ -62,14 +62,6 @@ partners:
 """
 
 
-async def _identify(request):
-    known = PEOPLE.get(request.headers.get("x-who", ""))
-    if known is None:
-        return None
-    role, name, partner = known
-    return Person(1, name, role, partner, GRANTS[role])
-
-
 @pytest.fixture(scope="module")
 async def inbox():
     inbox = PartnerInbox()
@@ -95,7 +87,6 @@ def settings(stores, template_database, secrets, tmp_path_factory):
     ):
         for name, value in secrets.items():
             patched.setenv(name, value)
-        patched.setattr("tracker.console.entrance.identify", _identify)
         yield Settings(
             database_url=url,
             redis_url=stores.redis_url,
@@ -129,15 +120,27 @@ def runtime(console):
     return console.state.runtime
 
 
+@pytest.fixture(scope="module")
+async def headers_of(runtime):
+    """What the browsers of all of them send; a stranger's says nothing."""
+    headers = {}
+    for who, (role, name, partner) in PEOPLE.items():
+        person_id = await person_in(runtime, name, role, partner)
+        headers[who] = await headers_in(runtime, person_id)
+    return headers
+
+
 @pytest.fixture
-async def as_who(console):
+async def as_who(console, headers_of):
     """A browser of one of the people."""
     transport = httpx.ASGITransport(console)
     clients = []
 
     def as_who(who):
         client = httpx.AsyncClient(
-            transport=transport, base_url="http://console", headers={"x-who": who}
+            transport=transport,
+            base_url="http://console",
+            headers=headers_of.get(who, {}),
         )
         clients.append(client)
         return client

@@ -3,9 +3,9 @@
 from tracker.domain.person import Role
 
 PEOPLE = {
-    "viewer": (Role.VIEWER, "Vera", None),
-    "operator": (Role.OPERATOR, "Olga", None),
-    "other operator": (Role.OPERATOR, "Otto", None),
-    "bestdeals": (Role.PARTNER, "Bea", "bestdeals"),
-    "rival": (Role.PARTNER, "Rita", "rival"),
+    "viewer": (Role.VIEWER, "vera", None),
+    "operator": (Role.OPERATOR, "olga", None),
+    "other operator": (Role.OPERATOR, "otto", None),
+    "bestdeals": (Role.PARTNER, "bea", "bestdeals"),
+    "rival": (Role.PARTNER, "rita", "rival"),
 }

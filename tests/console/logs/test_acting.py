@@ -38,7 +38,7 @@ async def test_a_release_is_told_with_who_did_it(operator, runtime, refused):
     assert (kept.outcome, kept.waived, kept.released_by) == (
         "accepted",
         "bad_token",
-        "Olga",
+        "olga",
     )
 
 
@@ -130,7 +130,7 @@ async def test_a_conversion_is_changed_by_whoever_did_it(
 
     assert done.status_code == 303
     assert (stands.status, str(stands.payout)) == (status, payout)
-    assert (last.operator, last.note or "") == ("Olga", said.get("note", ""))
+    assert (last.operator, last.note or "") == ("olga", said.get("note", ""))
     assert "<b>" not in page.text
 
 

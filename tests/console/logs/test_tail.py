@@ -4,10 +4,12 @@ import asyncio
 from contextlib import asynccontextmanager
 
 import pytest
-from onlookers import PEOPLE
+from signed_in import headers_in, person_in
 
 from tracker.console import tail as tails
 from tracker.console.tail import Tail
+from tracker.domain.person import Actor
+from tracker.flow.entry import end_sessions
 
 
 class Stream:
@@ -41,7 +43,7 @@ class Stream:
 
 
 @pytest.fixture
-def listen(console, monkeypatch):
+def listen(console, headers_of, monkeypatch):
     """Somebody listens to a log, for as long as the block lasts."""
     monkeypatch.setattr(tails, "READ_SECONDS", 0.01)
     monkeypatch.setattr(tails, "ASK_AGAIN_SECONDS", 0.02)
@@ -54,7 +56,10 @@ def listen(console, monkeypatch):
             "method": "GET",
             "path": path,
             "query_string": query.encode(),
-            "headers": [(b"x-who", who.encode())],
+            "headers": [
+                (name.encode(), value.encode())
+                for name, value in headers_of.get(who, {}).items()
+            ],
         }
         task = asyncio.create_task(console(scope, stream.receive, stream.send))
         await stream.hear("")
@@ -121,11 +126,14 @@ async def test_every_log_has_a_tail(listen, visit, report, log):
     assert stream.status == 200
 
 
-async def test_it_ends_with_the_session(listen, listeners, monkeypatch):
-    async with listen("viewer", "/clicks/tail") as stream:
+async def test_it_ends_with_the_session(listen, listeners, runtime, headers_of):
+    person_id = await person_in(runtime, "lena", "viewer")
+    headers_of["leaver"] = await headers_in(runtime, person_id)
+
+    async with listen("leaver", "/clicks/tail") as stream:
         await stream.hear("retry")
         assert listeners() == 1
-        monkeypatch.delitem(PEOPLE, "viewer")
+        await end_sessions(runtime, person_id, "lena", Actor("lena"))
         await stream.hear("event: over")
 
     assert (stream.is_over, listeners()) == (True, 0)

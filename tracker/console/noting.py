@@ -1,0 +1,44 @@
+"""What is done in the console is noted, whichever page it is done on."""
+
+from http import HTTPStatus
+
+import structlog
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tracker.console.pages import Page, runtime_of
+from tracker.console.session import actor_of
+from tracker.domain.errors import StoreUnavailableError
+from tracker.flow.people import note_action
+
+log = structlog.get_logger()
+
+_TELLING = frozenset({"do", "id", "lane", "click", "waive", "amount", "status", "note"})
+"""Fields of forms that say what was done; others may hold what is nobody's business."""
+
+_MAX_VALUE = 200
+
+
+async def note_done(request: Request, declared: Page, answer: Response) -> None:
+    """After it was done: if it cannot be noted, that is logged, and it stays done."""
+    if "POST" not in declared.methods or request.method != "POST" or not declared.notes:
+        return
+    if answer.status_code >= HTTPStatus.BAD_REQUEST or declared.needs is None:
+        return
+    action = declared.endpoint.__name__
+    actor, about = actor_of(request), request.url.path
+    try:
+        detail = _told(await request.form())
+        await note_action(runtime_of(request), actor, action, about, detail)
+    except StoreUnavailableError:
+        log.error("audit.lost", action=action, about=about, by=actor.name)  # noqa: TRY400 - no trace says more
+
+
+def _told(form: FormData) -> str:
+    said = [
+        f"{name}={value[:_MAX_VALUE]}"
+        for name, value in form.multi_items()
+        if name in _TELLING and isinstance(value, str) and value
+    ]
+    return " ".join(said)
