@@ -1,0 +1,87 @@
+"""Every page: for everybody, on every screen, with and without a script."""
+
+import re
+from pathlib import Path
+
+import pytest
+from watching import list_barriers, list_overflow
+
+import os
+
+PICTURES = os.environ.get("PICTURES")
+
+ROOMS = {
+    "overview": "/",
+    "report": "/report?period=30d&by=partner,offer&compare=previous",
+    "report-by-day": "/report?period=30d&by=day",
+    "report-by-sub": "/report?period=yesterday&by=sub1,sub2&partner=bestdeals",
+    "clicks": "/clicks",
+    "postbacks": "/postbacks",
+    "conversions": "/conversions",
+    "deliveries": "/deliveries",
+    "quarantine": "/quarantine",
+    "link": "/links?partner=bestdeals&offer=stride-shoes",
+    "tester": "/tester?partner=bestdeals&offer=stride-shoes",
+    "catalog": "/catalog",
+    "edit": "/catalog/edit",
+    "versions": "/catalog/versions",
+    "version": "/catalog/versions/1?whole=1",
+    "nothing": "/find?id=nothing-like-that",
+}
+STORIES = {
+    "click": ("/click/", "select click_id from conversions where changes > 1 limit 1"),
+    "hostile": ("/click/", "select id from clicks where sub1 like '<script%%' limit 1"),
+    "conversion": ("/conversions/", "select id from conversions limit 1"),
+    "postback": (
+        "/postbacks/",
+        "select id from postbacks where outcome = 'quarantined' limit 1",
+    ),
+    "delivery": (
+        "/deliveries/",
+        "select id from delivery_archive where outcome = 'dead' limit 1",
+    ),
+}
+
+
+@pytest.fixture
+def address(desk):
+    def address(name):
+        if name in ROOMS:
+            return ROOMS[name]
+        path, query = STORIES[name]
+        return path + desk.ask(query)
+
+    return address
+
+
+@pytest.mark.parametrize("name", [*ROOMS, *STORIES])
+async def test_it_is_for_everybody_on_every_screen(open_as, address, name):
+    page = await open_as("operator", address(name))
+    assert await page.locator("h1").count() == 1
+
+    found = [*await list_barriers(page), *await list_overflow(page)]
+    await _keep(page, f"{name}-1440-light")
+    await page.emulate_media(color_scheme="dark")
+    found += [f"dark: {one}" for one in await list_barriers(page, "color-contrast")]
+    await _keep(page, f"{name}-1440-dark")
+    await page.set_viewport_size({"width": 360, "height": 740})
+    found += [f"at 360 px: {one}" for one in await list_overflow(page)]
+    await _keep(page, f"{name}-360-dark")
+
+    assert found == []
+
+
+@pytest.mark.parametrize("name", [*ROOMS, *STORIES])
+async def test_it_is_there_without_a_script(open_as, address, name):
+    page = await open_as("operator", address(name), java_script_enabled=False)
+
+    text = await page.locator("main").inner_text()
+
+    assert await page.locator("h1").count() == 1
+    assert not re.search(r"Something went wrong|undefined", text)
+    assert len(text) > 30
+
+
+async def _keep(page, name):
+    if PICTURES:
+        await page.screenshot(path=Path(PICTURES) / f"{name}.png", full_page=True)
