@@ -1,12 +1,11 @@
 """Every page: for everybody, on every screen, with and without a script."""
 
+import os
 import re
 from pathlib import Path
 
 import pytest
 from watching import list_barriers, list_overflow
-
-import os
 
 PICTURES = os.environ.get("PICTURES")
 

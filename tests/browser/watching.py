@@ -47,7 +47,7 @@ class Watch:
             self.troubles.append(f"asked elsewhere: {request.url}")
 
     def _answered(self, response):
-        if response.status >= 500:  # noqa: PLR2004 - any fault of ours
+        if response.status >= 500:
             self.troubles.append(f"{response.status} for {response.url}")
 
     def _said(self, message):
