@@ -79,7 +79,7 @@ function options(chart, heads, step, width) {
 }
 
 function draw(chart) {
-  const table = chart.querySelector("table");
+  const table = chart.querySelector("details table"); // The drawing has one too.
   const place = chart.querySelector(".drawing");
   if (!window.uPlot || !table || !table.tBodies[0].rows.length) return;
   const { heads, data } = readTable(table);
