@@ -150,10 +150,11 @@ def _text(measure: Measure, value: int | Decimal | None, currency: str) -> str:
 
 
 def _change(value: int | Decimal | None, before: int | Decimal | None) -> str:
-    """In per cent of what was; nothing where nothing was."""
+    """In per cent of what was, or how many times that; nothing where nothing was."""
     if value is None or not before:
         return ""
-    return f"{(Decimal(value) / Decimal(before) - 1) * 100:+,.1f} %"
+    times = Decimal(value) / Decimal(before)
+    return f"{(times - 1) * 100:+,.1f} %" if times < _MANY else f"× {times:,.0f}"  # noqa: RUF001 - a sign
 
 
 def _page_of(catalog: Catalog, asked: ReadQuery) -> dict[str, Any]:
@@ -229,6 +230,7 @@ def _scales(query: ReportQuery) -> dict[str, str]:
 
 
 _MOST_OFFERED = 1000
+_MANY = 10
 
 
 PAGES = (

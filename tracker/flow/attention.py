@@ -17,6 +17,14 @@ VISITS_IN = timedelta(hours=1)
 CONVERSIONS_IN = timedelta(hours=6)
 A_DAY = timedelta(days=1)
 
+_DEGRADED = {
+    "postgres": "Postgres, so postbacks wait on disk",
+    "redis": "Redis, which has to keep the clicks it takes",
+    "spool": "The spool on disk",
+    "countries": "The countries of addresses",
+}
+"""What a fault of each is about, for whoever runs none of them."""
+
 
 async def list_concerns(runtime: Runtime, now: datetime) -> list[Concern]:
     """Everything there is to say; empty when all is well."""
@@ -35,12 +43,13 @@ async def list_concerns(runtime: Runtime, now: datetime) -> list[Concern]:
 
 async def _of_stores(runtime: Runtime) -> list[Concern]:
     degraded = await list_degraded(runtime)
-    return [
-        Concern(fault, "catalog", is_urgent=True)
-        if name == "catalog"
-        else Concern(f"{name}: {fault}", "stores", is_urgent=True)
-        for name, fault in degraded.items()
-    ]
+    return [_degraded(name, fault) for name, fault in degraded.items()]
+
+
+def _degraded(name: str, fault: str) -> Concern:
+    if name == "catalog":
+        return Concern(fault, "catalog", is_urgent=True)
+    return Concern(f"{_DEGRADED[name]}: {fault}", "stores", is_urgent=True)
 
 
 async def _of_lanes(runtime: Runtime) -> list[Concern]:
@@ -63,9 +72,10 @@ async def _of_dead(runtime: Runtime, now: datetime) -> Iterable[Concern]:
 
 
 def _given_up(dead: Dead) -> Concern:
+    deliveries = "delivery" if dead.count == 1 else "deliveries"
     said = (
-        f"{dead.count:,} deliveries to {dead.partner}/{dead.postback} were given up"
-        f" in 24 hours: {dead.reason}"
+        f"{dead.count:,} {deliveries} to {dead.partner} ({dead.postback}) given"
+        f" up in 24 hours: {dead.reason}"
     )
     query = {"partner": dead.partner, "state": "dead"}
     return Concern(said, "deliveries", query=query)

@@ -65,10 +65,10 @@ function options(chart, heads, step, width) {
     tzDate,
     axes,
     series: [
-      { label: "Time", value: (_, at) => (at ? timeOf(at, zone, step) : "–") },
+      { label: "Time", value: (_, at) => (at ? timeOf(at, zone, step) : "") },
       ...heads.map((head, n) => ({
         label: head.textContent.trim(),
-        value: (_, one) => (one === null ? "–" : one.toLocaleString("en")),
+        value: (_, one) => (one === null ? "" : one.toLocaleString("en")),
         scale: isRight(head) ? "right" : "y",
         stroke: lines[n % lines.length],
         dash: n % 2 ? [6, 3] : undefined,
