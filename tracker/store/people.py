@@ -111,22 +111,22 @@ _INVITATION_COLUMNS = """
 
 _IS_OPEN = "used_at is null and revoked_at is null and expires_at > tracker_now()"
 
-_GET_INVITATION = f"""  # noqa: S608 - our own text
+_GET_INVITATION = f"""
 select {_INVITATION_COLUMNS} from invitations where id = %(id)s and {_IS_OPEN}
 """  # noqa: S608 - our own text
 
-_LIST_INVITATIONS = f"""  # noqa: S608 - our own text
+_LIST_INVITATIONS = f"""
 select {_INVITATION_COLUMNS} from invitations where {_IS_OPEN} order by id
 """  # noqa: S608 - our own text
 
 # The condition decides who of two that come at once is first.
-_USE_INVITATION = f"""  # noqa: S608 - our own text
+_USE_INVITATION = f"""
 update invitations set used_at = tracker_now()
 where  id = %(id)s and {_IS_OPEN}
 returning {_INVITATION_COLUMNS}
 """  # noqa: S608 - our own text
 
-_REVOKE_INVITATION = f"""  # noqa: S608 - our own text
+_REVOKE_INVITATION = f"""
 update invitations set revoked_at = tracker_now()
 where  id = %(id)s and {_IS_OPEN}
 returning id

@@ -68,7 +68,7 @@ values (%(token_hash)s, %(person_id)s, %(name)s, %(scopes)s,
 
 _IS_OPEN = "revoked_at is null and expires_at > tracker_now()"
 
-_GET_BEARER = f"""  # noqa: S608 - our own text
+_GET_BEARER = f"""
 select people.id, people.name, people.role, people.partner, api_tokens.scopes,
        coalesce(used_at < tracker_now() - interval '1 minute', true) as is_stale
 from   api_tokens
@@ -80,7 +80,7 @@ _USED = """
 update api_tokens set used_at = tracker_now() where token_hash = %(token_hash)s
 """
 
-_LIST_TOKENS = f"""  # noqa: S608 - our own text
+_LIST_TOKENS = f"""
 select   api_tokens.id, api_tokens.name, people.name as owner, scopes,
          api_tokens.created_at, expires_at, used_at
 from     api_tokens
@@ -90,7 +90,7 @@ and      (%(person_id)s::bigint is null or person_id = %(person_id)s)
 order by api_tokens.id
 """  # noqa: S608 - our own text
 
-_REVOKE_TOKEN = f"""  # noqa: S608 - our own text
+_REVOKE_TOKEN = f"""
 update api_tokens
 set    revoked_at = tracker_now()
 where  id = %(id)s and {_IS_OPEN}
