@@ -22,6 +22,7 @@ from seeded import CATALOG, SECRETS, seed
 from stores import temporary_folder
 from watching import Watch
 
+from tracker.domain.click_id import ClickClass, ClickIdMint
 from tracker.runtime import open_runtime
 from tracker.settings import Settings
 
@@ -40,6 +41,7 @@ FLAGS = (
     "--disable-sync",
 )
 KEYS = f"0:{'00' * 16}"
+MINT = ClickIdMint(Settings(secret_keys=KEYS).signing_keys)
 DESKTOP = {"width": 1440, "height": 900}
 CALM = {"color_scheme": "light", "reduced_motion": "reduce"}
 PHONE = {"width": 360, "height": 740}
@@ -66,6 +68,16 @@ class Desk:
         """The first value of the first row."""
         with psycopg.connect(self.database_url, autocommit=True) as connection:
             return connection.execute(query, parameters).fetchone()[0]
+
+    def mint(self):
+        """The id of a click of this moment."""
+        return MINT.mint(
+            now=datetime.now(UTC),
+            shard=0,
+            click_class=ClickClass.VISIT,
+            partner_number=1,
+            offer_number=1,
+        )
 
 
 @pytest.fixture(scope="session")

@@ -13,12 +13,15 @@ _RUN = """async (only) => {
 }"""
 
 _TOO_WIDE = """() => {
-  const width = document.documentElement.clientWidth;
-  if (document.documentElement.scrollWidth <= width) return [];
-  const wide = [...document.querySelectorAll("body *")].filter(one =>
-    one.getBoundingClientRect().right > width + 1 && !one.closest(".table, pre, dialog"));
-  return [`${document.documentElement.scrollWidth} px: `
-    + wide.slice(0, 4).map(one => one.tagName + "." + one.className).join(", ")];
+  const root = document.documentElement;
+  const held = (one) => one && one !== document.body
+    && (getComputedStyle(one).overflowX !== "visible" || held(one.parentElement));
+  const sticksOut = (one) => one.getBoundingClientRect().right > root.clientWidth + 1;
+  if (root.scrollWidth <= root.clientWidth) return [];
+  const wide = [...document.querySelectorAll("body *")].filter(
+    one => sticksOut(one) && !held(one.parentElement));
+  return [`${root.scrollWidth} px: `
+    + wide.slice(0, 4).map(one => one.outerHTML.slice(0, 60)).join(", ")];
 }"""
 
 
