@@ -21,7 +21,9 @@ async def test_what_earned_yesterday_is_two_clicks_away(page):
     assert (query["by"], query["period"]) == (["offer"], ["yesterday"])
     profit = page.locator("th", has_text="Profit")
     await expect(profit.first).to_be_visible()
-    await expect(page.get_by_role("row", name=re.compile("stride-shoes"))).to_be_visible()
+    await expect(
+        page.get_by_role("row", name=re.compile("stride-shoes"))
+    ).to_be_visible()
 
 
 async def test_a_row_of_a_report_leads_deeper(open_as):
@@ -73,11 +75,15 @@ async def test_a_postback_is_released_from_quarantine(open_as, desk):
     postback = desk.ask(QUARANTINED, "bad_token")
 
     await page.get_by_label(f"Choose {postback}").check()
-    await page.get_by_label(re.compile("waive", re.IGNORECASE)).select_option("bad_token")
+    await page.get_by_label(re.compile("waive", re.IGNORECASE)).select_option(
+        "bad_token"
+    )
     await page.get_by_role("button", name="Release those chosen").click()
 
     await expect(page.get_by_role("status").first).to_contain_text("1 released")
-    assert desk.ask("select waived from postbacks where id = %s", postback) == "bad_token"
+    assert (
+        desk.ask("select waived from postbacks where id = %s", postback) == "bad_token"
+    )
 
 
 async def test_a_dead_delivery_is_sent_again(open_as, desk):
@@ -115,7 +121,9 @@ async def test_a_postback_is_tried_before_anybody_sends_it(open_as):
 
     result = page.locator("#result")
     await expect(result).to_contain_text("What would be decided")
-    await expect(result).to_contain_text("https://api.couponking.example/v2/conversions")
+    await expect(result).to_contain_text(
+        "https://api.couponking.example/v2/conversions"
+    )
 
 
 async def test_a_faulty_catalog_is_refused_and_a_right_one_can_be_undone(open_as, desk):
@@ -166,7 +174,11 @@ async def test_a_partner_sees_its_own_and_no_more(open_as, desk):
     page = await open_as("partner-bestdeals", "/")
 
     await expect(page.locator("h1")).to_have_text("Report")
-    rooms = await page.get_by_role("navigation", name="Rooms").locator("a").all_inner_texts()
+    rooms = (
+        await page.get_by_role("navigation", name="Rooms")
+        .locator("a")
+        .all_inner_texts()
+    )
     assert "Catalog" not in rooms and "Quarantine" not in rooms
     assert "Revenue" not in await page.locator("main").inner_text()
     await page.goto("/clicks")

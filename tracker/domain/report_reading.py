@@ -213,11 +213,15 @@ class _Reading:
         return tuple(word for word in words if word in known)
 
     def _sort(self, by: Sequence[str], columns: Sequence[str]) -> str:
+        """By a dimension that the report has not any more it is sorted as usual."""
         asked = self._one("sort")
         known = (*by, *measures_for(self.partner))
-        if not asked or asked.removeprefix("-") in known:
-            return asked or default_sort(by, columns)
-        hint = _near(asked.removeprefix("-"), known)
+        name = asked.removeprefix("-")
+        if name in known:
+            return asked
+        if not asked or name in dimensions_for(self.partner):
+            return default_sort(by, columns)
+        hint = _near(name, known)
         self._fault("sort", f"the report has no {_cut(asked)!r} to sort by{hint}")
         return default_sort(by, columns)
 
