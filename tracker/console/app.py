@@ -18,11 +18,14 @@ from starlette.routing import Route
 
 from tracker.console import (
     acting,
+    audit,
     catalog,
     finding,
     links,
     logs,
+    me,
     overview,
+    people,
     report,
     sign_in,
     static,
@@ -54,6 +57,9 @@ log = structlog.get_logger()
 PAGES: Sequence[Page] = (
     Page("/static/{name}", static.show_static, needs=None),
     *sign_in.PAGES,
+    *me.PAGES,
+    *people.PAGES,
+    *audit.PAGES,
     *overview.PAGES,
     *report.PAGES,
     *catalog.PAGES,

@@ -78,6 +78,13 @@ async def reset_password(runtime: Runtime, person_id: int, by: Actor) -> str:
     return await _invite(runtime, person.name, standing, RESET, deed, person.id)
 
 
+async def revoke_invitation(runtime: Runtime, invitation_id: int, by: Actor) -> None:
+    """A link that was passed on to the wrong person."""
+    invited = await runtime.people.get_invitation(invitation_id)
+    deed = Deed(by, "link.revoked", invited.name, f"link {invited.id}")
+    await runtime.people.revoke_invitation(invited.id, deed)
+
+
 async def open_invitation(runtime: Runtime, token: str) -> Invitation:
     """The invitation of a link; NotFoundError for one that is not ours, or was used."""
     number = runtime.badges.read(Purpose.INVITATION, token)
