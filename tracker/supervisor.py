@@ -183,7 +183,9 @@ async def _up(
         async with _kept(children, stores, stop) as keepers:
             if await _is_ready(settings, children, stop):
                 link = await _first_link(settings, environ)
-                print(_announcement(settings, link), flush=True)  # noqa: T201 -- for people
+                password = await _first_password(settings)
+                said = _announcement(settings, link, password)
+                print(said, flush=True)  # noqa: T201 -- for people
             await _first(stop.asked.wait(), *keepers)
 
 
@@ -508,10 +510,12 @@ async def _status(url: str) -> bytes:
         writer.close()
 
 
-def _announcement(settings: Settings, link: str) -> str:
+def _announcement(settings: Settings, link: str, password: str = "") -> str:
     lines = [("link", link)]
     if settings.console_port:
         lines.append(("console", settings.console_url))
+    if password:
+        lines.append(("sign in", f"admin, {password} (said once: keep it)"))
     if settings.sandbox:
         lines.append(("sandbox", f"{settings.base_url}/sandbox"))
     lines += [("data", str(settings.data_dir)), ("stop", "Ctrl-C")]
@@ -535,6 +539,25 @@ async def _first_link(settings: Settings, environ: Mapping[str, str]) -> str:
             if not is_closed(closed, offer.key, partner.key, now):
                 return f"{settings.base_url}/c/{partner.key}/{offer.key}?sub1=hello"
     return settings.base_url
+
+
+async def _first_password(settings: Settings) -> str:
+    """
+    The password of the first admin, made the moment before it is told; else "".
+
+    It is kept nowhere. Where nobody saw it, `tracker users reset admin` makes a link.
+    """
+    # Loading it takes longer than `find_running` may.
+    from tracker.flow.people import make_first_admin  # noqa: PLC0415
+    from tracker.passwords import Passwords  # noqa: PLC0415
+    from tracker.store.people import PeopleStore  # noqa: PLC0415
+
+    if not settings.console_port:
+        return ""
+    with suppress(StoreUnavailableError, BusyError):
+        async with make_pool(settings.database_conninfo, size=1) as pool:
+            return await make_first_admin(PeopleStore(pool), Passwords())
+    return ""
 
 
 async def _closed_links(settings: Settings, catalog: Catalog, now: datetime) -> Closed:

@@ -44,22 +44,24 @@ class Said:
         return [json.loads(line) for line in self.out.splitlines()]
 
 
-def run_command(words, environ) -> Said:
+def run_command(words, environ, stdin="") -> Said:
     """`tracker WORDS…`, its output into files, in this environment and no other."""
     with tempfile.TemporaryDirectory() as folder:
-        files = [Path(folder, name) for name in ("out", "err")]
+        files = [Path(folder, name) for name in ("in", "out", "err")]
+        files[0].write_text(stdin, "utf-8")
         process = _FORKS.Process(target=_run, args=(words, dict(environ), *files))
         process.start()
         process.join(60)
         code = process.exitcode
         process.close()
-        return Said(code, *(file.read_text("utf-8") for file in files))
+        return Said(code, *(file.read_text("utf-8") for file in files[1:]))
 
 
-def _run(words, environ, out, err):
+def _run(words, environ, given, out, err):
     os.environ.clear()
     os.environ.update(environ)
     for fd, file in ((1, out), (2, err)):
         os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT), fd)
+    os.dup2(os.open(given, os.O_RDONLY), 0)
     sys.argv = ["tracker", *words]
     main()

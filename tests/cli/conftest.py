@@ -138,8 +138,8 @@ def environ(settings, secrets):
 def tracker(environ):
     """Runs a command; `environ` may be changed before."""
 
-    def tracker(*words):
-        return run_command(words, environ)
+    def tracker(*words, stdin=""):
+        return run_command(words, environ, stdin)
 
     return tracker
 

@@ -1,3 +1,4 @@
+import asyncio
 import json
 import os
 import signal
@@ -13,8 +14,12 @@ import pytest
 
 from tracker.catalog import COPY, check_text, take_snapshot, write_copy
 from tracker.domain.errors import SettingsError
+from tracker.passwords import Passwords
 from tracker.settings import Settings, load_settings
-from tracker.supervisor import _first_link, find_running
+from tracker.store.audit import AuditStore
+from tracker.store.people import PeopleStore
+from tracker.store.postgres import make_pool
+from tracker.supervisor import _first_link, _first_password, find_running
 
 CATALOG = """\
 version: 1
@@ -299,3 +304,25 @@ def write_row(environ):
 def count_rows(environ):
     with psycopg.connect(load_settings(environ).database_conninfo) as connection:
         return connection.execute("select count(*) from catalog_numbers").fetchone()[0]
+
+
+async def test_the_first_admin_is_made_once_and_kept_as_a_hash(database_url):
+    settings = Settings(database_url=database_url)
+
+    told = await asyncio.gather(_first_password(settings), _first_password(settings))
+
+    (password,) = filter(None, told)
+    assert await _first_password(settings) == ""
+    async with make_pool(database_url, size=1) as pool:
+        admin = await PeopleStore(pool).get_named("admin")
+        kept = await AuditStore(pool).list_deeds(limit=10)
+    assert admin.password_hash.startswith("$argon2id$")
+    assert await Passwords().fits(password, admin.password_hash)
+    assert [(one.who, one.action) for one in kept] == [("tracker up", "person.added")]
+    assert password not in str(kept)
+
+
+async def test_without_a_console_nobody_is_made(database_url):
+    assert (
+        await _first_password(Settings(database_url=database_url, console_port=0)) == ""
+    )

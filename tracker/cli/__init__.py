@@ -24,6 +24,7 @@ from tracker.cli import (
     rollups,
     running,
     tracing,
+    users,
 )
 from tracker.domain.errors import StoreUnavailableError, TrackerError
 
@@ -58,6 +59,7 @@ app.add_typer(conversions.app, name="conversions")
 app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(erasing.app, name="erase")
+app.add_typer(users.app, name="users")
 app.add_typer(rollups.app, name="rollups")
 app.command()(files.reconcile)
 app.command("import")(files.import_)
