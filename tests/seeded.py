@@ -14,6 +14,7 @@ from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 
+from argon2 import PasswordHasher
 from seeded_catalog import CATALOG, SECRETS
 
 from tracker.catalog import check_text, draft_catalog, load_snapshot, seal_draft
@@ -21,15 +22,24 @@ from tracker.domain.click import Click
 from tracker.domain.click_id import ClickClass, ClickId, facts_of
 from tracker.domain.identity import new_postback_id
 from tracker.domain.offer import Status
+from tracker.domain.person import Actor, Role, Standing
 from tracker.domain.postback import Postback, conceal
 from tracker.flow.enrichment import open_data, see
 from tracker.flow.postback import accept_postbacks, hear
 from tracker.flow.rollup import close_days, fold_changes
 from tracker.runtime import Runtime
+from tracker.store.audit import Deed
 from tracker.store.catalogs import Edit
 from tracker.store.clicklog import Entry, LoggedClick
 
 DAYS = 30
+PASSWORD = "correct horse battery staple"
+PEOPLE = {
+    "ada": Standing(Role.ADMIN, None),
+    "olga": Standing(Role.OPERATOR, None),
+    "vera": Standing(Role.VIEWER, None),
+    "bea": Standing(Role.PARTNER, "bestdeals"),
+}
 AT_ONCE = 1000
 
 # How much of the traffic each sends, and how much of it converts.
@@ -117,6 +127,14 @@ async def seed(runtime: Runtime, size: Size = SMALL, *, now: datetime) -> None:
             await connection.execute(statement, {"now": now})
     await fold_changes(runtime)
     await close_days(runtime)
+
+
+async def add_people(runtime: Runtime) -> None:
+    """All of `PEOPLE`, each with that password, whose hash costs a test nothing."""
+    stored = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
+    for name, standing in PEOPLE.items():
+        deed = Deed(Actor("seed"), "person.added", name)
+        await runtime.people.insert(name, standing, stored, deed)
 
 
 async def put_in_force(runtime: Runtime, at: datetime) -> None:

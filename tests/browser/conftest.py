@@ -18,7 +18,7 @@ import httpx
 import psycopg
 import pytest
 from parties import Ledger
-from seeded import CATALOG, SECRETS, seed
+from seeded import CATALOG, PASSWORD, SECRETS, add_people, seed
 from stores import temporary_folder
 from watching import Watch
 
@@ -101,6 +101,7 @@ async def _seed(database_url, redis_url):
         )
         async with open_runtime(settings) as runtime:
             await seed(runtime, now=datetime.now(UTC))
+            await add_people(runtime)
 
 
 def _catalog(folder):
@@ -136,7 +137,7 @@ def desk(stores, seeded_database):
 
 @contextmanager
 def _serving(desk, environ, log):
-    command = [sys.executable, HERE / "console_for.py"]
+    command = [sys.executable, "-m", "tracker", "console"]
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, env=environ, stdout=output, stderr=subprocess.STDOUT
@@ -178,22 +179,40 @@ async def chromium():
         await browser.close()
 
 
-@pytest.fixture
-async def open_as(chromium, desk):
-    """
-    A page of somebody of that role, watched until the test ends.
+@pytest.fixture(scope="session")
+async def signed_in(chromium, desk):
+    """What the browser of somebody keeps who has signed in; once for each name."""
+    kept = {}
 
-    A partner is named behind a dash: partner-bestdeals. "" is a stranger.
-    """
+    async def signed_in(name):
+        if name not in kept:
+            context = await chromium.new_context(base_url=desk.url)
+            page = await context.new_page()
+            await page.goto("/sign-in")
+            await page.get_by_label("Name").fill(name)
+            await page.get_by_label("Password").fill(PASSWORD)
+            await page.get_by_role("button", name="Sign in").click()
+            await page.wait_for_url(lambda url: "/sign-in" not in url)
+            kept[name] = await context.storage_state()
+            await context.close()
+        return kept[name]
+
+    return signed_in
+
+
+@pytest.fixture
+async def open_as(chromium, desk, signed_in):
+    """A page of somebody of `PEOPLE`, watched until the test ends; "": a stranger's."""
     watch, contexts = Watch(desk.url), []
 
-    async def open_as(role, path="/", **how):
+    async def open_as(name, path="/", **how):
         how = {"viewport": DESKTOP, **CALM, **how}
-        context = await chromium.new_context(base_url=desk.url, **how)
+        state = await signed_in(name) if name else None
+        context = await chromium.new_context(
+            base_url=desk.url, storage_state=state, **how
+        )
         contexts.append(context)
         context.set_default_timeout(5000)
-        if role:
-            await context.add_cookies([{"name": "who", "value": role, "url": desk.url}])
         page = await context.new_page()
         watch.follow(page)
         await page.goto(path)
@@ -208,7 +227,7 @@ async def open_as(chromium, desk):
 @pytest.fixture
 async def page(open_as):
     """An operator's, at the overview."""
-    return await open_as("operator")
+    return await open_as("olga")
 
 
 @pytest.fixture
