@@ -1059,7 +1059,8 @@ CREATE VIEW report_partner_days AS
             NULL::numeric AS "numeric"
            FROM (click_rollups
              CROSS JOIN ( VALUES ('click'::text), ('conversion'::text)) bases(basis))
-          WHERE (click_rollups.starts_at >= ( SELECT ((rollup_days.closed_before)::timestamp without time zone AT TIME ZONE rollup_days.zone) AS timezone
+          WHERE (((click_rollups.starts_at AT TIME ZONE ( SELECT rollup_days.zone
+                   FROM rollup_days)))::date >= ( SELECT rollup_days.closed_before
                    FROM rollup_days))
         UNION ALL
          SELECT conversion_rollups.basis,

@@ -83,6 +83,8 @@ BOUNDS = Bounds(seconds=ANSWER_SECONDS)
 REDIS_CONNECTIONS = 32
 DATABASE_CONNECTIONS = 8
 ANALYSIS_CONNECTIONS = 4
+ANALYSIS_SECONDS = 20.0
+"""How long a report waits for others; a store that is away says so by another."""
 
 
 FAULTS = Faults(is_poison, lambda error: isinstance(error, StoreUnavailableError))
@@ -214,6 +216,7 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
         analysis = make_pool(
             settings.database_conninfo,
             size=ANALYSIS_CONNECTIONS,
+            timeout=ANALYSIS_SECONDS,
             kept=0,
             session=ANALYSIS,
         )

@@ -187,7 +187,8 @@ with facts as (
          null::numeric, null::numeric, null::numeric
     from click_rollups
    cross join (values ('click'), ('conversion')) as bases (basis)
-   where starts_at >= (select closed_before::timestamp at time zone zone from rollup_days)
+   where (starts_at at time zone (select zone from rollup_days))::date
+         >= (select closed_before from rollup_days)
    union all
   select basis, (starts_at at time zone (select zone from rollup_days))::date, partner_number,
          proven, 0,

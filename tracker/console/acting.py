@@ -2,13 +2,14 @@
 
 from collections.abc import Awaitable, Callable, Iterable
 from decimal import Decimal
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import Response
 
 from tracker.console.asking import MAX_VALUE, bad_request
+from tracker.console.entrance import safe_next
 from tracker.console.pages import Page, person_of, runtime_of, see
 from tracker.domain.errors import BusyError, NotFoundError, RefusedChangeError
 from tracker.domain.identity import ConversionId, DeliveryId
@@ -168,9 +169,7 @@ def _field(form: FormData, name: str) -> str:
 def _back(form: FormData, otherwise: str) -> str:
     """Where the form stood, if that is a page of ours."""
     path = _field(form, "back")
-    parts = urlsplit(path)
-    is_ours = path.startswith("/") and not (parts.scheme or parts.netloc)
-    return path if is_ours and path.isprintable() and "\\" not in path else otherwise
+    return path if path and safe_next(path) == path else otherwise
 
 
 def _after(path: str, done: str) -> str:

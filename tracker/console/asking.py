@@ -10,7 +10,6 @@ from starlette.requests import Request
 
 from tracker.domain.catalog import Catalog
 from tracker.domain.click import SUBS
-from tracker.domain.person import Person, Role
 from tracker.domain.postback import clean
 from tracker.store.paging import Place
 
@@ -107,11 +106,6 @@ def read_asked(request: Request, path: str, fields: Sequence[Field]) -> Asked:
         since=_midnight(first) if first else None,
         until=_midnight(last + _ONE_DAY) if last else None,
     )
-
-
-def own_partner(person: Person) -> str | None:
-    """The one partner that somebody may see; None for staff, who may see all."""
-    return (person.partner or "") if person.role is Role.PARTNER else None
 
 
 def partner_field(catalog: Catalog) -> Field:

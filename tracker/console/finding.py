@@ -5,7 +5,6 @@ from urllib.parse import quote, urlencode
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tracker.console.asking import own_partner
 from tracker.console.pages import Page, page, person_of, runtime_of, see
 from tracker.domain.errors import NotFoundError
 from tracker.domain.person import Permission
@@ -27,7 +26,7 @@ _LISTS = {
 async def find(request: Request) -> Response:
     """The page of whatever was pasted, or where else it could be."""
     asked = request.query_params.get("id", "")
-    own = own_partner(person_of(request))
+    own = person_of(request).scope
     try:
         lead = await look_up(runtime_of(request), asked, own)
     except NotFoundError as error:

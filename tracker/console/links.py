@@ -82,7 +82,7 @@ async def show_links(request: Request) -> Response:
         "links.html",
         wish=wish,
         subs=SUBS,
-        partners=_listed(list_partners(catalog)) if person.partner is None else [],
+        partners=_listed(list_partners(catalog)) if person.scope is None else [],
         offers=_listed(offers),
         sources=_sources(),
         macros=_of_source(wish.source) or _macros(),
@@ -95,12 +95,13 @@ async def show_links(request: Request) -> Response:
 def _wish(request: Request) -> Wish:
     """A partner's is for itself, whatever the URL says."""
     said, person = request.query_params, person_of(request)
+    own = person.scope
     labels = {name: said.get(name, "") for name in SUBS}
     source = said.get("source", "")
     if "fill" in said:
         labels = dict(fill_labels(labels, _of_source(source)))
     return Wish(
-        partner=person.partner or said.get("partner", "").strip(),
+        partner=said.get("partner", "").strip() if own is None else own,
         offer=said.get("offer", "").strip(),
         labels=labels,
         deeplink=said.get("deeplink", "").strip(),
@@ -116,7 +117,7 @@ async def _make(runtime: Runtime, wish: Wish, person: Person) -> Made:
     if not wish.partner or not wish.offer:
         return Made()
     catalog = runtime.catalog
-    if person.partner and not _is_there(catalog, person.partner):
+    if person.scope is not None and not _is_there(catalog, person.scope):
         # What is suggested for an unknown name are the names of others.
         return Made(refused="You have no links now.")
     try:

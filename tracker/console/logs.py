@@ -15,7 +15,6 @@ from tracker.console.asking import (
     advertiser_field,
     bad_request,
     offer_field,
-    own_partner,
     partner_field,
     read_asked,
 )
@@ -92,7 +91,7 @@ async def show_deliveries(request: Request) -> Response:
     runtime = runtime_of(request)
     asked = ask_deliveries(request)
     found = await _found(list_deliveries(runtime, request, asked))
-    is_staff = own_partner(person_of(request)) is None
+    is_staff = person_of(request).scope is None
     return page(
         request,
         "deliveries.html",
@@ -128,7 +127,7 @@ async def show_quarantine(request: Request) -> Response:
 async def list_clicks(runtime: Runtime, request: Request, asked: Asked) -> Found[Any]:
     """As the one who asks may see them."""
     wanted = click_wanted(asked, runtime.catalog)
-    own = own_partner(person_of(request))
+    own = person_of(request).scope
     if own is None:
         return await runtime.journal.list_clicks(wanted, asked.place)
     return await runtime.journal.list_own_clicks(own, wanted, asked.place)
@@ -139,7 +138,7 @@ async def list_conversions(
 ) -> Found[Any]:
     """Likewise."""
     wanted = conversion_wanted(asked)
-    own = own_partner(person_of(request))
+    own = person_of(request).scope
     if own is None:
         return await runtime.journal.list_conversions(wanted, asked.place)
     return await runtime.journal.list_own_conversions(own, wanted, asked.place)
@@ -150,7 +149,7 @@ async def list_deliveries(
 ) -> Found[Any]:
     """Likewise."""
     wanted = delivery_wanted(asked)
-    own = own_partner(person_of(request))
+    own = person_of(request).scope
     if own is None:
         return await runtime.journal.list_deliveries(wanted, asked.place)
     return await runtime.journal.list_own_deliveries(own, wanted, asked.place)
@@ -174,7 +173,7 @@ def ask_clicks(request: Request) -> Asked:
     catalog = runtime_of(request).catalog
     fields = (
         *_of_staff(request, partner_field(catalog), advertiser_field(catalog)),
-        offer_field(catalog, own_partner(person_of(request))),
+        offer_field(catalog, person_of(request).scope),
         Field("class", "Kind", CLASSES),
         Field("reason", "Reason", REASONS_OF_CLICKS),
         Field("country", "Country"),
@@ -214,7 +213,7 @@ def ask_conversions(request: Request) -> Asked:
     catalog = runtime_of(request).catalog
     fields = (
         *_of_staff(request, partner_field(catalog), advertiser_field(catalog)),
-        offer_field(catalog, own_partner(person_of(request))),
+        offer_field(catalog, person_of(request).scope),
         Field("goal", "Goal"),
         Field("status", "Status", tuple(Status)),
         Field("transaction", "Transaction"),
@@ -303,7 +302,7 @@ async def _found(listing: Awaitable[Found[Rows]]) -> Found[Rows]:
 
 def _of_staff(request: Request, *fields: Field) -> tuple[Field, ...]:
     """A partner has no use for them, and no right to them."""
-    return fields if own_partner(person_of(request)) is None else ()
+    return fields if person_of(request).scope is None else ()
 
 
 def _offers(asked: Asked, catalog: Catalog) -> list[str] | None:

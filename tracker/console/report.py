@@ -14,6 +14,7 @@ from tracker.console.pages import Page, page, runtime_of, see
 from tracker.console.report_files import read_report, show_csv, show_json
 from tracker.domain.catalog import Catalog
 from tracker.domain.errors import TooLongError
+from tracker.domain.link import list_offers
 from tracker.domain.money import to_minor_unit
 from tracker.domain.person import Permission
 from tracker.domain.report import (
@@ -216,9 +217,11 @@ def _chips(query: ReportQuery) -> Iterator[tuple[str, str, str]]:
 
 def _known_values(catalog: Catalog, partner: str | None) -> Sequence[str]:
     """What a filter is likely to be, offered while somebody writes it."""
-    staff = (*catalog.partners, *catalog.advertisers) if partner is None else ()
-    known = (*staff, *catalog.offers, *STATUSES, *DEVICES, *TRAFFIC)
-    return sorted(set(known))[:_MOST_OFFERED]
+    known: Sequence[str] = (*catalog.partners, *catalog.advertisers, *catalog.offers)
+    if partner is not None:
+        sender = catalog.partners.get(partner)
+        known = [one.key for one in list_offers(catalog, sender)] if sender else []
+    return sorted({*known, *STATUSES, *DEVICES, *TRAFFIC})[:_MOST_OFFERED]
 
 
 def _scales(query: ReportQuery) -> dict[str, str]:

@@ -1,12 +1,13 @@
-"""`/report.csv` and `/report.json`: all rows of a report, written as they are read."""
+"""`/report.csv` and `/report.json`: all rows of a report, few of them in memory."""
 
 import csv
 import io
 from collections.abc import AsyncGenerator, Callable, Container
-from contextlib import AbstractAsyncContextManager, aclosing
+from contextlib import AbstractAsyncContextManager, ExitStack, aclosing
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, TypeAlias
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any, TypeAlias
 
 import msgspec
 from starlette.requests import Request
@@ -27,6 +28,10 @@ Source: TypeAlias = AbstractAsyncContextManager[tuple[ReportHead, Rows]]
 AT_ONCE = 500
 """Rows that are written between two breaths."""
 
+IN_MEMORY = 1_000_000
+PIECE = 65_536
+"""Bytes."""
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -37,7 +42,7 @@ def read_report(request: Request, leave_out: Container[str] = ()) -> ReadQuery:
         [(name, value) for name, value in pairs if name not in leave_out],
         runtime_of(request).catalog,
         now=datetime.now(UTC),
-        partner=person_of(request).partner,
+        partner=person_of(request).scope,
     )
 
 
@@ -134,12 +139,12 @@ def _line(cells: list[str]) -> str:
 class _Stream(StreamingResponse):
     """An answer whose source is closed also where its reader goes away."""
 
-    def __init__(self, lines: Lines, **answer: Any) -> None:
-        super().__init__(lines, **answer)
-        self._lines = lines
+    def __init__(self, pieces: AsyncGenerator[bytes], **answer: Any) -> None:
+        super().__init__(pieces, **answer)
+        self._pieces = pieces
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with aclosing(self._lines):
+        async with aclosing(self._pieces):
             await super().__call__(scope, receive, send)
 
 
@@ -152,28 +157,41 @@ async def _streamed(
     """
     The file, or a refusal while there can still be one.
 
-    The first piece is made before the answer begins, and the report with it.
+    It is made whole before the answer begins: however slowly somebody reads it, that
+    keeps no connection to Postgres, and nobody gets half of it.
     """
     asked = read_report(request)
     if asked.faults:
         return problem(400, "; ".join(map(_said, asked.faults)))
     runtime, query = runtime_of(request), asked.query
-    lines = write(runtime.analysis.stream(query, runtime.catalog), query)
     try:
-        first = await anext(lines)
+        file = await _made(
+            write(runtime.analysis.stream(query, runtime.catalog), query)
+        )
     except TooLongError as error:
         return problem(503, f"{error}: ask for fewer days, or fewer dimensions")
     name = f"report-{query.days.first}-{query.days.last}.{ending}"
     how = "attachment" if ending == "csv" else "inline"
     headers = {**HEADERS, "Content-Disposition": f'{how}; filename="{name}"'}
-    return _Stream(_after(first, lines), media_type=media_type, headers=headers)
+    return _Stream(_read(file), media_type=media_type, headers=headers)
 
 
-async def _after(first: str, lines: Lines) -> Lines:
-    async with aclosing(lines):
-        yield first
-        async for line in lines:
-            yield line
+async def _made(lines: Lines) -> IO[bytes]:
+    """All of it, on disk where it is large."""
+    with ExitStack() as stack:
+        file = stack.enter_context(SpooledTemporaryFile(max_size=IN_MEMORY))
+        async with aclosing(lines):
+            async for line in lines:
+                file.write(line.encode())
+        file.seek(0)
+        stack.pop_all()
+    return file
+
+
+async def _read(file: IO[bytes]) -> AsyncGenerator[bytes]:
+    with file:
+        while piece := file.read(PIECE):
+            yield piece
 
 
 def _said(fault: Fault) -> str:

@@ -4,7 +4,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tracker.console.acting import DONE
-from tracker.console.asking import own_partner
 from tracker.console.pages import Page, page, person_of, runtime_of
 from tracker.domain.curl import curl_command
 from tracker.domain.errors import NotFoundError
@@ -53,7 +52,7 @@ async def _part(request: Request, prefix: str) -> Trace:
 async def _trace(request: Request) -> Trace:
     """As the one who asks may see it; what is not a partner's is not there at all."""
     asked = request.path_params["id"]
-    own = own_partner(person_of(request))
+    own = person_of(request).scope
     if own is None:
         return await trace(runtime_of(request), asked)
     try:

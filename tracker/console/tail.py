@@ -14,7 +14,6 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from tracker.console.asking import own_partner
 from tracker.console.entrance import admit
 from tracker.console.logs import (
     ask_clicks,
@@ -225,7 +224,7 @@ def _key(row: Any) -> tuple[str, int]:
 
 
 def _own(request: Request) -> str | None:
-    return own_partner(person_of(request))
+    return person_of(request).scope
 
 
 async def _read_clicks(runtime: Runtime, place: Place) -> Rows:

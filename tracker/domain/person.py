@@ -78,6 +78,11 @@ class Person:
     partner: str | None
     permissions: frozenset[Permission]
 
+    @property
+    def scope(self) -> str | None:
+        """The one partner that it may see; None for staff, who may see all."""
+        return (self.partner or "") if self.role is Role.PARTNER else None
+
     def may(self, permission: Permission) -> bool:
         """Whether that is granted."""
         return permission in self.permissions

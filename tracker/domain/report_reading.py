@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from difflib import get_close_matches
 from functools import cache
+from itertools import islice
 from typing import Final, TypeVar, get_args
 from zoneinfo import available_timezones
 
@@ -48,6 +49,7 @@ TRAFFIC = (
 )  # fmt: skip
 MOST_CHARACTERS = 1000
 MOST_VALUES = 100
+MOST_FAULTS = 10
 
 _FIRST_YEAR, _LAST_YEAR = 2020, 2100
 _DAY = timedelta(days=1)
@@ -132,13 +134,15 @@ class _Reading:
         known = (*_OWN, *self._filterable())
         for name in self.said:
             if name not in known:
-                self._fault(name, f"there is no such parameter{_near(name, known)}")
+                self._fault(
+                    name, f"there is no such parameter{self._hint(name, known)}"
+                )
 
     def _zone(self) -> str:
         asked = self._one("zone")
         if not asked or asked in list_zones():
             return asked or self.catalog.timezone
-        hint = _near(asked, list_zones())
+        hint = self._hint(asked, list_zones())
         self._fault("zone", f"{_cut(asked)!r} is no time zone{hint}")
         return self.catalog.timezone
 
@@ -149,7 +153,7 @@ class _Reading:
         default = _period(DEFAULT_PERIOD, today, zone)
         said = bool(self._one("from") or self._one("to"))
         if period and period not in PERIODS:
-            hint = _near(period, PERIODS)
+            hint = self._hint(period, PERIODS)
             self._fault("period", f"{_cut(period)!r} is no period{hint}")
             return default, DEFAULT_PERIOD
         if not said:
@@ -208,7 +212,7 @@ class _Reading:
         words = list(dict.fromkeys(word.strip() for word in said if word.strip()))
         for word in words:
             if word not in known:
-                hint = _near(word, known)
+                hint = self._hint(word, known)
                 self._fault(parameter, f"there is no {what} {_cut(word)!r}{hint}")
         return tuple(word for word in words if word in known)
 
@@ -221,7 +225,7 @@ class _Reading:
             return asked
         if not asked or name in dimensions_for(self.partner):
             return default_sort(by, columns)
-        hint = _near(name, known)
+        hint = self._hint(name, known)
         self._fault("sort", f"the report has no {_cut(asked)!r} to sort by{hint}")
         return default_sort(by, columns)
 
@@ -258,7 +262,8 @@ class _Reading:
             "advertiser": self.catalog.advertisers,
             **_KNOWN,
         }.get(name)
-        if known is None:
+        # Which offers there are is nothing that a partner may find out.
+        if known is None or (name == "offer" and self.partner is not None):
             return self._text(name, value)
         return self._of(name, value, list(known))
 
@@ -274,7 +279,7 @@ class _Reading:
         if value in known:
             return value
         said = f"{_cut(value)!r}" if value else "that is empty"
-        self._fault(name, f"there is no {name} {said}{_near(value, known)}")
+        self._fault(name, f"there is no {name} {said}{self._hint(value, known)}")
         return None
 
     def _hour(self, days: Days) -> Bucket | None:
@@ -294,7 +299,7 @@ class _Reading:
             if word == asked:
                 return word
         if asked:
-            hint = _near(asked, known)
+            hint = self._hint(asked, known)
             self._fault(name, f"{_cut(asked)!r} is none of {_listed(known)}{hint}")
         return default
 
@@ -306,9 +311,14 @@ class _Reading:
         return values[0].strip() if values else ""
 
     def _fault(self, parameter: str, sentence: str) -> None:
+        """As many as somebody may mend at a time."""
         fault = Fault(_cut(parameter), sentence)
-        if fault not in self.faults:
+        if fault not in self.faults and len(self.faults) < MOST_FAULTS:
             self.faults.append(fault)
+
+    def _hint(self, word: str, known: Iterable[str]) -> str:
+        """Looked for only while there are few faults: each takes a while."""
+        return _near(word, known) if len(self.faults) < MOST_FAULTS else ""
 
 
 def _period(name: str, today: date, zone: str) -> Days:
@@ -325,8 +335,8 @@ def _period(name: str, today: date, zone: str) -> Days:
 
 
 def _near(word: str, known: Iterable[str]) -> str:
-    """Which word was likely meant, if one is close."""
-    folded = {one.casefold(): one for one in known}
+    """Which word was likely meant, if one is close; among many it is not looked for."""
+    folded = {one.casefold(): one for one in islice(known, _MOST_COMPARED)}
     close = get_close_matches(_cut(word).casefold(), folded, n=1)
     return f"; did you mean {folded[close[0]]!r}?" if close else ""
 
@@ -351,3 +361,4 @@ def list_zones() -> tuple[str, ...]:
 
 
 _MOST_SHOWN = 60
+_MOST_COMPARED = 1000

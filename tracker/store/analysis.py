@@ -14,6 +14,7 @@ row and for the totals at the same time.
     conversions           likewise, joined to their clicks
 """
 
+import asyncio
 from collections.abc import (
     AsyncIterator,
     Callable,
@@ -725,6 +726,8 @@ class AnalysisStore:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        # Files leave room for pages.
+        self._files = asyncio.Semaphore(max(pool.max_size // 2, 1))
 
     async def get(self, query: ReportQuery, catalog: Catalog) -> Report:
         """
@@ -748,7 +751,7 @@ class AnalysisStore:
         self, query: ReportQuery, catalog: Catalog
     ) -> AsyncIterator[tuple[ReportHead, Rows]]:
         """All rows, of which few are in memory at a time; raises TooLongError."""
-        async with self._snapshot() as connection:
+        async with self._files, self._snapshot() as connection:
             money, statement = await _prepared(connection, query, catalog)
             composed = statement.report(money, None)
             reader = _Reader(query, money)

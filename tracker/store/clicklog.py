@@ -125,9 +125,7 @@ _COUNT_LATE = """
   select (starts_at at time zone zone)::date, partner_number, offer_number,
          country, device, traffic, sum(clicks), sum(uniques)
     from quarters, rollup_days
-   where starts_at < (
-           select closed_before::timestamp at time zone zone from rollup_days
-         )
+   where (starts_at at time zone zone)::date < closed_before
    group by 1, 2, 3, 4, 5, 6
    order by 1, 2, 3, 4, 5, 6
       on conflict (

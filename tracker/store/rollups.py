@@ -197,8 +197,11 @@ update rollup_days
    set zone = %(zone)s, closed_before = date '1970-01-01'
 """
 
+_FORGET_DAYS = "truncate click_rollup_days"
+
 _DELETE_DAY = "delete from click_rollup_days where day = %(day)s"
 
+# The other way round a midnight that is struck twice would be the second one.
 _SUM_DAY = """
 insert into click_rollup_days (
   day, partner_number, offer_number, country, device, traffic, clicks, uniques
@@ -206,8 +209,9 @@ insert into click_rollup_days (
 select %(day)s, partner_number, offer_number, country, device, traffic,
        sum(clicks), sum(uniques)
   from click_rollups
- where starts_at >= %(day)s::date::timestamp       at time zone %(zone)s
-   and starts_at <  (%(day)s::date + 1)::timestamp at time zone %(zone)s
+ where starts_at >= %(day)s::date - interval '1 day'
+   and starts_at <  %(day)s::date + interval '3 days'
+   and (starts_at at time zone %(zone)s)::date = %(day)s
  group by partner_number, offer_number, country, device, traffic
 """
 
@@ -312,6 +316,7 @@ class RollupStore:
             days = await _days(connection, zone)
             if days.zone != zone:
                 await connection.execute(_CHANGE_ZONE, {"zone": zone})
+                await connection.execute(_FORGET_DAYS)
                 days = await _days(connection, zone)
             day = days.next_to_close
             if day is not None:

@@ -36,7 +36,10 @@ async def read_arrival(runtime: Runtime, arrival: Arrival) -> tuple[Postback, Ca
     Raises NotFoundError for a URL that leads to another endpoint.
     """
     # A macro such as #AMOUNT# is no fragment: nothing of what was sent may be lost.
-    url = urlsplit(arrival.url.strip().replace("#", "%23"))
+    try:
+        url = urlsplit(arrival.url.strip().replace("#", "%23"))
+    except ValueError as error:
+        raise NotFoundError(f"that is no URL: {error}") from error
     path = unquote(url.path)
     if path != PREFIX and not path.startswith(f"{PREFIX}/"):
         raise NotFoundError(

@@ -16,7 +16,7 @@ from report_world import NOW, STATUSES, World
 
 from tracker.console.report_files import write_csv
 from tracker.domain.report import DIMENSIONS, MEASURES, Drills, drill
-from tracker.domain.report_reading import read_query
+from tracker.domain.report_reading import MOST_FAULTS, read_query
 from tracker.store.analysis import AnalysisStore
 from tracker.store.postgres import ANALYSIS, make_pool
 
@@ -293,3 +293,45 @@ async def test_a_reader_that_goes_away_holds_no_connection(world, runtime, setti
 
     assert first.startswith("hour,clicks,")
     assert report.head.count > 100
+
+
+async def test_a_partner_learns_of_no_offer_but_its_own(console, as_role, runtime):
+    offers, senders = runtime.catalog.offers, runtime.catalog.partners
+    partner, others = next(
+        (key, others)
+        for key, sender in senders.items()
+        if (others := [one for one in offers if not sender.may_promote(one)])
+    )
+    async with as_role("partner", partner) as client:
+        page = (await client.get("/report")).text
+        asked = await client.get(f"/report?offer={others[0]}")
+        unknown = await client.get("/report?offer=nobody-has-this")
+
+    assert not [one for one in others if f'"{one}"' in page]
+    assert asked.status_code == unknown.status_code == 200
+    assert "did you mean" not in unknown.text
+
+
+async def test_of_many_mistakes_the_first_are_told(console, as_role):
+    wrong = "&".join(f"offer=nothing-{number}" for number in range(90))
+    async with as_role("viewer") as client:
+        page = await client.get(f"/report?{wrong}")
+
+    assert page.status_code == 400
+    assert page.text.count("there is no offer") == MOST_FAULTS
+
+
+async def test_a_file_is_whole_before_it_is_sent(world, console, as_role, settings):
+    pool = make_pool(settings.database_conninfo, size=1, session=ANALYSIS)
+    await pool.open()
+    console.state.runtime.analysis = AnalysisStore(pool)
+    async with (
+        as_role("viewer") as client,
+        client.stream("GET", f"/report.csv?{MONTH}&by=hour,partner") as file,
+    ):
+        beside = await client.get(f"/report?{MONTH}")
+        lines = [line async for line in file.aiter_lines()]
+    await pool.close()
+
+    assert beside.status_code == 200
+    assert len(lines) > 100
