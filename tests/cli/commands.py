@@ -62,6 +62,6 @@ def _run(words, environ, given, out, err):
     os.environ.update(environ)
     for fd, file in ((1, out), (2, err)):
         os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT), fd)
-    os.dup2(os.open(given, os.O_RDONLY), 0)
+    sys.stdin = given.open(encoding="utf-8")
     sys.argv = ["tracker", *words]
     main()
