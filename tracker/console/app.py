@@ -45,6 +45,7 @@ from tracker.domain.errors import (
     RefusedChangeError,
     StoreUnavailableError,
     TooLongError,
+    TooManyFailuresError,
 )
 from tracker.flow.catalog import follow_catalog
 from tracker.flow.start import start
@@ -76,6 +77,7 @@ PAGES: Sequence[Page] = (
 _ANSWERS: dict[type[Exception], tuple[int, str]] = {
     NotFoundError: (404, "There is no such thing."),
     RefusedChangeError: (409, "That is not allowed."),
+    TooManyFailuresError: (429, "Too many failures; try again in five minutes."),
     StoreUnavailableError: (503, "A store does not answer; try again later."),
     BusyError: (503, "It is being changed; try again."),
     TooLongError: (503, "That takes too long; ask for less."),

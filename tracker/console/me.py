@@ -1,5 +1,7 @@
 """`/me`: what somebody decides alone: the password, the sessions, the own tokens."""
 
+from datetime import UTC, datetime
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -27,13 +29,17 @@ async def show_me(request: Request) -> Response:
 
 async def set_password(request: Request) -> Response:
     """By the one that I have; then I sign in by the new one, everywhere."""
-    form, me = await form_of(request), person_of(request)
+    form = await form_of(request)
     new = form.get("new", "")
     if new != form.get("again", ""):
         return await _me(request, refused="The two passwords differ.")
     try:
         await change_password(
-            runtime_of(request), me.id, form.get("old", ""), new, actor_of(request)
+            runtime_of(request),
+            form.get("old", ""),
+            new,
+            actor_of(request),
+            now=datetime.now(UTC),
         )
     except RefusedChangeError as error:
         return await _me(request, refused=str(error))

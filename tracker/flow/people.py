@@ -1,7 +1,7 @@
 """An admin decides who uses the console, and each chooses a password."""
 
 import secrets
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -16,6 +16,7 @@ from tracker.domain.person import (
     read_name,
     read_password,
     read_standing,
+    spell_password,
 )
 from tracker.passwords import Passwords
 from tracker.runtime import Runtime
@@ -107,15 +108,22 @@ async def accept_invitation(
 
 
 async def change_password(
-    runtime: Runtime, person_id: int, old: str, new: str, by: Actor
+    runtime: Runtime, old: str, new: str, by: Actor, *, now: datetime
 ) -> None:
-    """RefusedChangeError unless the old one is right; all sessions end."""
-    person = await runtime.people.get(person_id)
-    if not await runtime.passwords.fits(old, person.password_hash):
+    """
+    One's own; all sessions end. RefusedChangeError unless the old one is right.
+
+    TooManyFailuresError after too many tries: a session that somebody else has got at
+    must not tell them the password.
+    """
+    person = await runtime.people.get_named(by.name)
+    runtime.attempts.begin("me", person.name, now, is_known=True)
+    if not await runtime.passwords.fits(spell_password(old), person.password_hash):
         raise RefusedChangeError("The password you have now is another one.")
+    runtime.attempts.forgive("me", person.name, is_known=True)
     hashed = await runtime.passwords.hash(read_password(new, person.name))
     deed = Deed(by, "password.changed", person.name)
-    await runtime.people.set_password(person_id, hashed, deed)
+    await runtime.people.set_password(person.id, hashed, deed)
     log.info("password.changed", person=person.name)
 
 

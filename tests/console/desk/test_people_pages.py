@@ -163,6 +163,16 @@ async def test_my_password_takes_the_one_i_have(as_role, browser):
     assert (after.status_code, entered.status_code) == (303, 303)
 
 
+async def test_a_session_is_no_way_to_guess_the_password(as_role):
+    async with as_role("viewer", name="vera") as vera:
+        said = {"old": "nonsense", "new": NEW, "again": NEW}
+        tried = [await vera.post("/me/password", data=said) for _ in range(11)]
+        right = await vera.post("/me/password", data={**said, "old": PASSWORD})
+
+    assert [one.status_code for one in tried] == [422] * 10 + [429]
+    assert right.status_code == 429
+
+
 async def test_one_session_ends_and_the_others_stay(as_role):
     async with (
         as_role("viewer", name="vera") as here,
