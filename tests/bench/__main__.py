@@ -15,6 +15,7 @@ from pathlib import Path
 
 import clicklog
 import clicks
+import console
 import deliveries
 import growth
 import large_catalog
@@ -39,6 +40,7 @@ LARGE = {
     "conversions": growth.measure_conversions,
     "claims": growth.measure_claims,
     "statements": statements.measure,
+    "console": console.measure,
 }
 
 
