@@ -4,6 +4,7 @@
 # make bench        the benchmarks, in less than ten minutes
 # make bench-large  those that need millions of rows
 # make torture      every attack on the seven promises, in full
+# make screenshots  the pictures that the README opens with
 # make schema       write sql/schema.sql anew from the migrations
 # make clean        remove the environment and what tools left behind; no data
 
@@ -31,13 +32,25 @@ endif
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 
-.PHONY: run test check bench bench-large torture schema clean
+.PHONY: run test chromium check bench bench-large torture screenshots schema clean
 
 run: $(STAMP)
 	@exec $(BIN)/tracker up --sandbox
 
-test: $(STAMP)
+test: $(STAMP) chromium
 	@$(BIN)/python -m pytest
+
+# The browser of the browser tests; where it cannot be had they are skipped.
+chromium:
+	@for name in chromium chromium-browser google-chrome google-chrome-stable; do \
+	  command -v $$name > /dev/null && exit 0; done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+	  echo "Installing chromium, for the browser tests"; \
+	  apt-get -qq update && DEBIAN_FRONTEND=noninteractive \
+	  apt-get -qq install --no-install-recommends chromium fonts-dejavu-core \
+	    > /dev/null && exit 0; fi; \
+	echo "There is no Chromium here, so the browser tests are skipped:" \
+	  "install one to run them." >&2
 
 check: $(STAMP)
 	@$(BIN)/ruff check --quiet
@@ -54,6 +67,9 @@ bench-large: $(STAMP)
 
 torture: $(STAMP)
 	@$(BIN)/python tests/torture
+
+screenshots: $(STAMP) chromium
+	@PICTURES_OF_README=1 $(BIN)/python -m pytest -q tests/browser/test_pictures.py
 
 schema: $(STAMP)
 	@$(BIN)/python tests/schema.py > sql/schema.sql.new
