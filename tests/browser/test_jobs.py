@@ -200,7 +200,8 @@ async def test_a_partner_sees_its_own_and_no_more(open_as, desk):
         .locator("a")
         .all_inner_texts()
     )
-    assert "Catalog" not in rooms and "Quarantine" not in rooms
+    assert "Catalog" not in rooms
+    assert "Quarantine" not in rooms
     assert "Revenue" not in await page.locator("main").inner_text()
     await page.goto("/clicks")
     theirs = desk.ask(

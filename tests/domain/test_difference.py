@@ -1,5 +1,7 @@
 """What differs between two texts."""
 
+from time import perf_counter
+
 from tracker.domain.difference import MOST_COMPARED, MOST_SHOWN, compare
 
 
@@ -60,3 +62,15 @@ def test_a_large_difference_costs_little_and_is_cut():
     assert len(found.lines) == MOST_SHOWN
     assert found.is_cut
     assert found.added == len(new)
+
+
+def test_lines_that_repeat_each_other_cost_no_more_than_others():
+    old = [f"{number % 10}" for number in range(MOST_COMPARED)]
+    new = [f"{number % 9}" for number in range(MOST_COMPARED)]
+    began = perf_counter()
+
+    found = compare(["first", *old, "last"], ["second", *new, "last"])
+
+    # Each line matched against each like it took more than a hundred seconds.
+    assert perf_counter() - began < 2
+    assert not found.is_empty

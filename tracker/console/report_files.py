@@ -62,9 +62,8 @@ async def write_csv(source: Source, query: ReportQuery) -> Lines:
         yield _line([*query.by, *_columns(query), "currency"])
         lines: list[str] = []
         async for row in rows:
-            values = [*row.values.values(), *row.before.values()]
-            cells = [*row.keys, *map(_plain, values), row.currency]
-            lines.append(_line([safe(cell) for cell in cells]))
+            values = map(_plain, [*row.values.values(), *row.before.values()])
+            lines.append(_line([*map(safe, row.keys), *values, row.currency]))
             if len(lines) == AT_ONCE:
                 yield "".join(lines)
                 lines.clear()

@@ -1,5 +1,6 @@
 """What differs between two texts, line by line."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -10,6 +11,9 @@ MOST_COMPARED = 3_000
 """Lines of each text that are matched; of longer stretches all counts as changed."""
 
 MOST_SHOWN = 2_000
+
+MOST_PAIRS = 100
+"""In so many ways may a line be matched; commoner ones follow their neighbours."""
 
 Kind = Literal["same", "gone", "new", "gap"]
 
@@ -48,12 +52,12 @@ class Difference:
         return shown < self.gone + self.added
 
 
-_Step = tuple[str, int, int, int, int]
+Step = tuple[str, int, int, int, int]
 
 
 def compare(old: Sequence[str], new: Sequence[str], *, around: int = 3) -> Difference:
     """What was taken from the old lines and put into the new, with some around it."""
-    steps = _steps(old, new)
+    steps = list_steps(old, new)
     changed = [step for step in steps if step[0] != "equal"]
     return Difference(
         list(islice(_lines(old, new, steps, around), MOST_SHOWN)),
@@ -62,7 +66,7 @@ def compare(old: Sequence[str], new: Sequence[str], *, around: int = 3) -> Diffe
     )
 
 
-def _steps(old: Sequence[str], new: Sequence[str]) -> list[_Step]:
+def list_steps(old: Sequence[str], new: Sequence[str]) -> list[Step]:
     """As `SequenceMatcher` has them, which is not shown what both ends share."""
     before = _same(old, new)
     after = _same(old[before:][::-1], new[before:][::-1])
@@ -79,12 +83,15 @@ def _steps(old: Sequence[str], new: Sequence[str]) -> list[_Step]:
     ]
 
 
-def _matched(old: Sequence[str], new: Sequence[str]) -> Sequence[_Step]:
+def _matched(old: Sequence[str], new: Sequence[str]) -> Sequence[Step]:
     if not old and not new:
         return []
     if max(len(old), len(new)) > MOST_COMPARED:
         return [("replace", 0, len(old), 0, len(new))]
-    return SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
+    there, here = Counter(old), Counter(new)
+    common = {line for line in there if there[line] * here[line] > MOST_PAIRS}
+    matcher = SequenceMatcher(common.__contains__, old, new, autojunk=False)
+    return matcher.get_opcodes()
 
 
 def _same(one: Sequence[str], other: Sequence[str]) -> int:
@@ -96,7 +103,7 @@ def _same(one: Sequence[str], other: Sequence[str]) -> int:
 
 
 def _lines(
-    old: Sequence[str], new: Sequence[str], steps: Sequence[_Step], around: int
+    old: Sequence[str], new: Sequence[str], steps: Sequence[Step], around: int
 ) -> Iterator[Line]:
     for place, (tag, a, b, c, d) in enumerate(steps):
         if tag == "equal":

@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from difflib import SequenceMatcher
 from pathlib import Path
 
 import structlog
@@ -27,6 +26,7 @@ from tracker.catalog import (
     resemble,
     written_beside,
 )
+from tracker.domain.difference import list_steps
 from tracker.domain.errors import (
     CatalogError,
     CatalogOutpacedError,
@@ -328,9 +328,8 @@ def _joined(
     lines: Sequence[str], known: Sequence[str], ends: Sequence[str], usual: str
 ) -> str:
     chosen = [usual] * len(lines)
-    matcher = SequenceMatcher(None, known, lines, autojunk=False)
-    for there, here, size in matcher.get_matching_blocks():
-        for step in range(min(size, len(ends) - there)):
-            chosen[here + step] = ends[there + step]
+    for kind, there, end, here, _ in list_steps(known, lines):
+        kept = ends[there:end] if kind == "equal" else ()
+        chosen[here : here + len(kept)] = kept
     chosen[-1] = ""
     return "".join(line + end for line, end in zip(lines, chosen, strict=True))

@@ -335,3 +335,15 @@ async def test_a_file_is_whole_before_it_is_sent(world, console, as_role, settin
 
     assert beside.status_code == 200
     assert len(lines) > 100
+
+
+async def test_a_loss_is_a_number_in_a_file(world, console, as_role):
+    async with as_role("viewer") as client:
+        url = f"/report.csv?{MONTH}&by=day,offer&columns=revenue,payout,profit"
+        rows = list(csv.DictReader((await client.get(url)).text.splitlines()))
+
+    losses = [Decimal(row["profit"]) for row in rows if row["profit"].startswith("-")]
+    assert losses
+    for row in rows:
+        earned = Decimal(row["revenue"]) - Decimal(row["payout"])
+        assert Decimal(row["profit"]) == earned
