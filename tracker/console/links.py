@@ -74,7 +74,7 @@ class Made:
 async def show_links(request: Request) -> Response:
     """The form, and once both sides are chosen the link."""
     runtime, person = runtime_of(request), person_of(request)
-    catalog, wish = runtime.catalog, _wish(request)
+    catalog, wish = runtime.catalog, read_wish(request)
     partner = catalog.partners.get(wish.partner)
     offers = list_offers(catalog, partner) if partner else []
     return page(
@@ -88,12 +88,12 @@ async def show_links(request: Request) -> Response:
         macros=_of_source(wish.source) or _macros(),
         devices=[device.value for device in _AGENTS],
         may_sign=person.may(Permission.ACT),
-        made=await _make(runtime, wish, person),
+        made=await make(runtime, wish, person),
     )
 
 
-def _wish(request: Request) -> Wish:
-    """A partner's is for itself, whatever the URL says."""
+def read_wish(request: Request) -> Wish:
+    """What the URL asks for; a partner's is for itself, whatever the URL says."""
     said, person = request.query_params, person_of(request)
     own = person.scope
     labels = {name: said.get(name, "") for name in SUBS}
@@ -113,7 +113,8 @@ def _wish(request: Request) -> Wish:
     )
 
 
-async def _make(runtime: Runtime, wish: Wish, person: Person) -> Made:
+async def make(runtime: Runtime, wish: Wish, person: Person) -> Made:
+    """The link as that person may know of it."""
     if not wish.partner or not wish.offer:
         return Made()
     catalog = runtime.catalog

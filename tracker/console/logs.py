@@ -58,7 +58,7 @@ _COUNTED_DAYS = timedelta(days=30)
 async def show_clicks(request: Request) -> Response:
     """Clicks; a partner sees its own."""
     asked = ask_clicks(request)
-    found = await _found(list_clicks(runtime_of(request), request, asked))
+    found = await found_or_refused(list_clicks(runtime_of(request), request, asked))
     return page(request, "clicks.html", asked=asked, found=found)
 
 
@@ -66,7 +66,7 @@ async def show_postbacks(request: Request) -> Response:
     """Postbacks as they came, believed or not."""
     asked = ask_postbacks(request)
     wanted = postback_wanted(asked)
-    found = await _found(
+    found = await found_or_refused(
         runtime_of(request).journal.list_postbacks(wanted, asked.place)
     )
     return page(
@@ -82,7 +82,9 @@ async def show_postbacks(request: Request) -> Response:
 async def show_conversions(request: Request) -> Response:
     """Conversions as they stand; a partner sees its own."""
     asked = ask_conversions(request)
-    found = await _found(list_conversions(runtime_of(request), request, asked))
+    found = await found_or_refused(
+        list_conversions(runtime_of(request), request, asked)
+    )
     return page(request, "conversions.html", asked=asked, found=found)
 
 
@@ -90,7 +92,7 @@ async def show_deliveries(request: Request) -> Response:
     """What is owed, held, delivered and dead, and what the last answer was."""
     runtime = runtime_of(request)
     asked = ask_deliveries(request)
-    found = await _found(list_deliveries(runtime, request, asked))
+    found = await found_or_refused(list_deliveries(runtime, request, asked))
     is_staff = person_of(request).scope is None
     return page(
         request,
@@ -113,7 +115,9 @@ async def show_quarantine(request: Request) -> Response:
         request,
         "quarantine.html",
         asked=asked,
-        found=await _found(runtime.journal.list_postbacks(wanted, asked.place)),
+        found=await found_or_refused(
+            runtime.journal.list_postbacks(wanted, asked.place)
+        ),
         refusals=await runtime.journal.count_quarantined(since, until),
         since=since,
         waivable=sorted(WAIVABLE),
@@ -292,7 +296,7 @@ def delivery_wanted(asked: Asked) -> DeliveryWanted:
     )
 
 
-async def _found(listing: Awaitable[Found[Rows]]) -> Found[Rows]:
+async def found_or_refused(listing: Awaitable[Found[Rows]]) -> Found[Rows]:
     """A cursor that is none of the log's is the asker's mistake."""
     try:
         return await listing

@@ -26,10 +26,13 @@ async def note_done(request: Request, declared: Page, answer: Response) -> None:
         return
     if answer.status_code >= HTTPStatus.BAD_REQUEST or declared.needs is None:
         return
-    action = declared.endpoint.__name__
+    await note(request, declared.endpoint.__name__, _told(await request.form()))
+
+
+async def note(request: Request, action: str, detail: str = "") -> None:
+    """One line of the audit log about what this request did."""
     actor, about = actor_of(request), request.url.path
     try:
-        detail = _told(await request.form())
         await note_action(runtime_of(request), actor, action, about, detail)
     except StoreUnavailableError:
         log.error("audit.lost", action=action, about=about, by=actor.name)  # noqa: TRY400 - no trace says more

@@ -18,7 +18,7 @@ from tracker.flow.trace import Trace, excerpt, own_trace, trace
 
 async def show_click(request: Request) -> Response:
     """The whole life of a click, on one line of time."""
-    return _story(request, await _trace(request), "click")
+    return _story(request, await trace_asked(request), "click")
 
 
 async def show_conversion(request: Request) -> Response:
@@ -33,23 +33,24 @@ async def show_postback(request: Request) -> Response:
 
 async def show_delivery(request: Request) -> Response:
     """What one delivery was tried with, what was answered, and the call by hand."""
-    found = await _part(request, "dl_")
+    found = await part_asked(request, "dl_")
     call = await spell_delivery(runtime_of(request), found.deliveries[-1])
     return _story(request, found, "delivery", call)
 
 
 async def _show_part(request: Request, prefix: str, kind: str) -> Response:
-    return _story(request, await _part(request, prefix), kind)
+    return _story(request, await part_asked(request, prefix), kind)
 
 
-async def _part(request: Request, prefix: str) -> Trace:
+async def part_asked(request: Request, prefix: str) -> Trace:
+    """As much as concerns one id of that kind."""
     asked = request.path_params["id"]
     if not asked.startswith(prefix):
         raise NotFoundError(f"there is no {asked}")
-    return excerpt(await _trace(request), asked)
+    return excerpt(await trace_asked(request), asked)
 
 
-async def _trace(request: Request) -> Trace:
+async def trace_asked(request: Request) -> Trace:
     """As the one who asks may see it; what is not a partner's is not there at all."""
     asked = request.path_params["id"]
     own = person_of(request).scope

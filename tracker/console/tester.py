@@ -97,8 +97,8 @@ Story = Callable[[Runtime, Asked], Awaitable[Tried]]
 
 async def show_tester(request: Request) -> Response:
     """The form; with a partner and an offer it has a click already."""
-    said = request.query_params
-    asked = Asked(partner=said.get("partner", ""), offer=said.get("offer", ""))
+    query = request.query_params
+    asked = Asked(partner=query.get("partner", ""), offer=query.get("offer", ""))
     if not asked.partner or not asked.offer:
         return await _answer(request, Tried(asked))
     return await _guarded(request, asked, _begin)
@@ -112,7 +112,7 @@ async def try_it(request: Request) -> Response:
         return await _send(request, asked, form["send"])
     if form.get("do") == "make":
         return await _guarded(request, replace(asked, made="", url=""), _begin)
-    return await _guarded(request, asked, _explain)
+    return await _guarded(request, asked, explain)
 
 
 async def _send(request: Request, asked: Asked, postback: str) -> Response:
@@ -122,13 +122,18 @@ async def _send(request: Request, asked: Asked, postback: str) -> Response:
         return await _answer(request, Tried(asked, refused=refused), 403)
 
     async def send(runtime: Runtime, asked: Asked) -> Tried:
-        tried = await _explain(runtime, asked)
-        if tried.rehearsal is None:
-            raise RefusedChangeError("nobody would be told of it")
-        call = choose_call(tried.rehearsal, postback)
-        return replace(tried, sent=await send_rehearsed(runtime, call))
+        return await send_test(runtime, asked, postback)
 
     return await _guarded(request, asked, send)
+
+
+async def send_test(runtime: Runtime, asked: Asked, postback: str) -> Tried:
+    """One call in earnest, marked as a test, of those that would be made of it."""
+    tried = await explain(runtime, asked)
+    if tried.rehearsal is None:
+        raise RefusedChangeError("nobody would be told of it")
+    call = choose_call(tried.rehearsal, postback)
+    return replace(tried, sent=await send_rehearsed(runtime, call))
 
 
 async def _guarded(request: Request, asked: Asked, story: Story) -> Response:
@@ -142,7 +147,7 @@ async def _guarded(request: Request, asked: Asked, story: Story) -> Response:
 async def _begin(runtime: Runtime, asked: Asked) -> Tried:
     """A click, and the call that its advertiser would make of it."""
     if asked.asked.startswith(("cv_", "pb_")):
-        return await _explain(runtime, asked)
+        return await explain(runtime, asked)
     click = await _click(runtime, asked)
     if click is None or click.facts is None:
         doubt = click.doubt if click else "name a click, or a partner and an offer"
@@ -152,7 +157,8 @@ async def _begin(runtime: Runtime, asked: Asked) -> Tried:
     return Tried(replace(asked, made=made, url=url), click)
 
 
-async def _explain(runtime: Runtime, asked: Asked) -> Tried:
+async def explain(runtime: Runtime, asked: Asked) -> Tried:
+    """What would come of it; an error where there is nothing to explain."""
     if asked.asked.startswith("pb_") and not asked.url:
         return _tried(asked, None, await try_quarantined(runtime, asked.asked))
     if asked.asked.startswith("cv_") and not asked.url:
@@ -202,10 +208,10 @@ def _example(runtime: Runtime, click: TracedClick) -> str:
 
 def _asked(form: Mapping[str, str]) -> Asked:
     names = ("partner", "offer", "made", "asked", "url", "method", "address")
-    said = {name: form.get(name, "").strip() for name in names}
+    given = {name: form.get(name, "").strip() for name in names}
     labels = {name: form[name] for name in SUBS if form.get(name)}
     return Asked(
-        **said,
+        **given,
         labels=labels,
         body=form.get("body", ""),
         headers=form.get("headers", ""),
@@ -223,13 +229,13 @@ async def _answer(request: Request, tried: Tried, status: int = 200) -> Response
         partners=list_partners(runtime_of(request).catalog)[:MOST_PARTNERS],
         subs=SUBS,
         may_send=person_of(request).may(Permission.ACT),
-        calls=_calls(tried.rehearsal),
-        answer=_said(tried.sent.answer) if tried.sent else "",
-        judged=_judged(tried.sent) if tried.sent else "",
+        calls=list_calls(tried.rehearsal),
+        answer=said(tried.sent.answer) if tried.sent else "",
+        judged=judgement(tried.sent) if tried.sent else "",
     )
 
 
-def _calls(rehearsal: Rehearsal | None) -> list[tuple[str, RehearsedCall]]:
+def list_calls(rehearsal: Rehearsal | None) -> list[tuple[str, RehearsedCall]]:
     """Each by the name that it is sent by."""
     if rehearsal is None:
         return []
@@ -237,13 +243,14 @@ def _calls(rehearsal: Rehearsal | None) -> list[tuple[str, RehearsedCall]]:
     return [(name_call(one, own), one) for one in rehearsal.calls]
 
 
-def _said(answer: Answer) -> str:
+def said(answer: Answer) -> str:
     """Masked before it is cut: half a secret would not be known for one."""
     body = answer.body[: 4 * MOST_SHOWN].decode(errors="replace")
     return mask(body)[:MOST_SHOWN]
 
 
-def _judged(sent: SentCall) -> str:
+def judgement(sent: SentCall) -> str:
+    """What the answer would mean, and why."""
     judged = _JUDGED[type(sent.verdict)]
     if isinstance(sent.verdict, Delivered):
         return judged
@@ -271,8 +278,8 @@ async def _concealed(runtime: Runtime, asked: Asked) -> Asked:
 
 
 def _sentence(error: Exception) -> str:
-    said = str(error)
-    return f"{said[:1].upper()}{said[1:].rstrip('.')}."
+    text = str(error)
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
 
 
 PAGES = (

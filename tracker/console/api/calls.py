@@ -7,6 +7,7 @@ what it answers. The description that programs read is made of nothing else.
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import wraps
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from starlette.responses import Response
 
 from tracker.console.pages import HEADERS, Page
 from tracker.domain.person import Permission
+from tracker.store.paging import Place
 
 PREFIX = "/api/v1"
 MAX_BODY = 2 * 1024 * 1024
@@ -30,13 +32,14 @@ Body = TypeVar("Body")
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """Something that stands in the query, or in the path where the path names it."""
+    """Something in the query, in the path where that names it, or in a header."""
 
     name: str
     says: str
     kind: str = "string"
     is_required: bool = False
     is_repeated: bool = False
+    is_header: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,8 @@ class Call:
     A call, whose path begins behind `/api/v1`.
 
     `answer` is the type of its JSON, of each row where `is_list`; None where the answer
-    has no body. `media` are other forms of the same answer.
+    has no body. `own` is what a partner gets instead. `media` are other forms of the
+    same answer.
     """
 
     method: str
@@ -54,15 +58,32 @@ class Call:
     needs: Permission
     says: str
     answer: Any = None
+    own: Any = None
     parameters: Sequence[Parameter] = ()
     body: Any = None
+    body_type: str = "application/json"
     is_list: bool = False
     status: int = HTTPStatus.OK
     media: Mapping[str, str] = field(default_factory=dict)
 
     def page(self) -> Page:
-        """What the application serves."""
-        return Page(PREFIX + self.path, self.endpoint, self.needs, (self.method,))
+        """What the application serves; what a call does, it notes itself."""
+        endpoint = self._strict()
+        path = PREFIX + self.path
+        return Page(path, endpoint, self.needs, (self.method,), notes=False)
+
+    def _strict(self) -> Callable[[Request], Awaitable[Response]]:
+        """A filter that is misspelled would answer what nobody asked for."""
+        known = {one.name for one in self.parameters}
+
+        @wraps(self.endpoint)
+        async def ask(request: Request) -> Response:
+            for name in request.query_params:
+                if name not in known:
+                    raise HTTPException(400, f"there is no parameter {name[:40]!r}")
+            return await self.endpoint(request)
+
+        return ask
 
 
 CURSOR = Parameter("cursor", "What `next` of the answer before said.")
@@ -80,6 +101,12 @@ def answer(value: object, status: int = HTTPStatus.OK) -> Response:
 def answer_list(rows: Sequence[object], next_cursor: str = "") -> Response:
     """Rows, and the cursor of what follows; null at the end."""
     return answer({"items": rows, "next": next_cursor or None})
+
+
+def place_of(request: Request) -> Place:
+    """Where the rows that are wanted begin, and how many they are."""
+    cursor = request.query_params.get(CURSOR.name, "")
+    return Place(older_than=cursor, size=limit_of(request))
 
 
 def done() -> Response:

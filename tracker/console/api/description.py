@@ -29,21 +29,23 @@ _REFUSALS = {
     403: "The token is not for this.",
     404: "There is no such thing, or it is not yours.",
     409: "The rules, or somebody else's change, do not allow it.",
+    412: "Somebody else was quicker: read it again.",
     413: "The body is too large.",
     422: "The body says something that cannot be.",
+    428: "If-Match is missing.",
     503: "A store does not answer; try again later.",
 }
 
 
 def document(calls: Sequence[Call], url: str) -> Json:
     """The description, in OpenAPI 3.1; `url` is where the console is found."""
-    types = [one for call in calls for one in (call.answer, call.body) if one]
+    types = [one for call in calls for one in (call.answer, call.own, call.body) if one]
     schemas, components = msgspec.json.schema_components(types, ref_template=_SCHEMA)
     by_type = dict(zip(map(_name, types), schemas, strict=True))
     paths: Json = {}
     for call in calls:
         described = _call(call, by_type)
-        paths.setdefault(call.path, {})[call.method.lower()] = described
+        paths.setdefault(_template(call.path), {})[call.method.lower()] = described
     return {
         "openapi": "3.1.0",
         "info": {"title": "tracker: the console's API", "version": __version__},
@@ -57,6 +59,11 @@ def document(calls: Sequence[Call], url: str) -> Json:
     }
 
 
+def _template(path: str) -> str:
+    """A path without the kinds of its parameters, which only routes know."""
+    return path.replace(":int}", "}")
+
+
 def _name(kind: Any) -> str:
     return repr(kind)
 
@@ -65,11 +72,13 @@ def _call(call: Call, schemas: Json) -> Json:
     described: Json = {
         "summary": call.says,
         "description": f"Needs the scope `{call.needs}`.",
-        "parameters": [_parameter(one, call.path) for one in call.parameters],
+        "parameters": [
+            _parameter(one, _template(call.path)) for one in call.parameters
+        ],
         "responses": {str(int(call.status)): _answer(call, schemas), **_refusals()},
     }
     if call.body:
-        content = {"application/json": {"schema": schemas[_name(call.body)]}}
+        content = {call.body_type: {"schema": schemas[_name(call.body)]}}
         described["requestBody"] = {"required": True, "content": content}
     return described
 
@@ -81,7 +90,7 @@ def _parameter(one: Parameter, path: str) -> Json:
         schema = {"type": "array", "items": schema}
     return {
         "name": one.name,
-        "in": "path" if is_path else "query",
+        "in": "path" if is_path else "header" if one.is_header else "query",
         "required": is_path or one.is_required,
         "description": one.says,
         "schema": schema,
@@ -92,6 +101,8 @@ def _answer(call: Call, schemas: Json) -> Json:
     said: Json = {"description": HTTPStatus(call.status).phrase}
     if call.answer:
         schema = schemas[_name(call.answer)]
+        if call.own:
+            schema = {"anyOf": [schema, schemas[_name(call.own)]]}
         schema = _listed(schema) if call.is_list else schema
         said["content"] = {"application/json": {"schema": schema}}
         for media, format_ in call.media.items():

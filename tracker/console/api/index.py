@@ -5,11 +5,28 @@ from collections.abc import Sequence
 from starlette.requests import Request
 from starlette.responses import Response
 
+from tracker.console.api import (
+    acting,
+    catalogs,
+    logs,
+    people,
+    reports,
+    stories,
+    trying,
+)
 from tracker.console.api.calls import PREFIX, Call, answer
 from tracker.console.api.description import document
 from tracker.console.pages import Page, runtime_of
 
-CALLS: Sequence[Call] = ()
+CALLS: Sequence[Call] = (
+    *reports.CALLS,
+    *logs.CALLS,
+    *stories.CALLS,
+    *acting.CALLS,
+    *catalogs.CALLS,
+    *trying.CALLS,
+    *people.CALLS,
+)
 
 
 async def describe(request: Request) -> Response:

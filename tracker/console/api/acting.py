@@ -1,0 +1,193 @@
+"""What operators do: approve, reject, adjust, release, retry, replay, resume."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated, Any
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tracker.console.api.calls import Call, Parameter, answer, done, read_body
+from tracker.console.noting import note
+from tracker.console.pages import person_of, runtime_of
+from tracker.domain.identity import ConversionId, DeliveryId
+from tracker.domain.money import parse_amount
+from tracker.domain.offer import Status
+from tracker.domain.outcome import Outcome, Reason
+from tracker.domain.person import Permission
+from tracker.domain.postback import clean
+from tracker.flow.conversion import (
+    Operator,
+    set_conversion_amount,
+    set_conversion_status,
+)
+from tracker.flow.quarantine import Pardon, release_postback
+from tracker.flow.redelivery import replay_delivery, resume_lane, retry_delivery
+from tracker.runtime import Runtime
+
+Text = Annotated[str, msgspec.Meta(max_length=512)]
+
+
+class Note(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why; it stands with the change."""
+
+    note: Text = ""
+
+
+class Correction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the customer paid, as text: "49.90"."""
+
+    amount: Text
+    note: Text = ""
+
+
+class Release(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The click that a postback meant, or the reason that is waived; or neither."""
+
+    click: Text | None = None
+    waive: Reason | None = None
+
+
+class Lane(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Its name, as deliveries have it."""
+
+    lane: Text
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a postback came to."""
+
+    id: str
+    outcome: str
+    reason: str
+    conversion_id: str | None
+
+
+async def approve(request: Request) -> Response:
+    """Whatever it was."""
+    return await _set_status(request, Status.APPROVED)
+
+
+async def reject(request: Request) -> Response:
+    """Likewise."""
+    return await _set_status(request, Status.REJECTED)
+
+
+async def adjust(request: Request) -> Response:
+    """Corrects what the customer paid."""
+    body = await read_body(request, Correction)
+    amount, operator = _amount(body.amount), _operator(request, body.note)
+    conversion = ConversionId(_id(request))
+    await set_conversion_amount(runtime_of(request), conversion, amount, operator)
+    await note(request, "adjust", f"amount={amount:f} note={body.note}")
+    return done()
+
+
+async def release(request: Request) -> Response:
+    """Judged again, as if it came now; it may stay where it is."""
+    body = await read_body(request, Release)
+    click = clean(body.click).strip() if body.click else None
+    pardon = Pardon(person_of(request).name, click or None, body.waive or None)
+    outcome = await release_postback(runtime_of(request), _id(request), pardon)
+    await note(request, "release", f"click={click or ''} waive={body.waive or ''}")
+    return answer(_judged(outcome))
+
+
+async def retry(request: Request) -> Response:
+    """Now, and not when it is due."""
+    return await _send_again(request, retry_delivery, "retry")
+
+
+async def replay(request: Request) -> Response:
+    """Once more, though it has ended."""
+    return await _send_again(request, replay_delivery, "replay")
+
+
+async def resume(request: Request) -> Response:
+    """A lane that is paused, or open."""
+    lane = clean((await read_body(request, Lane)).lane)
+    await resume_lane(runtime_of(request), lane, person_of(request).name)
+    await note(request, "resume", f"lane={lane}")
+    return done()
+
+
+async def _set_status(request: Request, status: Status) -> Response:
+    body = await read_body(request, Note)
+    conversion, operator = ConversionId(_id(request)), _operator(request, body.note)
+    await set_conversion_status(runtime_of(request), conversion, status, operator)
+    await note(request, status, f"note={body.note}")
+    return done()
+
+
+async def _send_again(
+    request: Request,
+    send: Callable[[Runtime, DeliveryId, str], Awaitable[None]],
+    action: str,
+) -> Response:
+    name = person_of(request).name
+    await send(runtime_of(request), DeliveryId(_id(request)), name)
+    await note(request, action)
+    return done()
+
+
+def _id(request: Request) -> str:
+    return clean(request.path_params["id"])
+
+
+def _operator(request: Request, text: str) -> Operator:
+    return Operator(person_of(request).name, clean(text).strip() or None)
+
+
+def _amount(text: str) -> Decimal:
+    try:
+        return parse_amount(text.strip())
+    except ValueError as error:
+        raise HTTPException(422, f"amount: {error}") from error
+
+
+def _judged(outcome: Outcome) -> Judged:
+    return Judged(
+        outcome.postback_id, outcome.verdict, outcome.reason, outcome.conversion_id
+    )
+
+
+def _act(
+    path: str,
+    endpoint: Callable[[Request], Awaitable[Response]],
+    says: str,
+    body: Any = None,
+    result: Any = None,
+) -> Call:
+    parameters = (Parameter("id", "Its id."),) if "{id}" in path else ()
+    return Call(
+        "POST",
+        path,
+        endpoint,
+        Permission.ACT,
+        says,
+        answer=result,
+        parameters=parameters,
+        body=body,
+        status=200 if result else 204,
+    )
+
+
+CALLS = (
+    _act("/conversions/{id}/approve", approve, "Approves a conversion", Note),
+    _act("/conversions/{id}/reject", reject, "Rejects a conversion", Note),
+    _act("/conversions/{id}/adjust", adjust, "Corrects its amount", Correction),
+    _act(
+        "/quarantine/{id}/release",
+        release,
+        "Judges a postback in quarantine again",
+        Release,
+        Judged,
+    ),
+    _act("/deliveries/{id}/retry", retry, "Tries an owed delivery now"),
+    _act("/deliveries/{id}/replay", replay, "Owes an ended delivery again"),
+    _act("/lanes/resume", resume, "Resumes a lane; what waited is due", Lane),
+)

@@ -1,0 +1,188 @@
+"""The logs, row by row: clicks, postbacks, conversions, deliveries, quarantine."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tracker.console.api.calls import (
+    CURSOR,
+    LIMIT,
+    Call,
+    Parameter,
+    answer_list,
+    place_of,
+)
+from tracker.console.asking import Asked
+from tracker.console.logs import (
+    ask_clicks,
+    ask_conversions,
+    ask_deliveries,
+    ask_postbacks,
+    ask_quarantine,
+    found_or_refused,
+    list_clicks,
+    list_conversions,
+    list_deliveries,
+    postback_wanted,
+)
+from tracker.console.pages import runtime_of
+from tracker.domain.click import SUBS
+from tracker.domain.outcome import Verdict
+from tracker.domain.person import Permission
+from tracker.store.journal import ListedClick, OwnClick, OwnConversion
+from tracker.store.paging import Page
+from tracker.store.reports import ListedConversion, ListedDelivery, ListedPostback
+
+Listing: TypeAlias = Awaitable[Page[Any]]
+
+_DAYS = (
+    Parameter("from", "The first day, in UTC: 2026-11-22."),
+    Parameter("to", "The last day, likewise; it is included."),
+)
+_LABELS = tuple(Parameter(name, f"Exactly this {name} of the click.") for name in SUBS)
+_PARTNER = Parameter("partner", "Its key; a partner's token has its own only.")
+_OFFER = Parameter("offer", "Its key.")
+_ADVERTISER = Parameter("advertiser", "Its key.")
+_REASON = Parameter("reason", "The word of a reason.")
+_TRANSACTION = Parameter("transaction", "The advertiser's id of the order.")
+
+
+async def clicks(request: Request) -> Response:
+    """As the page of clicks has them."""
+    asked = _placed(request, ask_clicks)
+    return await _answered(list_clicks(runtime_of(request), request, asked))
+
+
+async def postbacks(request: Request) -> Response:
+    """Likewise."""
+    asked = _placed(request, ask_postbacks)
+    journal = runtime_of(request).journal
+    return await _answered(journal.list_postbacks(postback_wanted(asked), asked.place))
+
+
+async def quarantine(request: Request) -> Response:
+    """Likewise."""
+    asked = _placed(request, ask_quarantine)
+    wanted = postback_wanted(asked, Verdict.QUARANTINED)
+    journal = runtime_of(request).journal
+    return await _answered(journal.list_postbacks(wanted, asked.place))
+
+
+async def conversions(request: Request) -> Response:
+    """Likewise."""
+    asked = _placed(request, ask_conversions)
+    return await _answered(list_conversions(runtime_of(request), request, asked))
+
+
+async def deliveries(request: Request) -> Response:
+    """Likewise."""
+    asked = _placed(request, ask_deliveries)
+    return await _answered(list_deliveries(runtime_of(request), request, asked))
+
+
+def _placed(request: Request, ask: Callable[[Request], Asked]) -> Asked:
+    return replace(ask(request), place=place_of(request))
+
+
+async def _answered(listing: Listing) -> Response:
+    found = await found_or_refused(listing)
+    return answer_list(found.rows, found.older)
+
+
+def _log(  # noqa: PLR0913, PLR0917 - what a log is
+    path: str,
+    endpoint: Callable[[Request], Awaitable[Response]],
+    says: str,
+    filters: Sequence[Parameter],
+    row: Any,
+    own: Any = None,
+) -> Call:
+    """
+    A log, the newest rows first.
+
+    A page may be empty and have a `next`: so far was looked for what no index finds.
+    """
+    return Call(
+        "GET",
+        path,
+        endpoint,
+        Permission.OWN if own else Permission.SEE,
+        f"{says}, the newest first",
+        answer=row,
+        own=None if own is row else own,
+        parameters=(*filters, *_DAYS, CURSOR, LIMIT),
+        is_list=True,
+    )
+
+
+CALLS = (
+    _log(
+        "/clicks",
+        clicks,
+        "Clicks",
+        (
+            _PARTNER,
+            _ADVERTISER,
+            _OFFER,
+            Parameter("class", "visit, head, prefetch, refused, test or repeated."),
+            _REASON,
+            Parameter("country", "Two letters."),
+            Parameter("device", "desktop, phone, tablet, tv, console or other."),
+            Parameter("traffic", "What it was taken for: visit, bot, datacenter …"),
+            *_LABELS,
+        ),
+        ListedClick,
+        OwnClick,
+    ),
+    _log(
+        "/postbacks",
+        postbacks,
+        "Postbacks as they came",
+        (
+            _ADVERTISER,
+            Parameter("outcome", "What was decided."),
+            _REASON,
+            _TRANSACTION,
+        ),
+        ListedPostback,
+    ),
+    _log(
+        "/quarantine",
+        quarantine,
+        "Postbacks that are in quarantine still",
+        (_ADVERTISER, _REASON, _TRANSACTION),
+        ListedPostback,
+    ),
+    _log(
+        "/conversions",
+        conversions,
+        "Conversions as they stand",
+        (
+            _PARTNER,
+            _ADVERTISER,
+            _OFFER,
+            Parameter("goal", "Its key."),
+            Parameter("status", "pending, approved or rejected."),
+            _TRANSACTION,
+            *_LABELS,
+        ),
+        ListedConversion,
+        OwnConversion,
+    ),
+    _log(
+        "/deliveries",
+        deliveries,
+        "What partners are owed and were told, every round",
+        (
+            _PARTNER,
+            Parameter("postback", "Its id in the catalog."),
+            Parameter("state", "owed, held, delivered or dead."),
+            _REASON,
+        ),
+        ListedDelivery,
+        ListedDelivery,
+    ),
+)

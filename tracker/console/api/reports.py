@@ -1,0 +1,163 @@
+"""Figures: the report of any days by any dimensions, and the overview."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tracker.console.api.calls import Call, Parameter, answer
+from tracker.console.pages import runtime_of
+from tracker.console.report_files import show_json
+from tracker.domain.concern import Concern
+from tracker.domain.person import Permission
+from tracker.domain.report import DIMENSIONS, Report
+from tracker.domain.report_reading import PERIODS, read_query
+from tracker.flow.attention import list_concerns
+from tracker.flow.overview import look_over
+
+Value = int | str | None
+"""As JSON has it: decimals are texts."""
+
+
+class Between(msgspec.Struct, frozen=True):
+    """Days, both included."""
+
+    first: date = msgspec.field(name="from")
+    last: date = msgspec.field(name="to")
+
+
+class Figures(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    A report: totals of all rows, and the rows.
+
+    A row has its dimensions and its measures by name; one that is compared has each
+    measure a second time, as `…_before`. What nothing can be divided by is null.
+    """
+
+    first: date = msgspec.field(name="from")
+    last: date = msgspec.field(name="to")
+    zone: str
+    basis: str
+    by: Sequence[str]
+    compared_with: Between | None
+    currency: str
+    is_converted: bool
+    without_rate: str | None
+    count: int
+    totals: Mapping[str, Value]
+    rows: Sequence[Mapping[str, Value]]
+
+
+@dataclass(frozen=True, slots=True)
+class Earning:
+    """One row of the overview: whose, and the measures by name."""
+
+    keys: Sequence[str | None]
+    values: Mapping[str, int | Decimal | None]
+    before: Mapping[str, int | Decimal | None]
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """What is earning, and what needs attention."""
+
+    days: Between
+    zone: str
+    totals: Earning
+    series: Sequence[Earning]
+    partners: Sequence[Earning]
+    offers: Sequence[Earning]
+    concerns: Sequence[Concern]
+
+
+async def overview(request: Request) -> Response:
+    """The figures of the first page."""
+    runtime, now = runtime_of(request), datetime.now(UTC)
+    period = request.query_params.get("period", "7d")
+    asked = [("period", period), ("compare", "previous")]
+    read = read_query(asked, runtime.catalog, now=now, partner=None)
+    if read.faults:
+        said = "; ".join(f"{one.parameter}: {one.sentence}" for one in read.faults)
+        raise HTTPException(400, said)
+    found = await look_over(runtime, read.query, now)
+    days = read.query.days
+    return answer(
+        Glance(
+            Between(days.first, days.last),
+            str(days.zone),
+            _earnings(found.totals, is_total=True)[0],
+            [
+                Earning([bucket.label], row.values, row.before, row.currency)
+                for bucket, row in found.series
+                if row
+            ],
+            _earnings(found.partners),
+            _earnings(found.offers),
+            found.concerns,
+        )
+    )
+
+
+async def attention(request: Request) -> Response:
+    """What needs attention now."""
+    return answer(await list_concerns(runtime_of(request), datetime.now(UTC)))
+
+
+def _earnings(report: Report, *, is_total: bool = False) -> list[Earning]:
+    rows = [report.head.totals] if is_total else report.rows
+    return [Earning(one.keys, one.values, one.before, one.currency) for one in rows]
+
+
+_PERIOD = Parameter("period", f"One of {', '.join(PERIODS)}.")
+_REPORT = (
+    Parameter("from", "The first day, in the report's zone."),
+    Parameter("to", "The last day; it is included."),
+    _PERIOD,
+    Parameter("zone", "A zone by its name: Europe/Paris."),
+    Parameter("by", "Up to three dimensions, with commas between."),
+    Parameter("basis", "click or conversion: whose time counts."),
+    Parameter("compare", "previous, month or year."),
+    Parameter("sort", "A column; with - before it the largest first."),
+    Parameter("columns", "Measures, with commas between."),
+    Parameter("hour", "One hour of the days."),
+    *(
+        Parameter(name, f"Only this {name}.", is_repeated=True)
+        for name, one in DIMENSIONS.items()
+        if not one.is_time
+    ),
+)
+
+CALLS = (
+    Call(
+        "GET",
+        "/report",
+        show_json,
+        Permission.OWN,
+        "The report; a partner's has its own figures, and no revenue",
+        answer=Figures,
+        parameters=_REPORT,
+    ),
+    Call(
+        "GET",
+        "/overview",
+        overview,
+        Permission.SEE,
+        "What is earning and what is broken, at one look",
+        answer=Glance,
+        parameters=(_PERIOD,),
+    ),
+    Call(
+        "GET",
+        "/attention",
+        attention,
+        Permission.SEE,
+        "What needs attention now, the most urgent first",
+        answer=list[Concern],
+    ),
+)

@@ -1,0 +1,216 @@
+"""Links, and postbacks that are tried before the first real one comes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tracker.console.api.calls import Call, Parameter, answer, read_body
+from tracker.console.links import make, read_wish
+from tracker.console.noting import note
+from tracker.console.pages import person_of, runtime_of
+from tracker.console.tester import (
+    Asked,
+    Tried,
+    explain,
+    judgement,
+    list_calls,
+    said,
+    send_test,
+)
+from tracker.console.wording import Terms
+from tracker.domain.click import SUBS
+from tracker.domain.errors import ForgedClickIdError
+from tracker.domain.person import Permission
+
+Text = Annotated[str, msgspec.Meta(max_length=100_000)]
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A tracked link, where it would lead now, and what it earns."""
+
+    url: str
+    destination: str
+    is_refused: bool
+    why: str
+    terms: Sequence[Terms]
+
+
+class Trial(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """
+    A postback as it would come: `url` with `method`, `body` and `headers`.
+
+    `asked` is the id of a click, a conversion or a postback in quarantine; without it,
+    a click is made up of `partner` and `offer`, and no `url` means the advertiser's
+    own call for it.
+    """
+
+    asked: Text = ""
+    partner: Text = ""
+    offer: Text = ""
+    url: Text = ""
+    method: Text = ""
+    body: Text = ""
+    headers: list[Text] = []
+    address: Text = ""
+
+
+class Sending(Trial, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A postback as it would come, and which of the calls to make in earnest."""
+
+    send: Text
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsed:
+    """A call that would be made, without secrets; or why there is none."""
+
+    name: str
+    audience: str
+    silence: Sequence[str]
+    problem: str
+    method: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What came of a call that was made; `http_status` is null without an answer."""
+
+    judged: str
+    http_status: int | None
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """What would be decided, step by step, and who would be told what."""
+
+    click_id: str | None
+    verdict: str
+    steps: Sequence[tuple[str, str]]
+    calls: Sequence[Rehearsed]
+    sent: Sent | None
+
+
+async def link(request: Request) -> Response:
+    """A partner's is for itself, whatever is asked."""
+    wish = read_wish(request)
+    if not wish.partner or not wish.offer:
+        raise HTTPException(400, "partner and offer must be named")
+    made = await make(runtime_of(request), wish, person_of(request))
+    if made.refused or made.preview is None:
+        raise HTTPException(404, made.refused or "there is no such link")
+    preview = made.preview
+    return answer(
+        Link(made.url, preview.destination, preview.is_refused, made.why, made.terms)
+    )
+
+
+async def explain_postback(request: Request) -> Response:
+    """Nothing is written, nobody is called."""
+    asked = _asked(await read_body(request, Trial))
+    try:
+        return answer(_explained(await explain(runtime_of(request), asked)))
+    except ForgedClickIdError as error:
+        raise HTTPException(422, str(error)) from error
+
+
+async def send(request: Request) -> Response:
+    """One call in earnest, marked as a test."""
+    body = await read_body(request, Sending)
+    try:
+        tried = await send_test(runtime_of(request), _asked(body), body.send)
+    except ForgedClickIdError as error:
+        raise HTTPException(422, str(error)) from error
+    await note(request, "send_test", f"send={body.send[:200]}")
+    return answer(_explained(tried))
+
+
+def _asked(body: Trial) -> Asked:
+    return Asked(
+        partner=body.partner,
+        offer=body.offer,
+        asked=body.asked,
+        url=body.url,
+        method=body.method,
+        body=body.body,
+        headers="\n".join(body.headers),
+        address=body.address,
+    )
+
+
+def _explained(tried: Tried) -> Explained:
+    return Explained(
+        tried.click.id if tried.click else None,
+        tried.verdict,
+        tried.steps,
+        list(_rehearsed(tried)),
+        _sent(tried),
+    )
+
+
+def _rehearsed(tried: Tried) -> list[Rehearsed]:
+    return [
+        Rehearsed(
+            name,
+            one.audience,
+            one.silence,
+            one.problem,
+            one.shown.method if one.shown else "",
+            one.shown.url if one.shown else "",
+        )
+        for name, one in list_calls(tried.rehearsal)
+    ]
+
+
+def _sent(tried: Tried) -> Sent | None:
+    if tried.sent is None:
+        return None
+    made = tried.sent
+    return Sent(judgement(made), made.answer.status, said(made.answer))
+
+
+CALLS = (
+    Call(
+        "GET",
+        "/links",
+        link,
+        Permission.OWN,
+        "A tracked link, and where it would lead a visitor now",
+        answer=Link,
+        parameters=(
+            Parameter("partner", "Its key; a partner's token is for its own."),
+            Parameter("offer", "Its key.", is_required=True),
+            *(Parameter(name, "What stands in the link.") for name in SUBS),
+            Parameter("deeplink", "A page of the shop to lead to."),
+            Parameter("sign", "Anything: the deep link is signed, for operators."),
+            Parameter("country", "Of the visitor, two letters."),
+            Parameter("device", "Of the visitor."),
+            Parameter("language", "Of the visitor, as browsers say it."),
+        ),
+    ),
+    Call(
+        "POST",
+        "/postbacks/explain",
+        explain_postback,
+        Permission.SEE,
+        "What would come of a postback, and what partners would be told",
+        answer=Explained,
+        body=Trial,
+    ),
+    Call(
+        "POST",
+        "/postbacks/send",
+        send,
+        Permission.ACT,
+        "Makes one of these calls in earnest, marked as a test",
+        answer=Explained,
+        body=Sending,
+    ),
+)
