@@ -1,0 +1,224 @@
+"""The API answers what its declarations say, and to each what is theirs."""
+
+from datetime import datetime
+from decimal import Decimal
+
+import jsonschema_rs
+import pytest
+
+from tracker.console.api.description import document
+from tracker.console.api.index import CALLS
+from tracker.domain.person import Permission
+
+API = "/api/v1"
+DESCRIPTION = document(CALLS, "http://console")
+LISTS = [call.path for call in CALLS if call.is_list]
+READS = [call for call in CALLS if call.method == "GET" and "{" not in call.path]
+QUERIES = {"/links": {"partner": "bestdeals", "offer": "shoes"}}
+
+
+@pytest.fixture(scope="module")
+async def sale(visit, report, deliver):
+    """A click of bestdeals's that was a sale, and its partner told."""
+    click = await visit(sub1="x")
+    sold = await report(click, goal="sale", amount="50.00", transaction_id="one")
+    await deliver()
+    return click, sold.conversion_id
+
+
+@pytest.fixture
+async def admin(as_who):
+    return as_who("admin")
+
+
+@pytest.fixture
+async def bestdeals(as_who):
+    return as_who("bestdeals")
+
+
+def fits(path, body, method="get"):
+    """Whether the body is as the description says of that call."""
+    answers = DESCRIPTION["paths"][path][method]["responses"]["200"]
+    schema = answers["content"]["application/json"]["schema"]
+    whole = {**schema, "components": DESCRIPTION["components"]}
+    jsonschema_rs.validate(whole, body)
+    return True
+
+
+@pytest.mark.parametrize("call", READS, ids=lambda call: call.path)
+async def test_a_call_answers_what_it_declares(admin, sale, call):
+    answer = await admin.get(API + call.path, params=QUERIES.get(call.path))
+
+    assert answer.status_code == 200, answer.text
+    assert fits(call.path, answer.json())
+
+
+async def test_a_story_is_told_to_staff_and_to_its_partner(admin, bestdeals, sale):
+    click, conversion = sale
+    for path, one in (("clicks", click), ("conversions", conversion)):
+        for client in (admin, bestdeals):
+            answer = await client.get(f"{API}/{path}/{one}")
+            assert fits(f"/{path}/{{id}}", answer.json())
+
+
+async def test_a_partner_learns_neither_revenue_nor_address(bestdeals, sale):
+    click, conversion = sale
+    for path in (f"clicks/{click}", f"conversions/{conversion}", "clicks", "report",
+                 "conversions", "deliveries"):  # fmt: skip
+        answer = await bestdeals.get(f"{API}/{path}")
+        assert answer.status_code == 200
+        for word in ("revenue", "192.0.2", "advertiser", "margin"):
+            assert word not in answer.text
+
+
+async def test_what_is_anothers_is_not_there(bestdeals, visit):
+    theirs = await visit("rival")
+
+    answer = await bestdeals.get(f"{API}/clicks/{theirs}")
+    asked = await bestdeals.get(f"{API}/clicks", params={"partner": "rival"})
+
+    assert answer.status_code == 404
+    assert theirs not in asked.text
+
+
+@pytest.mark.parametrize(
+    "call",
+    [one for one in CALLS if one.needs is not Permission.OWN],
+    ids=lambda one: f"{one.method} {one.path}",
+)
+async def test_a_partner_is_refused_what_is_for_staff(bestdeals, call):
+    path = call.path.replace("{id}", "cv_1").replace("{version:int}", "1")
+
+    answer = await bestdeals.request(call.method, API + path)
+
+    assert answer.status_code == 403
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_cursors_pass_each_row_once_while_rows_come(admin, visit):
+    before = {await visit(sub1="walk") for _ in range(5)}
+    seen, cursor = [], None
+    while True:
+        asked = {"sub1": "walk", "limit": 2} | ({"cursor": cursor} if cursor else {})
+        page = (await admin.get(f"{API}/clicks", params=asked)).json()
+        seen += [row["id"] for row in page["items"]]
+        await visit(sub1="walk")
+        if not (cursor := page["next"]):
+            break
+
+    assert sorted(seen) == sorted(before)
+
+
+@pytest.mark.parametrize("path", LISTS)
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"cursor": "\x00"},
+        {"cursor": "zzz'--"},
+        {"limit": "0"},
+        {"limit": "501"},
+        {"limit": "-1"},
+        {"limit": "9" * 5000},
+        {"limit": "٣"},
+        {"no_such": "1"},
+    ],
+    ids=lambda asked: str(asked)[:20],
+)
+async def test_a_place_that_is_none_is_said_to_be(admin, path, asked):
+    answer = await admin.get(API + path, params=asked)
+
+    assert answer.status_code == 400
+    assert answer.json()["status"] == 400
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"[" * 100_000, 422),
+        (b"{", 400),
+        (b"\xff", 400),
+        (b'{"amount": 5}', 422),
+        (b'{"amount": "-5"}', 422),
+        (b'{"amount": "NaN"}', 422),
+        (b'{"amount": "5\\u0000"}', 422),
+        (b'{"amount": "5", "other": 1}', 422),
+        (b"{}", 422),
+        (b"null", 422),
+        (b'{"amount": "5", "note": "' + b"x" * 3_000_000 + b'"}', 413),
+    ],
+    ids=range(11),
+)
+async def test_a_body_that_cannot_be_is_a_problem(operator, sale, body, status):
+    answer = await operator.post(
+        f"{API}/conversions/{sale[1]}/adjust",
+        content=body,
+        headers={"content-type": "application/json"},
+    )
+
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_decimals_are_text_and_times_are_utc(admin, sale):
+    row = (await admin.get(f"{API}/conversions/{sale[1]}")).json()["conversions"][0]
+
+    assert isinstance(row["payout"], str)
+    assert Decimal(row["payout"]) == Decimal("4.00")
+    assert row["clicked_at"].endswith("Z")
+    assert datetime.fromisoformat(row["clicked_at"]).utcoffset().total_seconds() == 0
+
+
+async def test_an_approval_is_done_and_noted(operator, admin, visit, report):
+    sold = await report(
+        await visit(), goal="sale", amount="10.00", transaction_id="to-approve"
+    )
+    path = f"{API}/conversions/{sold.conversion_id}"
+
+    answer = await operator.post(f"{path}/approve", json={"note": "seen"})
+    row = (await operator.get(path)).json()
+    deeds = (await admin.get(f"{API}/audit", params={"action": "approved"})).json()
+
+    assert answer.status_code == 204
+    assert row["conversions"][0]["status"] == "approved"
+    assert [one["about"] for one in deeds["items"]] == [f"{path}/approve"]
+
+
+async def test_a_form_of_another_site_does_nothing(operator, sale):
+    answer = await operator.post(
+        f"{API}/conversions/{sale[1]}/reject", headers={"x-csrf-token": "no"}
+    )
+
+    assert answer.status_code == 403
+
+
+async def test_a_catalog_is_put_only_over_what_was_read(operator):
+    read = await operator.get(f"{API}/catalog")
+    text, match = read.json()["text"], {"if-match": read.headers["etag"]}
+    path = f"{API}/catalog"
+
+    faulty = await operator.put(path, content="version: 7", headers=match)
+    put = await operator.put(path, content=text + "# one more\n", headers=match)
+    late = await operator.put(path, content=text + "# late\n", headers=match)
+    blind = await operator.put(path, content=text)
+
+    assert [one.status_code for one in (faulty, put, late, blind)] == [
+        422, 200, 412, 428
+    ]  # fmt: skip
+
+
+async def test_a_postback_is_explained_before_it_comes(operator):
+    asked = {"partner": "bestdeals", "offer": "shoes"}
+    answer = await operator.post(f"{API}/postbacks/explain", json=asked)
+
+    assert answer.status_code == 200, answer.text
+    assert fits("/postbacks/explain", answer.json(), "post")
+
+
+async def test_a_release_says_what_came_of_it(operator, visit, report):
+    held = await report(await visit(), goal="no-such", transaction_id="held")
+    path = f"{API}/quarantine/{held.postback_id}/release"
+
+    answer = await operator.post(path, json={})
+
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["outcome"] == "quarantined"
