@@ -82,8 +82,9 @@ select new.id,
 """
 
 # A conversion leaves the row that its last folded change put it into, and enters that
-# of its last change. So do the other conversions of its click: another one may be the
-# one that proves it now. What so stays where it was is 0 in sum.
+# of its last change. So do the other conversions of a click that is no visit: another
+# one may be the one that proves it now. What so stays where it was is 0 in sum. Each
+# click is looked for once, and nothing is joined again: it may have thousands.
 _FOLD = """
 with due as materialized (
   select conversion_id
@@ -92,15 +93,18 @@ with due as materialized (
    where folded_at is null
    order by written_at
    limit %(limit)s
-), concerned as materialized (
-  select conversions.*, placed.country, placed.device, placed.traffic
+), changed as materialized (
+  select distinct click_id
     from conversions
+   where id in (select conversion_id from due)
+), concerned as materialized (
+  select conversions.id, click_id, clicked_at, converted_at, partner, offer, goal,
+         currency, placed.country, placed.device, placed.traffic
+    from changed
+    join conversions using (click_id)
     join conversion_clicks as placed on placed.conversion_id = conversions.id
-   where click_id in (
-           select click_id
-             from conversions
-            where id in (select conversion_id from due)
-         )
+   where traffic <> 'visit'
+      or conversions.id in (select conversion_id from due)
 ), folded as (
   update conversion_changes
      set folded_at = tracker_now()
@@ -108,7 +112,7 @@ with due as materialized (
      and conversion_id in (select id from concerned)
   returning conversion_id
 ), standing as (
-  select -1 as sign, concerned.id, state.*
+  select -1 as sign, concerned.*, state.*
     from concerned
    cross join lateral (
            select status, amount, revenue, payout
@@ -119,7 +123,7 @@ with due as materialized (
             limit 1
          ) as state
    union all
-  select 1, concerned.id, state.*
+  select 1, concerned.*, state.*
     from concerned
    cross join lateral (
            select status, amount, revenue, payout
@@ -129,17 +133,14 @@ with due as materialized (
             limit 1
          ) as state
 ), proving as (
-  select standing.sign, standing.status, standing.amount, standing.revenue,
-         standing.payout, click_id, clicked_at, converted_at, partner, offer, goal,
-         currency, country, device, traffic,
+  select *,
          (traffic <> 'visit'
-          and standing.status <> 'rejected'
+          and status <> 'rejected'
           and row_number() over (
-                partition by click_id, sign, standing.status = 'rejected'
+                partition by click_id, sign, status = 'rejected'
                 order by converted_at, id
               ) = 1)::int as proven
     from standing
-    join concerned using (id)
    where traffic <> 'test'
 ), moved as (
   select date_bin('15 minutes', at, '2000-01-01Z') as starts_at, basis,
