@@ -5,15 +5,16 @@ import re
 from pathlib import Path
 
 import pytest
-from watching import list_barriers, list_overflow
+from watching import list_barriers, list_overflow, shorten
 
 PICTURES = os.environ.get("PICTURES")
 
+DESKTOP = {"width": 1440, "height": 900}
 ROOMS = {
     "overview": "/",
     "report": "/report?period=30d&by=partner,offer&compare=previous",
     "report-by-day": "/report?period=30d&by=day",
-    "report-by-sub": "/report?period=yesterday&by=sub1,sub2&partner=bestdeals",
+    "report-by-sub": "/report?period=yesterday&by=sub1,sub2&partner=mailroom",
     "clicks": "/clicks",
     "postbacks": "/postbacks",
     "conversions": "/conversions",
@@ -25,9 +26,13 @@ ROOMS = {
     "edit": "/catalog/edit",
     "versions": "/catalog/versions",
     "version": "/catalog/versions/1?whole=1",
+    "people": "/people",
+    "me": "/me",
+    "audit": "/audit",
     "nothing": "/find?id=nothing-like-that",
 }
 STRANGERS = {"sign-in": "/sign-in"}
+PARTNERS = {"partner-report": "/report?period=30d", "partner-clicks": "/clicks"}
 STORIES = {
     "click": ("/click/", "select click_id from conversions where changes > 1 limit 1"),
     "hostile": ("/click/", "select id from clicks where sub1 like '<script%%' limit 1"),
@@ -43,37 +48,51 @@ STORIES = {
 }
 
 
+ALL = [*ROOMS, *STORIES, *STRANGERS, *PARTNERS]
+
+
 @pytest.fixture
 def address(desk):
     def address(name):
-        if name in ROOMS:
-            return ROOMS[name]
+        for rooms in (ROOMS, STRANGERS, PARTNERS):
+            if name in rooms:
+                return rooms[name]
         path, query = STORIES[name]
         return path + desk.ask(query)
 
     return address
 
 
-@pytest.mark.parametrize("name", [*ROOMS, *STORIES])
+def _visitor(name):
+    if name in STRANGERS:
+        return ""
+    return "bea" if name in PARTNERS else "ada"
+
+
+@pytest.mark.parametrize("name", ALL)
 async def test_it_is_for_everybody_on_every_screen(open_as, address, name):
-    page = await open_as("ada", address(name))
+    page = await open_as(_visitor(name), address(name))
     assert await page.locator("h1").count() == 1
 
-    found = [*await list_barriers(page), *await list_overflow(page)]
+    found = await list_overflow(page)
     await _keep(page, f"{name}-1440-light")
-    await page.emulate_media(color_scheme="dark")
-    found += [f"dark: {one}" for one in await list_barriers(page, "color-contrast")]
-    await _keep(page, f"{name}-1440-dark")
     await page.set_viewport_size({"width": 360, "height": 740})
     found += [f"at 360 px: {one}" for one in await list_overflow(page)]
-    await _keep(page, f"{name}-360-dark")
+    await _keep(page, f"{name}-360-light")
+    await page.set_viewport_size(DESKTOP)
+    await page.emulate_media(color_scheme="dark")
+    await _keep(page, f"{name}-1440-dark")
+    await shorten(page)
+    found += [f"dark: {one}" for one in await list_barriers(page, "color-contrast")]
+    await page.emulate_media(color_scheme="light")
+    found += await list_barriers(page)
 
     assert found == []
 
 
-@pytest.mark.parametrize("name", [*ROOMS, *STORIES])
+@pytest.mark.parametrize("name", ALL)
 async def test_it_is_there_without_a_script(open_as, address, name):
-    page = await open_as("ada", address(name), java_script_enabled=False)
+    page = await open_as(_visitor(name), address(name), java_script_enabled=False)
 
     text = await page.locator("main").inner_text()
 
