@@ -59,10 +59,13 @@ function options(chart, heads, step, width) {
   if (heads.some(isRight)) {
     axes.push({ ...axis, values, scale: "right", side: 1, grid: { show: false } });
   }
+  // From nothing, or a small change would look like a large one.
+  const range = (_, least, most) => [Math.min(0, least), most > 0 ? most * 1.05 : 1];
   return {
     width,
     height: 240,
     tzDate,
+    scales: { y: { range }, right: { range } },
     axes,
     series: [
       { label: "Time", value: (_, at) => (at ? timeOf(at, zone, step) : "") },
