@@ -15,6 +15,8 @@ FIGURES = ("clicks", "conversions", "cr", "revenue", "payout", "profit")
 """What stands at the top, beside what it was in the days before."""
 
 LINES = ("clicks", "conversions", "revenue")
+"""What stands in the table over time; all of them are figures."""
+
 TOP = 10
 
 
@@ -28,7 +30,7 @@ class Overview:
     """
 
     query: ReportQuery
-    totals: Report
+    totals: ReportRow
     series: Sequence[tuple[Bucket, ReportRow | None]]
     partners: Report
     offers: Report
@@ -38,24 +40,21 @@ class Overview:
 async def look_over(runtime: Runtime, query: ReportQuery, now: datetime) -> Overview:
     """The reports for the days of this query, and what needs attention now."""
     unit: Unit = "hour" if len(query.days) == 1 else "day"
-    by_time = replace(query, by=(unit,), columns=LINES, sort=unit, compare="")
-    asked = (
-        replace(query, by=(), columns=FIGURES, sort="-clicks"),
-        by_time,
-        _top(query, "partner"),
-        _top(query, "offer"),
-    )
-    reports = await asyncio.gather(
+    by_time = replace(query, by=(unit,), columns=FIGURES, sort=unit)
+    asked = (by_time, _top(query, "partner"), _top(query, "offer"))
+    reports = asyncio.gather(
         *(runtime.analysis.get(one, runtime.catalog) for one in asked)
     )
-    totals, series, partners, offers = reports
+    (series, partners, offers), concerns = await asyncio.gather(
+        reports, list_concerns(runtime, now)
+    )
     return Overview(
         query=query,
-        totals=totals,
+        totals=series.head.totals,
         series=over_time(by_time, series.rows),
         partners=partners,
         offers=offers,
-        concerns=await list_concerns(runtime, now),
+        concerns=concerns,
     )
 
 

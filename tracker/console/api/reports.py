@@ -15,7 +15,7 @@ from tracker.console.pages import runtime_of
 from tracker.console.report_files import show_json
 from tracker.domain.concern import Concern
 from tracker.domain.person import Permission
-from tracker.domain.report import DIMENSIONS, Report
+from tracker.domain.report import DIMENSIONS, ReportRow
 from tracker.domain.report_reading import PERIODS, read_query
 from tracker.flow.attention import list_concerns
 from tracker.flow.overview import look_over
@@ -91,14 +91,10 @@ async def overview(request: Request) -> Response:
         Glance(
             Between(days.first, days.last),
             str(days.zone),
-            _earnings(found.totals, is_total=True)[0],
-            [
-                Earning([bucket.label], row.values, row.before, row.currency)
-                for bucket, row in found.series
-                if row
-            ],
-            _earnings(found.partners),
-            _earnings(found.offers),
+            _earning(found.totals),
+            [_earning(row) for _, row in found.series if row],
+            [_earning(row) for row in found.partners.rows],
+            [_earning(row) for row in found.offers.rows],
             found.concerns,
         )
     )
@@ -109,9 +105,8 @@ async def attention(request: Request) -> Response:
     return answer(await list_concerns(runtime_of(request), datetime.now(UTC)))
 
 
-def _earnings(report: Report, *, is_total: bool = False) -> list[Earning]:
-    rows = [report.head.totals] if is_total else report.rows
-    return [Earning(one.keys, one.values, one.before, one.currency) for one in rows]
+def _earning(row: ReportRow) -> Earning:
+    return Earning(row.keys, row.values, row.before, row.currency)
 
 
 _PERIOD = Parameter("period", f"One of {', '.join(PERIODS)}.")
