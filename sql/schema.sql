@@ -1059,11 +1059,12 @@ CREATE VIEW report_partner_days AS
             NULL::numeric AS "numeric"
            FROM (click_rollups
              CROSS JOIN ( VALUES ('click'::text), ('conversion'::text)) bases(basis))
-          WHERE (((click_rollups.starts_at AT TIME ZONE ( SELECT rollup_days.zone
+          WHERE ((click_rollups.starts_at >= ( SELECT (rollup_days.closed_before - '1 day'::interval)
+                   FROM rollup_days)) AND (((click_rollups.starts_at AT TIME ZONE ( SELECT rollup_days.zone
                    FROM rollup_days)))::date >= ( SELECT rollup_days.closed_before
-                   FROM rollup_days))
+                   FROM rollup_days)))
         UNION ALL
-         SELECT conversion_rollups.basis,
+         SELECT bases.basis,
             ((conversion_rollups.starts_at AT TIME ZONE ( SELECT rollup_days.zone
                    FROM rollup_days)))::date AS timezone,
             conversion_rollups.partner_number,
@@ -1077,6 +1078,25 @@ CREATE VIEW report_partner_days AS
                     WHEN (conversion_rollups.traffic = 'refused'::text) THEN (- conversion_rollups.proven)
                     ELSE 0
                 END AS "case",
+            0,
+            0,
+            0,
+            NULL::text,
+            NULL::numeric AS "numeric",
+            NULL::numeric AS "numeric",
+            NULL::numeric AS "numeric"
+           FROM (conversion_rollups
+             CROSS JOIN ( VALUES ('click'::text), ('conversion'::text)) bases(basis))
+          WHERE ((conversion_rollups.basis = 'click'::text) AND (conversion_rollups.proven <> 0))
+        UNION ALL
+         SELECT conversion_rollups.basis,
+            ((conversion_rollups.starts_at AT TIME ZONE ( SELECT rollup_days.zone
+                   FROM rollup_days)))::date AS timezone,
+            conversion_rollups.partner_number,
+            0,
+            0,
+            0,
+            0,
                 CASE
                     WHEN (conversion_rollups.status = 'pending'::text) THEN conversion_rollups.conversions
                     ELSE 0
@@ -1169,7 +1189,7 @@ CREATE VIEW report_partner_days_utc AS
            FROM (click_rollups
              CROSS JOIN ( VALUES ('click'::text), ('conversion'::text)) bases(basis))
         UNION ALL
-         SELECT conversion_rollups.basis,
+         SELECT bases.basis,
             ((conversion_rollups.starts_at AT TIME ZONE 'UTC'::text))::date AS timezone,
             conversion_rollups.partner_number,
             conversion_rollups.proven,
@@ -1182,6 +1202,24 @@ CREATE VIEW report_partner_days_utc AS
                     WHEN (conversion_rollups.traffic = 'refused'::text) THEN (- conversion_rollups.proven)
                     ELSE 0
                 END AS "case",
+            0,
+            0,
+            0,
+            NULL::text,
+            NULL::numeric AS "numeric",
+            NULL::numeric AS "numeric",
+            NULL::numeric AS "numeric"
+           FROM (conversion_rollups
+             CROSS JOIN ( VALUES ('click'::text), ('conversion'::text)) bases(basis))
+          WHERE ((conversion_rollups.basis = 'click'::text) AND (conversion_rollups.proven <> 0))
+        UNION ALL
+         SELECT conversion_rollups.basis,
+            ((conversion_rollups.starts_at AT TIME ZONE 'UTC'::text))::date AS timezone,
+            conversion_rollups.partner_number,
+            0,
+            0,
+            0,
+            0,
                 CASE
                     WHEN (conversion_rollups.status = 'pending'::text) THEN conversion_rollups.conversions
                     ELSE 0

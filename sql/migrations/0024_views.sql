@@ -132,10 +132,18 @@ with facts as (
     from click_rollups
    cross join (values ('click'), ('conversion')) as bases (basis)
    union all
-  select basis, (starts_at at time zone 'UTC')::date, partner_number,
+  select bases.basis, (starts_at at time zone 'UTC')::date, partner_number,
          proven, 0,
          case when traffic in ('bot', 'datacenter') then -proven else 0 end,
          case when traffic = 'refused' then -proven else 0 end,
+         0, 0, 0, null,
+         null::numeric, null::numeric, null::numeric
+    from conversion_rollups
+   cross join (values ('click'), ('conversion')) as bases (basis)
+   where conversion_rollups.basis = 'click' and proven <> 0
+   union all
+  select basis, (starts_at at time zone 'UTC')::date, partner_number,
+         0, 0, 0, 0,
          case when status = 'pending'  then conversions else 0 end,
          case when status = 'approved' then conversions else 0 end,
          case when status = 'rejected' then conversions else 0 end,
@@ -187,13 +195,22 @@ with facts as (
          null::numeric, null::numeric, null::numeric
     from click_rollups
    cross join (values ('click'), ('conversion')) as bases (basis)
-   where (starts_at at time zone (select zone from rollup_days))::date
+   where starts_at >= (select closed_before - interval '1 day' from rollup_days)
+     and (starts_at at time zone (select zone from rollup_days))::date
          >= (select closed_before from rollup_days)
    union all
-  select basis, (starts_at at time zone (select zone from rollup_days))::date, partner_number,
+  select bases.basis, (starts_at at time zone (select zone from rollup_days))::date, partner_number,
          proven, 0,
          case when traffic in ('bot', 'datacenter') then -proven else 0 end,
          case when traffic = 'refused' then -proven else 0 end,
+         0, 0, 0, null,
+         null::numeric, null::numeric, null::numeric
+    from conversion_rollups
+   cross join (values ('click'), ('conversion')) as bases (basis)
+   where conversion_rollups.basis = 'click' and proven <> 0
+   union all
+  select basis, (starts_at at time zone (select zone from rollup_days))::date, partner_number,
+         0, 0, 0, 0,
          case when status = 'pending'  then conversions else 0 end,
          case when status = 'approved' then conversions else 0 end,
          case when status = 'rejected' then conversions else 0 end,
