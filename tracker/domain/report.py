@@ -244,10 +244,14 @@ class ReportQuery:
         """
         When the counterpart of each begins, in the days that it is compared with.
 
-        The first day is held against the first, the second against the second. What
-        is left where the earlier days are more has no counterpart.
+        The first day is held against the first, the second against the second; of
+        months and years, a month against a month. What is left where the earlier ones
+        are more has no counterpart.
         """
         zone, shift = self.days.zone, self._shift
+        if unit != "hour":
+            days = self.earlier_first_days(unit)
+            return tuple(midnight(day, zone) for day in days)
         begun = [moved(one, unit, shift, zone) for one in self.buckets(unit)]
         end = midnight(self.days.last - timedelta(days=shift - 1), zone)
         return tuple(accumulate((*begun, end), max))
@@ -258,9 +262,16 @@ class ReportQuery:
         return (*begun, self.days.last + timedelta(days=1))
 
     def earlier_first_days(self, unit: Unit) -> tuple[date, ...]:
-        """As `earlier_starts`, in days."""
-        shift = timedelta(days=self._shift)
-        return tuple(day - shift for day in self.first_days(unit))
+        """As `earlier_starts`, in days; beside finer times all go by days."""
+        begun = [day - timedelta(days=self._shift) for day in self.first_days(unit)]
+        is_alone = [one.is_time for one in self.dimensions].count(True) == 1
+        if self.earlier is None or not is_alone:
+            return tuple(begun)
+        if unit == "month" and self.compare != "previous":
+            return _held_against(cut(self.earlier, unit), len(begun) - 1)
+        if unit == "week":
+            begun[-1] = max(begun[-1], self.earlier.last + timedelta(days=1))
+        return tuple(begun)
 
     def url(self, path: str = "/report", **other: object) -> str:
         """Its address, with other fields if they are given."""
@@ -459,6 +470,14 @@ def _earlier(days: Days, compare: Compare) -> Days:
     if days.last.month != (days.last + timedelta(days=1)).month and days.first.day == 1:
         last = _end_of_month(last)
     return Days(_months_back(days.first, months), last, days.zone)
+
+
+def _held_against(earlier: Sequence[Bucket], count: int) -> tuple[date, ...]:
+    """Where so many of them begin and the last one ends; what lacks is empty."""
+    held = earlier[:count]
+    end = held[-1].last + timedelta(days=1)
+    begun = [one.first for one in held]
+    return (*begun, *[end] * (count + 1 - len(held)))
 
 
 def _months_back(day: date, months: int) -> date:

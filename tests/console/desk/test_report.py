@@ -194,6 +194,53 @@ async def test_days_are_compared_with_those_before(world, runtime):
     assert report.head.totals.before == earlier.head.totals.values
 
 
+@pytest.mark.parametrize(
+    ("text", "begun"),
+    [
+        (
+            "from=2026-01-01&to=2026-03-31&by=month&compare=month",
+            ("2025-12-01", "2026-01-01", "2026-02-01", "2026-03-01"),
+        ),
+        (
+            "from=2028-02-01&to=2028-03-31&by=month&compare=year",
+            ("2027-02-01", "2027-03-01", "2027-04-01"),
+        ),
+        (
+            "from=2026-11-01&to=2026-11-30&by=month&compare=month",
+            ("2026-10-01", "2026-11-01"),
+        ),
+        (
+            "from=2026-02-01&to=2026-02-28&by=week&compare=month",
+            (
+                "2026-01-01",
+                "2026-01-02",
+                "2026-01-09",
+                "2026-01-16",
+                "2026-01-23",
+                "2026-02-01",
+            ),
+        ),
+    ],
+)
+async def test_months_are_held_against_months(runtime, text, begun):
+    """Whatever days they have, and the last week against all that is left."""
+    query = asked(runtime, f"{text}&zone=UTC")
+
+    (unit,) = query.by
+    assert tuple(map(str, query.earlier_first_days(unit))) == begun
+    assert tuple(f"{at:%Y-%m-%d}" for at in query.earlier_starts(unit)) == begun
+
+
+async def test_rows_by_month_are_compared_with_what_the_totals_are(world, runtime):
+    """October has a day more than November."""
+    text = "from=2026-11-01&to=2026-11-30&zone=UTC&by=month&compare=month"
+    query = asked(runtime, f"{text}&columns=clicks")
+    report = await runtime.analysis.get(query, runtime.catalog)
+
+    assert report.head.totals.before["clicks"] > 0
+    assert [row.before for row in report.rows] == [report.head.totals.before]
+
+
 async def test_what_a_stranger_wrote_is_no_formula(world, as_role):
     async with as_role("viewer") as client:
         table = (await client.get(f"/report.csv?{MONTH}&by=sub1")).text
