@@ -96,6 +96,7 @@ def _beginning(head: ReportHead, query: ReportQuery) -> str:
         "currency": head.currency,
         "is_converted": head.is_converted,
         "without_rate": head.unrated or None,
+        "clicks_from": head.clicks_from,
         "count": head.count,
         "totals": _values(head.totals),
     }

@@ -322,6 +322,7 @@ class ReportHead:
     What is said once: the totals of all rows, how many these are, the money.
 
     `unrated` is a currency that the catalog has no rate for: its sums are left out.
+    `clicks_from` is the first day whose clicks are there, where earlier ones are asked.
     """
 
     totals: ReportRow
@@ -329,6 +330,7 @@ class ReportHead:
     currency: str
     is_converted: bool
     unrated: str = ""
+    clicks_from: date | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,13 @@ AT_ONCE = 2000
 
 _SNAPSHOT = "set transaction isolation level repeatable read, read only"
 
+_CLICKS_FROM = """
+select to_date(min(right(relname, 8)), 'YYYYMMDD')
+  from pg_inherits
+  join pg_class on pg_class.oid = inhrelid
+ where inhparent = 'clicks'::regclass and relname ~ '^clicks_[0-9]{8}$'
+"""
+
 _CLOSED = "select zone, closed_before from rollup_days"
 
 _TIMES = ("hour", "day", "week", "month")
@@ -200,7 +207,12 @@ _PROVED_OF_CLICKS: Pieces = {
     ),
 }
 _IS_PROOF = SQL(" and proven <> 0 and basis = 'click'")
-_IS_PROOF_OF_CLICK = SQL(" and status <> 'rejected' and traffic <> 'visit'")
+# One that was dropped is among no bots, and is not taken from them.
+_IS_PROOF_OF_CLICK = SQL("""
+     and status <> 'rejected' and traffic <> 'visit'
+     and exists (select from clicks
+                  where clicks.day = (conversions.clicked_at at time zone 'UTC')::date
+                    and clicks.id = conversions.click_id)""")
 
 _CONVERTED: Pieces = {
     "pending": SQL("sum(conversions) filter (where status = 'pending')"),
@@ -743,7 +755,7 @@ class AnalysisStore:
             cursor = connection.cursor(row_factory=dict_row)
             await cursor.execute(composed, statement.parameters.values)
             totals, *rows = await cursor.fetchall()
-        reader = _Reader(query, money)
+            reader = _Reader(query, money, await _clicks_from(connection, query))
         return Report(reader.head(totals), [reader.row(one) for one in rows])
 
     @asynccontextmanager
@@ -754,7 +766,7 @@ class AnalysisStore:
         async with self._files, self._snapshot() as connection:
             money, statement = await _prepared(connection, query, catalog)
             composed = statement.report(money, None)
-            reader = _Reader(query, money)
+            reader = _Reader(query, money, await _clicks_from(connection, query))
             async with connection.cursor("report", row_factory=dict_row) as cursor:
                 cursor.itersize = AT_ONCE
                 await cursor.execute(composed, statement.parameters.values)
@@ -781,6 +793,16 @@ async def _prepared(
     return money, _Statement(query, catalog, closed)
 
 
+async def _clicks_from(connection: Connection, query: ReportQuery) -> date | None:
+    """The first day that retention has left, if the report asks for earlier ones."""
+    if not query.is_of_clicks:
+        return None
+    cursor = await connection.execute(_CLICKS_FROM)
+    (first,) = await cursor.fetchone() or (None,)
+    asked = min(window.span[0] for window in _windows(query)).date()
+    return first if first and asked < first else None
+
+
 async def _money(
     connection: Connection, query: ReportQuery, catalog: Catalog, closed: Closed
 ) -> Money:
@@ -805,9 +827,12 @@ def _rates(catalog: Catalog, currency: str) -> dict[str, Decimal]:
 class _Reader:
     """Rows of Postgres as rows of a report: rounded, and their times named."""
 
-    def __init__(self, query: ReportQuery, money: Money) -> None:
+    def __init__(
+        self, query: ReportQuery, money: Money, clicks_from: date | None
+    ) -> None:
         self._query = query
         self._money = money
+        self._clicks_from = clicks_from
         self._labels = {
             one.name: [bucket.label for bucket in query.buckets(cast("Unit", one.name))]
             for one in query.dimensions
@@ -821,6 +846,7 @@ class _Reader:
             currency=self._money.currency,
             is_converted=bool(totals["is_converted"]),
             unrated=totals["unrated"] or "",
+            clicks_from=self._clicks_from,
         )
 
     def row(self, row: Mapping[str, Any]) -> ReportRow:

@@ -241,6 +241,23 @@ async def test_rows_by_month_are_compared_with_what_the_totals_are(world, runtim
     assert [row.before for row in report.rows] == [report.head.totals.before]
 
 
+async def test_of_days_that_were_dropped_no_click_is_proven(world, runtime, as_role):
+    """Conversions outlive their clicks, and take nothing from bots that are gone."""
+    async with runtime.pool.connection() as connection:
+        for n in range(20, 28):
+            await connection.execute(f"drop table clicks_202610{n}")
+    text = "from=2026-10-20&to=2026-10-27&zone=UTC&by=os"
+    async with as_role("admin") as client:
+        told = (
+            await client.get(f"/report.json?{text}&columns=clicks,bots,other")
+        ).json()
+        shown = await client.get(f"/report?{text}")
+
+    assert told["totals"] == {"clicks": 0, "bots": 0, "other": 0}
+    assert told["clicks_from"] == "2026-10-28"
+    assert "Clicks are kept from 2026-10-28" in shown.text
+
+
 async def test_what_a_stranger_wrote_is_no_formula(world, as_role):
     async with as_role("viewer") as client:
         table = (await client.get(f"/report.csv?{MONTH}&by=sub1")).text
