@@ -19,6 +19,7 @@ from tracker.flow.conversion import (
     set_conversion_amount,
     set_conversion_status,
 )
+from tracker.flow.enrichment import open_data
 from tracker.flow.erasure import erase_click
 from tracker.flow.maintenance import measure_backlog
 from tracker.flow.rollup import close_days, fold_changes, rebuild
@@ -73,6 +74,7 @@ def fold(runtime):
     """Folds these, however they came; their ids."""
 
     async def fold(*entries):
+        await open_data(runtime)
         await fold_entries(runtime, entries)
         return [entry.click_id.decode() for entry in entries]
 

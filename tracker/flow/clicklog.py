@@ -47,6 +47,7 @@ async def fold_clicks(runtime: Runtime, shard: int) -> int:
     if not entries:
         return 0
     failpoint("fold.read")
+    await open_data(runtime)
     await fold_entries(runtime, entries)
     failpoint("fold.inserted")
     await runtime.stream.trim(shard, entries[-1].position)
@@ -55,9 +56,13 @@ async def fold_clicks(runtime: Runtime, shard: int) -> int:
 
 
 async def fold_entries(runtime: Runtime, entries: Sequence[Entry]) -> None:
-    """Each is in Postgres once when this returns, if only as something set aside."""
+    """
+    Each is in Postgres once when this returns, if only as something set aside.
+
+    What is seen of it is what the data that are open say. A web process opens none for
+    its spool: that takes most of a second, in which visitors would wait.
+    """
     if entries:
-        await open_data(runtime)
         rejected = await _fold(runtime, entries)
         if rejected:
             await _set_aside(runtime, rejected)
