@@ -37,8 +37,13 @@ STAMP := $(VENV)/.stamp
 run: $(STAMP)
 	@exec $(BIN)/tracker up --sandbox
 
+# Most tests run in two processes, each with stores of its own. What starts processes,
+# drives a browser or asks how long something takes has the machine for itself.
+ALONE := tests/running tests/torture tests/browser
+
 test: $(STAMP) chromium
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ALONE:%=--ignore=%)
+	@$(BIN)/python -m pytest $(ALONE)
 
 # The browser of the browser tests; where it cannot be had they are skipped.
 chromium:
