@@ -40,6 +40,9 @@ from tracker.store.journal import (
 from tracker.store.paging import Place
 
 MOST_LISTENERS = 40
+MOST_OF_ONE = 8
+"""Of one person, so that nobody keeps all others from listening."""
+
 """Of one process, to all its logs."""
 
 MOST_TOLD = 200
@@ -59,7 +62,7 @@ class Tail:
 
     def __init__(self, read: Read) -> None:
         self._read = read
-        self._heard: set[asyncio.Queue[Rows | None]] = set()
+        self._heard: dict[asyncio.Queue[Rows | None], int] = {}
         self._reader: asyncio.Task[None] | None = None
 
     @property
@@ -67,17 +70,23 @@ class Tail:
         """How many there are."""
         return len(self._heard)
 
+    def count(self, person_id: int) -> int:
+        """How many of them are one person's."""
+        return sum(one == person_id for one in self._heard.values())
+
     @contextmanager
-    def listening(self, runtime: Runtime) -> Iterator[asyncio.Queue[Rows | None]]:
+    def listening(
+        self, runtime: Runtime, person_id: int
+    ) -> Iterator[asyncio.Queue[Rows | None]]:
         """What is new comes in here; None when it is over."""
         queue: asyncio.Queue[Rows | None] = asyncio.Queue(maxsize=8)
-        self._heard.add(queue)
+        self._heard[queue] = person_id
         if self._reader is None:
             self._reader = asyncio.create_task(self._go_on(runtime))
         try:
             yield queue
         finally:
-            self._heard.discard(queue)
+            self._heard.pop(queue, None)
             if not self._heard and self._reader:
                 self._reader.cancel()
                 self._reader = None
@@ -116,9 +125,11 @@ class Tails:
             "deliveries": Tail(_read_deliveries),
         }
 
-    def get(self, name: str) -> Tail:
-        """That of a log; OverloadedError while too many listen."""
-        if sum(one.listeners for one in self._tails.values()) >= MOST_LISTENERS:
+    def get(self, name: str, person_id: int) -> Tail:
+        """That of a log; OverloadedError while too many listen, or one too often."""
+        tails = self._tails.values()
+        is_full = sum(one.listeners for one in tails) >= MOST_LISTENERS
+        if is_full or sum(one.count(person_id) for one in tails) >= MOST_OF_ONE:
             raise OverloadedError("Too many listen already; look at the log instead.")
         return self._tails[name]
 
@@ -178,7 +189,7 @@ async def tail_deliveries(request: Request) -> Response:
 def _stream(
     request: Request, name: str, fits: Fits, row: Callable[[Any], tuple[Any, ...]]
 ) -> Response:
-    tail: Tail = request.app.state.tails.get(name)
+    tail: Tail = request.app.state.tails.get(name, person_of(request).id)
     events = _events(request, tail, fits, row)
     headers = {**HEADERS, "X-Accel-Buffering": "no"}
     return StreamingResponse(events, headers=headers, media_type="text/event-stream")
@@ -190,7 +201,8 @@ async def _events(
     """Rows as pages have them, until the session or the process ends."""
     yield "retry: 5000\n\n"
     asked_at = time.monotonic()
-    with tail.listening(runtime_of(request)) as heard:
+    who = person_of(request).id
+    with tail.listening(runtime_of(request), who) as heard:
         while True:
             try:
                 rows = await asyncio.wait_for(heard.get(), ASK_AGAIN_SECONDS)

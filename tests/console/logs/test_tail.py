@@ -155,8 +155,9 @@ async def test_it_ends_when_the_listener_leaves_or_the_process_stops(
     assert listeners() == 0
 
 
-async def test_so_many_listen_and_no_more(listen, viewer, monkeypatch):
-    monkeypatch.setattr(tails, "MOST_LISTENERS", 1)
+@pytest.mark.parametrize("limit", ["MOST_LISTENERS", "MOST_OF_ONE"])
+async def test_so_many_listen_and_no_more(listen, viewer, monkeypatch, limit):
+    monkeypatch.setattr(tails, limit, 1)
     async with listen("viewer", "/clicks/tail") as stream:
         await stream.hear("still here")
         refused = await viewer.get("/postbacks/tail")
@@ -174,7 +175,7 @@ async def test_a_log_is_read_once_for_all_who_listen(runtime, monkeypatch):
         return rows[-place.size :]
 
     tail, heard = Tail(read), []
-    with tail.listening(runtime) as first, tail.listening(runtime) as second:
+    with tail.listening(runtime, 1) as first, tail.listening(runtime, 2) as second:
         async with asyncio.timeout(10):
             while len(heard) < 5:
                 heard.append((await first.get(), await second.get()))
