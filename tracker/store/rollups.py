@@ -84,7 +84,9 @@ select new.id,
 # A conversion leaves the row that its last folded change put it into, and enters that
 # of its last change. So do the other conversions of a click that is no visit: another
 # one may be the one that proves it now. What so stays where it was is 0 in sum. Each
-# click is looked for once, and nothing is joined again: it may have thousands.
+# click is looked for once, and nothing is joined again: it may have thousands. Nor are
+# all that wait looked through for these few: `offset` keeps the planner from it, who
+# may not know yet that there are hundreds of thousands.
 _FOLD = """
 with due as materialized (
   select conversion_id
@@ -105,11 +107,20 @@ with due as materialized (
     join conversion_clicks as placed on placed.conversion_id = conversions.id
    where traffic <> 'visit'
       or conversions.id in (select conversion_id from due)
+), waiting as (
+  select change.id
+    from concerned
+   cross join lateral (
+           select id, folded_at
+             from conversion_changes
+            where conversion_id = concerned.id
+           offset 0
+         ) as change
+   where change.folded_at is null
 ), folded as (
   update conversion_changes
      set folded_at = tracker_now()
-   where folded_at is null
-     and conversion_id in (select id from concerned)
+   where id = any(array(select id from waiting))
   returning conversion_id
 ), standing as (
   select -1 as sign, concerned.*, state.*
