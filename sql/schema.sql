@@ -43,6 +43,89 @@ CREATE FUNCTION tracker_now() RETURNS timestamp with time zone
 
 COMMENT ON FUNCTION tracker_now() IS 'The time for leases, schedules and windows; tests replace it to move the clock.';
 
+CREATE FUNCTION tracker_sum_conversion_pairs() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $_$
+declare
+  moved text := case
+    when tg_table_name = 'rollup_days' then 'select *, 1 as sign from conversion_rollups'
+    when tg_op = 'INSERT' then 'select *, 1 as sign from added'
+    when tg_op = 'DELETE' then 'select *, -1 as sign from removed'
+    else 'select *, 1 as sign from added union all select *, -1 from removed'
+  end;
+  emptied tid[];
+begin
+  if tg_table_name = 'rollup_days' then
+    delete from conversion_rollup_pairs;
+  end if;
+  execute format($statement$
+    with moved as (
+      select *, (starts_at at time zone
+                 (select conversions_zone from rollup_days))::date as day
+      from   (%s) as every
+    ), summed as (
+      select basis,
+             case grouping(partner_number, offer_number, country, device)
+               when 3 then 'partner offer'
+               when 5 then 'partner country'
+               when 6 then 'partner device'
+               when 9 then 'offer country'
+               when 10 then 'offer device'
+               when 12 then 'country device'
+             end as pair,
+             day, coalesce(partner_number, 0) as partner_number,
+             coalesce(offer_number, 0) as offer_number, coalesce(country, '') as country,
+             coalesce(device, '') as device, goal, currency, traffic,
+             coalesce(sum(sign * conversions) filter (where status = 'pending'), 0)
+               as pending,
+             coalesce(sum(sign * conversions) filter (where status = 'approved'), 0)
+               as approved,
+             coalesce(sum(sign * conversions) filter (where status = 'rejected'), 0)
+               as rejected,
+             coalesce(sum(sign * amount) filter (where status <> 'rejected'), 0) as amount,
+             coalesce(sum(sign * revenue) filter (where status <> 'rejected'), 0)
+               as revenue,
+             coalesce(sum(sign * payout) filter (where status <> 'rejected'), 0) as payout,
+             coalesce(sum(sign * revenue) filter (where status = 'approved'), 0)
+               as approved_revenue,
+             coalesce(sum(sign * payout) filter (where status = 'approved'), 0)
+               as approved_payout
+      from   moved
+      group  by grouping sets (
+               (basis, day, goal, currency, traffic, partner_number, offer_number),
+               (basis, day, goal, currency, traffic, partner_number, country),
+               (basis, day, goal, currency, traffic, partner_number, device),
+               (basis, day, goal, currency, traffic, offer_number, country),
+               (basis, day, goal, currency, traffic, offer_number, device),
+               (basis, day, goal, currency, traffic, country, device))
+    ), counted as (
+      insert into conversion_rollup_pairs as pairs
+      select *
+      from   summed
+      where  (pending, approved, rejected, amount, revenue, payout, approved_revenue,
+              approved_payout) <> (0, 0, 0, 0, 0, 0, 0, 0)
+      order  by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+      on conflict (
+        basis, pair, day, partner_number, offer_number, country, device, goal, currency,
+        traffic
+      ) do update
+      set    pending = pairs.pending + excluded.pending,
+             approved = pairs.approved + excluded.approved,
+             rejected = pairs.rejected + excluded.rejected,
+             amount = pairs.amount + excluded.amount,
+             revenue = pairs.revenue + excluded.revenue,
+             payout = pairs.payout + excluded.payout,
+             approved_revenue = pairs.approved_revenue + excluded.approved_revenue,
+             approved_payout = pairs.approved_payout + excluded.approved_payout
+      returning pairs.ctid, (pending, approved, rejected) = (0, 0, 0) as is_empty
+    )
+    select array_agg(ctid) filter (where is_empty) from counted
+  $statement$, moved) into emptied;
+  delete from conversion_rollup_pairs where ctid = any(emptied);
+  return null;
+end
+$_$;
+
 CREATE FUNCTION tracker_sum_pairs() RETURNS trigger
     LANGUAGE plpgsql
     AS $_$
@@ -428,6 +511,36 @@ CREATE TABLE conversion_keys (
 );
 
 COMMENT ON TABLE conversion_keys IS 'What makes one action one conversion: its click and goal, its transaction and goal, or its postback.';
+
+CREATE TABLE conversion_rollup_pairs (
+    basis text NOT NULL COLLATE pg_catalog."C",
+    pair text NOT NULL COLLATE pg_catalog."C",
+    day date NOT NULL,
+    partner_number integer NOT NULL,
+    offer_number integer NOT NULL,
+    country text NOT NULL COLLATE pg_catalog."C",
+    device text NOT NULL COLLATE pg_catalog."C",
+    goal text NOT NULL COLLATE pg_catalog."C",
+    currency text NOT NULL COLLATE pg_catalog."C",
+    traffic text NOT NULL COLLATE pg_catalog."C",
+    pending integer NOT NULL,
+    approved integer NOT NULL,
+    rejected integer NOT NULL,
+    amount numeric(26,6) NOT NULL,
+    revenue numeric(26,6) NOT NULL,
+    payout numeric(26,6) NOT NULL,
+    approved_revenue numeric(26,6) NOT NULL,
+    approved_payout numeric(26,6) NOT NULL
+)
+WITH (fillfactor='80');
+
+COMMENT ON TABLE conversion_rollup_pairs IS 'conversion_rollups by day and each two of partner, offer, country and device; kept by its triggers.';
+
+COMMENT ON COLUMN conversion_rollup_pairs.pair IS 'Which two: partner offer, say; the columns of the others are 0 or empty.';
+
+COMMENT ON COLUMN conversion_rollup_pairs.day IS 'In the conversions_zone of rollup_days; all days are here, those that are not over too.';
+
+COMMENT ON COLUMN conversion_rollup_pairs.amount IS 'Of pending and approved ones; so revenue and payout.';
 
 CREATE TABLE conversion_rollups (
     starts_at timestamp with time zone NOT NULL,
@@ -998,10 +1111,13 @@ CREATE TABLE rollup_days (
     is_only boolean DEFAULT true NOT NULL,
     zone text NOT NULL,
     closed_before date NOT NULL,
+    conversions_zone text NOT NULL,
     CONSTRAINT rollup_days_is_only_check CHECK (is_only)
 );
 
 COMMENT ON TABLE rollup_days IS 'One row: the time zone of click_rollup_days, and the first day that has to be read from the quarters.';
+
+COMMENT ON COLUMN rollup_days.conversions_zone IS 'The time zone of conversion_rollup_pairs.';
 
 CREATE VIEW report_partner_days AS
  WITH facts AS (
@@ -1405,6 +1521,9 @@ ALTER TABLE ONLY conversion_clicks
 ALTER TABLE ONLY conversion_keys
     ADD CONSTRAINT conversion_keys_pkey PRIMARY KEY (advertiser, key);
 
+ALTER TABLE ONLY conversion_rollup_pairs
+    ADD CONSTRAINT conversion_rollup_pairs_pkey PRIMARY KEY (basis, pair, day, partner_number, offer_number, country, device, goal, currency, traffic);
+
 ALTER TABLE ONLY conversion_rollups
     ADD CONSTRAINT conversion_rollups_pkey PRIMARY KEY (starts_at, basis, partner_number, offer_number, goal, currency, country, device, traffic, status);
 
@@ -1533,11 +1652,19 @@ CREATE INDEX visitor_firsts_by_time ON visitor_firsts USING brin (counted_at) WI
 
 CREATE TRIGGER pairs_of_added AFTER INSERT ON click_rollup_days REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION tracker_sum_pairs();
 
+CREATE TRIGGER pairs_of_added AFTER INSERT ON conversion_rollups REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION tracker_sum_conversion_pairs();
+
 CREATE TRIGGER pairs_of_changed AFTER UPDATE ON click_rollup_days REFERENCING OLD TABLE AS removed NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION tracker_sum_pairs();
+
+CREATE TRIGGER pairs_of_changed AFTER UPDATE ON conversion_rollups REFERENCING OLD TABLE AS removed NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION tracker_sum_conversion_pairs();
 
 CREATE TRIGGER pairs_of_none AFTER TRUNCATE ON click_rollup_days FOR EACH STATEMENT EXECUTE FUNCTION tracker_forget_pairs();
 
 CREATE TRIGGER pairs_of_removed AFTER DELETE ON click_rollup_days REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION tracker_sum_pairs();
+
+CREATE TRIGGER pairs_of_removed AFTER DELETE ON conversion_rollups REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION tracker_sum_conversion_pairs();
+
+CREATE TRIGGER pairs_of_zone AFTER UPDATE OF conversions_zone ON rollup_days FOR EACH STATEMENT EXECUTE FUNCTION tracker_sum_conversion_pairs();
 
 ALTER TABLE ONLY api_tokens
     ADD CONSTRAINT api_tokens_person_id_fkey FOREIGN KEY (person_id) REFERENCES people(id);

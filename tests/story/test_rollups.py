@@ -5,7 +5,7 @@ import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from itertools import product
+from itertools import combinations, product
 
 import pytest
 
@@ -39,7 +39,7 @@ IPHONE = (
 GOOGLEBOT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
 GERMAN, AMERICAN, AMAZON = "217.0.0.1", "8.8.8.8", "52.94.76.1"
 
-TABLES = ("click_rollups", "conversion_rollups")
+TABLES = ("click_rollups", "conversion_rollups", "conversion_rollup_pairs")
 
 
 @pytest.fixture
@@ -212,6 +212,25 @@ async def test_days_follow_the_zone_of_the_catalog(
         in_utc[0]["day"],
     )
     assert in_nepal == [{"later": 1, "zone": "Asia/Kathmandu"}]
+    assert await is_exact()
+
+
+async def test_conversions_of_a_day_follow_the_zone_of_the_catalog(
+    click, fold, advertiser, runtime, rows, is_exact
+):
+    evening = datetime.now(UTC).replace(hour=23) - timedelta(days=3)
+    (click_id,) = await fold(click(at=evening))
+    await advertiser.report(click_id)
+    await fold_changes(runtime)
+    days = "select distinct day from conversion_rollup_pairs where basis = 'click'"
+    in_utc = await rows(days)
+    runtime.catalog = replace(runtime.catalog, timezone="Asia/Kathmandu")
+
+    await close_days(runtime)
+
+    assert in_utc == [{"day": evening.date()}]
+    assert await rows(days) == [{"day": evening.date() + timedelta(days=1)}]
+    await pairs_agree(rows)
     assert await is_exact()
 
 
@@ -412,8 +431,42 @@ async def test_after_any_history_rollups_say_what_the_tables_say(
     assert len(await rows("select from conversions")) > 20
     assert (await runtime.rollups.count_waiting()).changes == 0
     await agrees_with_conversions(rows)
+    await pairs_agree(rows)
     assert await is_exact()
     await views_agree(rows)
+
+
+async def pairs_agree(rows):
+    """Each two of four dimensions sum up the same conversions, day by day."""
+    for pair in combinations(("partner", "offer", "country", "device"), 2):
+        own = [f"{one}_number" if one in ("partner", "offer") else one for one in pair]
+        keys = ", ".join(("basis", "day", *own, "goal", "currency", "traffic"))
+        order = f"order by {keys}"
+        pairs = await rows(
+            f"select {keys}, {', '.join(SUMMED_BY_STATUS)} "
+            f"from conversion_rollup_pairs where pair = %s {order}",
+            " ".join(pair),
+        )
+        summed = ", ".join(
+            f"{sum_} as {name}" for name, sum_ in SUMMED_BY_STATUS.items()
+        )
+        assert pairs == await rows(
+            f"select {keys}, {summed} from (select *, (starts_at at time zone "
+            "(select conversions_zone from rollup_days))::date as day "
+            f"from conversion_rollups) as quarters group by {keys} {order}"
+        )
+
+
+SUMMED_BY_STATUS = {
+    "pending": "coalesce(sum(conversions) filter (where status = 'pending'), 0)",
+    "approved": "coalesce(sum(conversions) filter (where status = 'approved'), 0)",
+    "rejected": "coalesce(sum(conversions) filter (where status = 'rejected'), 0)",
+    "amount": "coalesce(sum(amount) filter (where status <> 'rejected'), 0)",
+    "revenue": "coalesce(sum(revenue) filter (where status <> 'rejected'), 0)",
+    "payout": "coalesce(sum(payout) filter (where status <> 'rejected'), 0)",
+    "approved_revenue": "coalesce(sum(revenue) filter (where status = 'approved'), 0)",
+    "approved_payout": "coalesce(sum(payout) filter (where status = 'approved'), 0)",
+}
 
 
 async def agrees_with_conversions(rows):

@@ -26,6 +26,7 @@ async def fold_changes(runtime: Runtime) -> None:
 
 async def close_days(runtime: Runtime) -> None:
     """Days that are over in the catalog's zone are summed up, the oldest first."""
+    await runtime.rollups.sum_conversions(runtime.catalog.timezone)
     while day := await runtime.rollups.close_day(runtime.catalog.timezone):
         log.info("day.closed", day=str(day), zone=runtime.catalog.timezone)
 

@@ -6,12 +6,13 @@ for chooses among them, and travels as a parameter. Each *branch* sums one table
 window; all of them together are the *facts*, and these are summed once more, for each
 row and for the totals at the same time.
 
-    click_rollup_pairs    whole days that are over, where two dimensions are enough
-    click_rollup_days     whole days that are over
-    click_rollups         all that is not a whole day of the rollups' own zone
-    clicks                where only the clicks themselves know: labels, system, browser
-    conversion_rollups    conversions, and the clicks that they prove to be people
-    conversions           likewise, joined to their clicks
+    click_rollup_pairs       whole days that are over, where two dimensions are enough
+    click_rollup_days        whole days that are over
+    click_rollups            all that is not a whole day of the rollups' own zone
+    clicks                   where only they know: labels, system, browser
+    conversion_rollup_pairs  whole days, where two dimensions are enough
+    conversion_rollups       other conversions, and clicks they prove to be people's
+    conversions              likewise, joined to their clicks
 """
 
 import asyncio
@@ -58,6 +59,8 @@ AT_ONCE = 2000
 """Rows of a file that are in memory at a time."""
 
 _SNAPSHOT = "set transaction isolation level repeatable read, read only"
+# Rollups are so short that one hand sums them sooner than three agree.
+_SEVERAL_HANDS = "set local max_parallel_workers_per_gather = 2"
 
 _CLICKS_FROM = """
 select to_date(min(right(relname, 8)), 'YYYYMMDD')
@@ -66,7 +69,7 @@ select to_date(min(right(relname, 8)), 'YYYYMMDD')
  where inhparent = 'clicks'::regclass and relname ~ '^clicks_[0-9]{8}$'
 """
 
-_CLOSED = "select zone, closed_before from rollup_days"
+_SUMMED = "select zone, closed_before, conversions_zone from rollup_days"
 
 _TIMES = ("hour", "day", "week", "month")
 _PAIRED = frozenset({"partner", "offer", "country", "device"})
@@ -108,6 +111,7 @@ _TRUE = SQL("true")
 _ROLLUPS = SQL("click_rollups")
 _ROLLUP_DAYS = SQL("click_rollup_days")
 _ROLLUP_PAIRS = SQL("click_rollup_pairs")
+_CONVERSION_PAIRS = SQL("conversion_rollup_pairs")
 
 _PAIRS_BY_TRAFFIC = SQL("""
 (select  pair, day, partner_number, offer_number, country, device, told.*
@@ -156,7 +160,7 @@ _LABEL = SQL("coalesce(clicks.{0}, click_labels.labels ->> {1}, '') as {0}")
 _OF_CLICK = SQL("coalesce({0}, '') as {0}")
 
 _DAYS = SQL("day between {first} and {last}")
-_PAIR_DAYS = SQL("pair = {pair} and day between {first} and {last}")
+_OF_PAIR = SQL("pair = {pair} and {days}")
 _MOMENTS = SQL("{moment} >= {start} and {moment} < {end}")
 _AMONG = SQL(" and {column} = any({values})")
 
@@ -225,6 +229,10 @@ _CONVERTED: Pieces = {
     "approved_payout": SQL("sum(payout) filter (where status = 'approved')"),
 }
 
+_CONVERTED_OF_PAIRS: Pieces = {
+    name: SQL("sum({})").format(sql.Identifier(name)) for name in _CONVERTED
+}
+
 _BRANCH = SQL("""
 select   {keys}{is_earlier} as is_earlier, {money} as money, {added}
 from     {source}
@@ -289,7 +297,15 @@ class Closed:
     """The days that are summed as such: those of a zone, before one of them."""
 
     zone: str
-    before: date
+    before: date = date.max
+
+
+@dataclass(frozen=True, slots=True)
+class Summed:
+    """Which days of clicks are, and which of conversions."""
+
+    clicks: Closed
+    conversions: Closed
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,15 +342,15 @@ class _Statement:
     """
     The statement of a report, built of the pieces above.
 
-    It is made for one query under one catalog; `closed` says how far days are summed.
+    It is made for one query under one catalog; `summed` says how far days are summed.
     """
 
-    def __init__(self, query: ReportQuery, catalog: Catalog, closed: Closed) -> None:
+    def __init__(self, query: ReportQuery, catalog: Catalog, summed: Summed) -> None:
         self.parameters = _Parameters()
         self._add = self.parameters.add
         self._query = query
         self._catalog = catalog
-        self._closed = closed
+        self._summed = summed
         self._windows = _windows(query)
         self._needed = _needed(query)
         self._advertisers = sorted(catalog.advertisers)
@@ -366,11 +382,10 @@ class _Statement:
         """The currencies of what the report is about."""
         sources = [
             _MET.format(
-                source=self._conversions(),
-                window=self._moments(self._moment_of_conversion(), window.span),
-                filters=self._filters(self._basis()),
+                source=source, window=where, filters=self._filters(self._basis())
             )
             for window in self._windows
+            for source, where, _ in self._conversions_of(window)
         ]
         return SQL(" union ").join(sources)
 
@@ -472,7 +487,7 @@ class _Statement:
         for window in self._windows:
             yield from self._of_clicks(window)
             yield self._of_proofs(window)
-            yield self._of_conversions(window)
+            yield from self._of_conversions(window)
 
     def _of_clicks(self, window: _Window) -> Iterable[Piece]:
         if self._query.is_of_clicks:
@@ -482,16 +497,16 @@ class _Statement:
             where = SQL("{} and {}").format(days, moments)
             yield self._counted(window, self._clicks(), where, SQL("clicked_at"))
             return
-        days_of = self._whole_days(window)
+        days_of = self._whole_days(window, self._summed.clicks)
         if days_of:
             yield self._of_days(window, days_of)
         for span in edges(window.span, days_of):
             where = self._moments(SQL("starts_at"), span)
             yield self._counted(window, _ROLLUPS, where, SQL("starts_at"))
 
-    def _whole_days(self, window: _Window) -> Days | None:
+    def _whole_days(self, window: _Window, closed: Closed) -> Days | None:
         """Those that rows may take from what is summed by day."""
-        query, closed = self._query, self._closed
+        query = self._query
         if "hour" in query.by or query.hour:
             return None
         if query.days.zone != closed.zone and window.starts:
@@ -499,12 +514,11 @@ class _Statement:
         return whole_days(window.span, closed.zone, closed.before)
 
     def _of_days(self, window: _Window, days: Days) -> Piece:
-        first, last = self._add(days.first), self._add(days.last)
         pair = _pair_of(self._query.asked)
         if pair is None:
-            where = _DAYS.format(first=first, last=last)
+            where = self._days(days)
             return self._counted(window, _ROLLUP_DAYS, where, None)
-        where = _PAIR_DAYS.format(pair=sql.Literal(pair), first=first, last=last)
+        where = self._days_of_pair(pair, days)
         if "traffic" in self._query.asked:
             return self._counted(window, _PAIRS_BY_TRAFFIC, where, None)
         return self._counted(window, _ROLLUP_PAIRS, where, None, _COUNTED_OF_PAIRS)
@@ -541,17 +555,35 @@ class _Statement:
             filters=self._filters_of_clicks(),
         )
 
-    def _of_conversions(self, window: _Window) -> Piece:
+    def _of_conversions(self, window: _Window) -> Iterable[Piece]:
+        for source, where, moment in self._conversions_of(window):
+            yield self._branch(
+                window,
+                added=_CONVERTED if moment else _CONVERTED_OF_PAIRS,
+                keys=self._selected(window, moment, _COLUMNS),
+                money=SQL("currency"),
+                source=source,
+                where=where,
+                filters=self._filters(self._basis()),
+            )
+
+    def _conversions_of(
+        self, window: _Window
+    ) -> Iterable[tuple[Piece, Piece, Piece | None]]:
+        """Tables, what of each is in the window, and its time; days have no other."""
+        pair = self._pair_of_conversions()
+        days_of = self._whole_days(window, self._summed.conversions) if pair else None
+        if pair and days_of:
+            yield _CONVERSION_PAIRS, self._days_of_pair(pair, days_of), None
         moment = self._moment_of_conversion()
-        return self._branch(
-            window,
-            added=_CONVERTED,
-            keys=self._selected(window, moment, _COLUMNS),
-            money=SQL("currency"),
-            source=self._conversions(),
-            where=self._moments(moment, window.span),
-            filters=self._filters(self._basis()),
-        )
+        for span in edges(window.span, days_of):
+            yield self._conversions(), self._moments(moment, span), moment
+
+    def _pair_of_conversions(self) -> str | None:
+        """A pair has the statuses of conversions side by side."""
+        if self._query.is_of_clicks or "status" in self._query.asked:
+            return None
+        return _pair_of(self._query.asked)
 
     def _branch(
         self, window: _Window, *, added: Pieces, where: Piece, **pieces: Piece
@@ -642,6 +674,13 @@ class _Statement:
             return _BUCKET_OF_DAY.format(starts=self._add(list(window.days[name])))
         starts = self._add(list(window.starts[name]))
         return _BUCKET_OF_MOMENT.format(moment=moment, starts=starts)
+
+    def _days(self, days: Days) -> sql.Composed:
+        first, last = self._add(days.first), self._add(days.last)
+        return _DAYS.format(first=first, last=last)
+
+    def _days_of_pair(self, pair: str, days: Days) -> sql.Composed:
+        return _OF_PAIR.format(pair=sql.Literal(pair), days=self._days(days))
 
     def _moments(self, moment: Piece, span: Span) -> sql.Composed:
         start, end = map(self._add, span)
@@ -747,7 +786,7 @@ class AnalysisStore:
 
         Everything is of one moment. Raises TooLongError for one that takes too long.
         """
-        async with self._snapshot() as connection:
+        async with self._snapshot(query) as connection:
             money, statement = await _prepared(connection, query, catalog)
             composed = statement.report(
                 money, MOST_ROWS + 1
@@ -763,7 +802,7 @@ class AnalysisStore:
         self, query: ReportQuery, catalog: Catalog
     ) -> AsyncIterator[tuple[ReportHead, Rows]]:
         """All rows, of which few are in memory at a time; raises TooLongError."""
-        async with self._files, self._snapshot() as connection:
+        async with self._files, self._snapshot(query) as connection:
             money, statement = await _prepared(connection, query, catalog)
             composed = statement.report(money, None)
             reader = _Reader(query, money, await _clicks_from(connection, query))
@@ -775,9 +814,11 @@ class AnalysisStore:
                 yield reader.head(totals), (reader.row(one) async for one in cursor)
 
     @asynccontextmanager
-    async def _snapshot(self) -> AsyncIterator[Connection]:
+    async def _snapshot(self, query: ReportQuery) -> AsyncIterator[Connection]:
         async with connected(self._pool) as connection, connection.transaction():
             await connection.execute(_SNAPSHOT)
+            if query.is_of_clicks:
+                await connection.execute(_SEVERAL_HANDS)
             try:
                 yield connection
             except errors.QueryCanceled as error:
@@ -787,10 +828,11 @@ class AnalysisStore:
 async def _prepared(
     connection: Connection, query: ReportQuery, catalog: Catalog
 ) -> tuple[Money, _Statement]:
-    cursor = await connection.execute(_CLOSED)
-    closed = Closed(*(await cursor.fetchone() or (query.days.zone, date.min)))
-    money = await _money(connection, query, catalog, closed)
-    return money, _Statement(query, catalog, closed)
+    cursor = await connection.execute(_SUMMED)
+    ((zone, before, conversions_zone),) = await cursor.fetchall()
+    summed = Summed(Closed(zone, before), Closed(conversions_zone))
+    money = await _money(connection, query, catalog, summed)
+    return money, _Statement(query, catalog, summed)
 
 
 async def _clicks_from(connection: Connection, query: ReportQuery) -> date | None:
@@ -804,12 +846,12 @@ async def _clicks_from(connection: Connection, query: ReportQuery) -> date | Non
 
 
 async def _money(
-    connection: Connection, query: ReportQuery, catalog: Catalog, closed: Closed
+    connection: Connection, query: ReportQuery, catalog: Catalog, summed: Summed
 ) -> Money:
     """That of all sums where there is only one; else the catalog's."""
     met = {offer.currency for offer in catalog.offers.values()}
     if len(met) > 1:
-        statement = _Statement(query, catalog, closed)
+        statement = _Statement(query, catalog, summed)
         asked = statement.met()
         cursor = await connection.execute(asked, statement.parameters.values)
         met = {row[0] for row in await cursor.fetchall()}

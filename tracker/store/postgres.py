@@ -36,9 +36,9 @@ ANALYSIS = {
     "prepare_threshold": None,
     "options": "-c timezone=UTC -c statement_timeout=30s -c lock_timeout=3s"
     " -c idle_in_transaction_session_timeout=30s -c jit=off -c work_mem=64MB"
-    " -c max_parallel_workers_per_gather=2",
+    " -c max_parallel_workers_per_gather=0",
 }
-"""For reports: they may read a table from end to end, and sum it with several hands."""
+"""For reports: they may read a table from end to end."""
 
 _ENCODER = msgspec.json.Encoder()
 set_json_loads(msgspec.json.decode)

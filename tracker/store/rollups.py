@@ -7,6 +7,8 @@ are counted under a lock that folds share; who changes what is a day, or counts 
 takes it alone, for a moment. Conversions are counted by one process at a time.
 """
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -211,6 +213,9 @@ update rollup_days
 
 _FORGET_DAYS = "truncate click_rollup_days"
 
+_CONVERSIONS_ZONE = "select conversions_zone from rollup_days"
+_SUM_CONVERSIONS = "update rollup_days set conversions_zone = %(zone)s"
+
 _DELETE_DAY = "delete from click_rollup_days where day = %(day)s"
 
 # The other way round a midnight that is struck twice would be the second one.
@@ -361,8 +366,24 @@ class RollupStore:
             await connection.execute(_rebuild("clicks"), given)
         return True
 
+    async def sum_conversions(self, zone: str) -> None:
+        """Sums the conversions of each day of this zone, if they are of another's."""
+        async with connected(self._pool) as connection:
+            cursor = await connection.execute(_CONVERSIONS_ZONE)
+            if await cursor.fetchone() == (zone,):
+                return
+        async with self._all_conversions() as connection:
+            await connection.execute(_SUM_CONVERSIONS, {"zone": zone})
+
     async def rebuild_conversions(self) -> None:
         """Counts again what was folded of all conversions; folds wait meanwhile."""
+        async with self._all_conversions() as connection:
+            await connection.execute("delete from conversion_rollups")
+            await connection.execute(_rebuild("conversions"))
+
+    @asynccontextmanager
+    async def _all_conversions(self) -> AsyncIterator[Connection]:
+        """Nobody else counts them, and it takes as long as it takes."""
         async with transaction(self._pool) as connection:
             await connection.execute(
                 "select set_config('statement_timeout', '0', true),"
@@ -370,8 +391,7 @@ class RollupStore:
                 " set_config('enable_seqscan', 'on', true)"
             )
             await connection.execute(_LOCK_CONVERSIONS)
-            await connection.execute("delete from conversion_rollups")
-            await connection.execute(_rebuild("conversions"))
+            yield connection
 
 
 def _rebuild(what: str) -> bytes:
