@@ -46,8 +46,8 @@ DEEP = 10
 
 
 def measure():
-    """Each page by itself, the caches of Postgres as they are after three."""
-    with prepared() as ground:
+    """Each page by itself, on all cores; the caches are as they are after three."""
+    with prepared(servers.CORES) as ground:
         ids = fill(ground)
         with _console(ground) as server, _signed_in(server) as client:
             yield from _reports(client)
@@ -142,7 +142,8 @@ def _console(ground):
     command = [sys.executable, "-m", "tracker", "console"]
     environ = {**ground.environ, "TRACKER_CONSOLE_PORT": str(port)}
     log = ground.folder / "console.log"
-    with servers.running(command, log, environ, port=port) as server:
+    cores = servers.CORES
+    with servers.running(command, log, environ, cores=cores, port=port) as server:
         yield server
 
 

@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,11 +73,11 @@ class Ground:
 
 
 @contextmanager
-def prepared() -> Iterator[Ground]:
-    """Durable stores beside the load, empty and migrated."""
+def prepared(cores: Collection[int] = OTHER_CORES) -> Iterator[Ground]:
+    """Durable stores beside the load, or on these cores; empty and migrated."""
     from stores import guarded, temporary_folder  # noqa: PLC0415 - needs the path above
 
-    os.sched_setaffinity(0, OTHER_CORES)
+    os.sched_setaffinity(0, cores)
     with temporary_folder(_PLACE.name) as folder, guarded(folder):
         (folder / "data").mkdir()
         postgres, valkey = EmbeddedPostgres(folder), EmbeddedValkey(folder)

@@ -41,7 +41,8 @@ def describe(command, minutes):
 - Versions: {_versions()}.
 - Load: {generator()}, {CONNECTIONS} connections, {ROUNDS} rounds of {SECONDS} s each;
   latencies by an open loop, from the scheduled send.
-- The server runs on core {SERVER_CORE}, stores and load on {_listed(OTHER_CORES)}.
+- The server runs on core {SERVER_CORE}, stores and load on {_listed(OTHER_CORES)}; the
+  console and its stores run on all, as nobody else asks them.
 - Redis syncs always, Postgres every commit; all settings are the defaults.
 
 A row is `short` only if its whole spread is; `beyond` is what was hoped for.
