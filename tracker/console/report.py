@@ -16,6 +16,7 @@ from tracker.domain.catalog import Catalog
 from tracker.domain.errors import TooLongError
 from tracker.domain.link import list_offers
 from tracker.domain.money import to_minor_unit
+from tracker.domain.offer import Status
 from tracker.domain.person import Permission
 from tracker.domain.report import (
     DIMENSIONS,
@@ -33,13 +34,11 @@ from tracker.domain.report import (
     reversed_sort,
 )
 from tracker.domain.report_reading import (
-    DEVICES,
     PERIODS,
-    STATUSES,
-    TRAFFIC,
     ReadQuery,
     list_zones,
 )
+from tracker.domain.traffic import COUNTED_TRAFFIC, DEVICES
 
 _BAD, _TOO_LONG = 400, 503
 
@@ -221,7 +220,7 @@ def _known_values(catalog: Catalog, partner: str | None) -> Sequence[str]:
     if partner is not None:
         sender = catalog.partners.get(partner)
         known = [one.key for one in list_offers(catalog, sender)] if sender else []
-    return sorted({*known, *STATUSES, *DEVICES, *TRAFFIC})[:_MOST_OFFERED]
+    return sorted({*known, *Status, *DEVICES, *COUNTED_TRAFFIC})[:_MOST_OFFERED]
 
 
 def _scales(query: ReportQuery) -> dict[str, str]:

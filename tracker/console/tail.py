@@ -40,10 +40,10 @@ from tracker.store.journal import (
 from tracker.store.paging import Place
 
 MOST_LISTENERS = 40
+"""Of one process, to all its logs."""
+
 MOST_OF_ONE = 8
 """Of one person, so that nobody keeps all others from listening."""
-
-"""Of one process, to all its logs."""
 
 MOST_TOLD = 200
 """Rows of one second that are told; of more, the newest."""

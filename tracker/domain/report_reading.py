@@ -16,6 +16,7 @@ from zoneinfo import available_timezones
 
 from tracker.domain.calendar import Bucket, Days, cut, day_of
 from tracker.domain.catalog import Catalog
+from tracker.domain.offer import Status
 from tracker.domain.report import (
     DIMENSIONS,
     MOST_DAYS,
@@ -29,6 +30,7 @@ from tracker.domain.report import (
     dimensions_for,
     measures_for,
 )
+from tracker.domain.traffic import COUNTED_TRAFFIC, DEVICES
 
 PERIODS: Final = {
     "today": "Today",
@@ -42,18 +44,17 @@ PERIODS: Final = {
 
 DEFAULT_PERIOD = "7d"
 
-DEVICES = ("desktop", "phone", "tablet", "tv", "console", "other")
-STATUSES = ("pending", "approved", "rejected")
-TRAFFIC = (
-    "visit", "bot", "datacenter", "head", "prefetch", "refused", "repeated",
-)  # fmt: skip
 MOST_CHARACTERS = 1000
 MOST_VALUES = 100
 MOST_FAULTS = 10
 
 _FIRST_YEAR, _LAST_YEAR = 2020, 2100
 _DAY = timedelta(days=1)
-_KNOWN = {"status": STATUSES, "device": ("", *DEVICES), "traffic": ("", *TRAFFIC)}
+_KNOWN = {
+    "status": tuple(Status),
+    "device": ("", *DEVICES),
+    "traffic": ("", *COUNTED_TRAFFIC),
+}
 _CODES = {"country": (2, "two"), "currency": (3, "three")}
 _OWN = (
     "from", "to", "period", "zone", "by", "basis", "compare", "sort", "columns", "hour",

@@ -7,6 +7,16 @@ from tracker.domain.neighbourhood import neighbourhood_of
 from tracker.domain.value import Value
 from tracker.domain.visitor import Device, device_of
 
+TRAFFIC = (
+    "visit", "bot", "datacenter", "head", "prefetch", "refused", "test", "repeated",
+)  # fmt: skip
+"""All that a click can be; only `visit` was a person's."""
+
+COUNTED_TRAFFIC = tuple(word for word in TRAFFIC if word != "test")
+"""What reports have: tests are counted nowhere."""
+
+DEVICES = ("desktop", "phone", "tablet", "tv", "console", "other")
+
 LONGEST_AGENT = 500
 """So much of a user agent is looked at; what tells stands at its beginning."""
 
