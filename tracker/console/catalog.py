@@ -27,6 +27,7 @@ from tracker.domain.errors import (
     StoreUnavailableError,
 )
 from tracker.domain.person import Permission
+from tracker.domain.spelling import sentence
 from tracker.flow.editing import (
     Base,
     Findings,
@@ -303,8 +304,7 @@ def _said(saved: str, version: int) -> str:
 
 
 def _sentence(error: Exception) -> str:
-    text = str(error) or "A store does not answer; try again later"
-    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
+    return sentence(str(error) or "a store does not answer; try again later")
 
 
 def _number(text: str) -> int:

@@ -27,6 +27,7 @@ from tracker.domain.offer import Offer
 from tracker.domain.partner import Partner
 from tracker.domain.person import Permission, Person
 from tracker.domain.remedy import CLICK_REASONS
+from tracker.domain.spelling import sentence
 from tracker.domain.visitor import Device
 from tracker.flow.preview import Preview, preview_link
 from tracker.runtime import Runtime
@@ -125,7 +126,7 @@ async def make(runtime: Runtime, wish: Wish, person: Person) -> Made:
         partner, offer = find_link(catalog, wish.partner, wish.offer)
         query = {**wish.labels, **_deep(runtime, wish, offer)}
     except (UnknownLinkError, RefusedChangeError) as error:
-        return Made(refused=f"{str(error)[:1].upper()}{str(error)[1:]}.")
+        return Made(refused=sentence(str(error)))
     preview = await preview_link(runtime, _visit(wish, query), country=wish.country)
     is_staff = person.may(Permission.SEE)
     why, remedy = CLICK_REASONS[preview.reason]

@@ -20,6 +20,7 @@ from tracker.domain.example import example_url
 from tracker.domain.invitation import invite
 from tracker.domain.link import find_link, list_partners
 from tracker.domain.person import Permission
+from tracker.domain.spelling import sentence
 from tracker.flow.concealing import (
     conceal_call,
     conceal_headers,
@@ -141,7 +142,7 @@ async def _guarded(request: Request, asked: Asked, story: Story) -> Response:
     try:
         return await _answer(request, await story(runtime_of(request), asked))
     except (NotFoundError, ForgedClickIdError, RefusedChangeError) as error:
-        return await _answer(request, Tried(asked, refused=_sentence(error)))
+        return await _answer(request, Tried(asked, refused=sentence(str(error))))
 
 
 async def _begin(runtime: Runtime, asked: Asked) -> Tried:
@@ -275,11 +276,6 @@ async def _concealed(runtime: Runtime, asked: Asked) -> Asked:
         body=without_values(body, secrets),
         headers=without_values(headers, secrets),
     )
-
-
-def _sentence(error: Exception) -> str:
-    text = str(error)
-    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
 
 
 PAGES = (

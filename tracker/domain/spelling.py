@@ -14,6 +14,11 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def sentence(text: str) -> str:
+    """What is wrong, as an error has it, with a capital and a full stop."""
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
+
+
 def labelled(label: str, value: object) -> str:
     """The value behind its label; nothing where it is empty."""
     return f"{label} {value}" if value else ""
