@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from decimal import Decimal
 from urllib.parse import urlencode
 
 from starlette.requests import Request
@@ -59,7 +58,6 @@ async def show_overview(request: Request) -> Response:
         now=now,
         measures=MEASURES,
         top=TOP,
-        change=_change,
         leads_to=_leads_to,
         room=_room,
     )
@@ -75,14 +73,6 @@ def _leads_to(query: ReportQuery, name: str, row: ReportRow) -> str:
     """The report of a row alone; of one that has no key, that of all."""
     asked = replace(query, by=(name,))
     return (drill(asked, row.keys) or asked).url()
-
-
-def _change(row: ReportRow, name: str) -> Decimal | None:
-    """How much more it is than before, as a share; None where there was nothing."""
-    now, before = row.values[name], row.before.get(name)
-    if now is None or not before:
-        return None
-    return Decimal(now - before) / abs(Decimal(before))
 
 
 PAGES = (Page("/", show_overview, needs=Permission.OWN),)

@@ -127,7 +127,7 @@ class _Cell:
         if row.before:
             earlier = row.before[measure.name]
             self.before = _text(measure, earlier, row.currency)
-            self.change = _change(value, earlier)
+            self.change = _spelled_change(row.change(measure.name))
             self.direction = {"+": "up", "-": "down"}.get(self.change[:1], "")
 
 
@@ -149,12 +149,12 @@ def _text(measure: Measure, value: int | Decimal | None, currency: str) -> str:
     return number(value)
 
 
-def _change(value: int | Decimal | None, before: int | Decimal | None) -> str:
+def _spelled_change(more: Decimal | None) -> str:
     """In per cent of what was, or how many times that; nothing where nothing was."""
-    if value is None or not before:
+    if more is None:
         return ""
-    times = Decimal(value) / Decimal(before)
-    return f"{(times - 1) * 100:+,.1f} %" if times < _MANY else f"× {times:,.0f}"  # noqa: RUF001 - a sign
+    times = more + 1
+    return f"{more * 100:+,.1f} %" if times < _MANY else f"× {times:,.0f}"  # noqa: RUF001 - a sign
 
 
 def _page_of(catalog: Catalog, asked: ReadQuery) -> dict[str, Any]:

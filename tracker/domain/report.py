@@ -315,6 +315,17 @@ class ReportRow:
     before: Mapping[str, int | Decimal | None] = field(default_factory=dict)
     currency: str = ""
 
+    def change(self, name: str) -> Decimal | None:
+        """
+        By which share of what it was before a measure is more; None where that was 0.
+
+        A loss of 10 that became one of 5 is more by half.
+        """
+        value, before = self.values[name], self.before.get(name)
+        if value is None or not before:
+            return None
+        return Decimal(value - before) / abs(Decimal(before))
+
 
 @dataclass(frozen=True, slots=True)
 class ReportHead:
