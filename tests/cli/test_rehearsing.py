@@ -14,7 +14,8 @@ from tracker.domain.errors import (
     RefusedChangeError,
     UnknownLinkError,
 )
-from tracker.flow.rehearsal import Choice, choose_call, rehearse, send_rehearsed
+from tracker.flow.rehearsal import Choice, choose_call, rehearse
+from tracker.flow.sending import send_rehearsed
 
 CATALOG = """\
 version: 1

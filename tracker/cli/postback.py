@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from tracker.domain.invitation import Invitation
     from tracker.domain.vocabulary import Meaning
     from tracker.flow.explanation import Explanation
-    from tracker.flow.rehearsal import Rehearsal, SentCall
+    from tracker.flow.rehearsal import Rehearsal
+    from tracker.flow.sending import SentCall
     from tracker.web.arrival import Arrival
 
 app = typer.Typer(
@@ -204,7 +205,7 @@ def send(  # noqa: PLR0913 - a partner has ten labels
     """
     from tracker.cli.joining import run
     from tracker.cli.output import print_json
-    from tracker.cli.rehearsing import has_arrived, print_sent, sent_document
+    from tracker.cli.rehearsing import print_sent, sent_document
 
     labels = (sub1, sub2, sub3, sub4, sub5, sub6, sub7, sub8, sub9, sub10)
     visit = _visit(asked, partner, offer, labels, param or ())
@@ -214,7 +215,7 @@ def send(  # noqa: PLR0913 - a partner has ten labels
         print_json(sent_document(sent))
     else:
         print_sent(sent)
-    if not has_arrived(sent):
+    if not sent.has_arrived:
         raise typer.Exit(1)
 
 
@@ -275,7 +276,8 @@ async def _send(
     asked: str, visit: "Visit | None", said: "Mapping[Meaning, str]", postback: str
 ) -> "SentCall":
     from tracker.cli.joining import open_tracker_in_force
-    from tracker.flow.rehearsal import Choice, choose_call, rehearse, send_rehearsed
+    from tracker.flow.rehearsal import Choice, choose_call, rehearse
+    from tracker.flow.sending import send_rehearsed
 
     async with open_tracker_in_force() as runtime:
         found = await rehearse(runtime, Choice(asked, visit, said))

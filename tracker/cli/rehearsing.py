@@ -6,26 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 from tracker.cli.output import print_lines, readable
-from tracker.domain.delivery import (
-    EXPLANATIONS,
-    Dead,
-    Delivered,
-    Failure,
-    Hold,
-    Retry,
-)
 from tracker.domain.request import Request
 from tracker.domain.spelling import full_time
-from tracker.flow.rehearsal import FilledMacro, Rehearsal, RehearsedCall, SentCall
+from tracker.flow.rehearsal import FilledMacro, Rehearsal, RehearsedCall
+from tracker.flow.sending import SentCall
 from tracker.flow.steps import spelled_money
-from tracker.logs import mask
 
 Line = tuple[str, str]
-
-_MOST_SHOWN = 300
-"""Characters of an answer."""
-
-_JUDGED = {Delivered: "success", Retry: "retry", Dead: "final", Hold: "final"}
 
 
 def print_rehearsal(found: Rehearsal) -> None:
@@ -61,17 +48,12 @@ def sent_document(sent: SentCall) -> dict[str, Any]:
     return {
         **_call_document(sent.call),
         "http_status": answer.status,
-        "answer": _beginning(answer.body),
+        "answer": sent.said,
         "duration_ms": answer.duration // timedelta(milliseconds=1),
-        "judged": _JUDGED[type(sent.verdict)],
-        "failure": _failure(sent) or None,
+        "judged": sent.judged,
+        "failure": sent.failure or None,
         "detail": answer.detail,
     }
-
-
-def has_arrived(sent: SentCall) -> bool:
-    """Whether the partner would count as told."""
-    return isinstance(sent.verdict, Delivered)
 
 
 def _conversion(found: Rehearsal) -> Iterator[Line]:
@@ -136,19 +118,7 @@ def _sent(sent: SentCall) -> Iterator[Line]:
     milliseconds = answer.duration // timedelta(milliseconds=1)
     yield "answer", f"{answer.status or 'none'}, {milliseconds} ms"
     if answer.body:
-        yield "", readable(_beginning(answer.body))
-    failure = _failure(sent)
-    because = f": {failure}, {EXPLANATIONS[failure]}" if failure else ""
-    yield "judged", f"{_JUDGED[type(sent.verdict)]}{because}"
+        yield "", readable(sent.said)
+    yield "judged", sent.judgement
     if answer.detail:
         yield "", answer.detail
-
-
-def _failure(sent: SentCall) -> Failure:
-    verdict = sent.verdict
-    return Failure.NONE if isinstance(verdict, Delivered) else verdict.failure
-
-
-def _beginning(body: bytes) -> str:
-    """Masked before it is cut: half a secret would not be known for one."""
-    return mask(body[: 4 * _MOST_SHOWN].decode(errors="replace"))[:_MOST_SHOWN]

@@ -8,9 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tracker.console.pages import Page, form_of, page, person_of, runtime_of
-from tracker.domain.answer import Answer
 from tracker.domain.click import SUBS, Visit
-from tracker.domain.delivery import EXPLANATIONS, Dead, Delivered, Hold, Retry
 from tracker.domain.errors import (
     ForgedClickIdError,
     NotFoundError,
@@ -30,27 +28,19 @@ from tracker.flow.concealing import (
 from tracker.flow.rehearsal import (
     Choice,
     Rehearsal,
-    RehearsedCall,
-    SentCall,
     choose_call,
     imagine_click,
-    name_call,
+    name_calls,
     rehearse,
-    send_rehearsed,
 )
+from tracker.flow.sending import SentCall, send_rehearsed
 from tracker.flow.steps import Line, list_steps
 from tracker.flow.trace import TracedClick, find_click
 from tracker.flow.trial import Trial, try_postback, try_quarantined
-from tracker.logs import mask
 from tracker.runtime import Runtime
 from tracker.web.arrival import Arrival, read_arrival
 
-MOST_SHOWN = 300
-"""Characters of an answer."""
-
 MOST_PARTNERS = 1_000
-
-_JUDGED = {Delivered: "success", Retry: "retry", Dead: "final", Hold: "final"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,33 +220,8 @@ async def _answer(request: Request, tried: Tried, status: int = 200) -> Response
         partners=list_partners(runtime_of(request).catalog)[:MOST_PARTNERS],
         subs=SUBS,
         may_send=person_of(request).may(Permission.ACT),
-        calls=list_calls(tried.rehearsal),
-        answer=said(tried.sent.answer) if tried.sent else "",
-        judged=judgement(tried.sent) if tried.sent else "",
+        calls=name_calls(tried.rehearsal) if tried.rehearsal else {},
     )
-
-
-def list_calls(rehearsal: Rehearsal | None) -> list[tuple[str, RehearsedCall]]:
-    """Each by the name that it is sent by."""
-    if rehearsal is None:
-        return []
-    own = rehearsal.occasion.conversion.partner
-    return [(name_call(one, own), one) for one in rehearsal.calls]
-
-
-def said(answer: Answer) -> str:
-    """Masked before it is cut: half a secret would not be known for one."""
-    body = answer.body[: 4 * MOST_SHOWN].decode(errors="replace")
-    return mask(body)[:MOST_SHOWN]
-
-
-def judgement(sent: SentCall) -> str:
-    """What the answer would mean, and why."""
-    judged = _JUDGED[type(sent.verdict)]
-    if isinstance(sent.verdict, Delivered):
-        return judged
-    failure = sent.verdict.failure
-    return f"{judged}: {failure}, {EXPLANATIONS[failure]}"
 
 
 async def _concealed(runtime: Runtime, asked: Asked) -> Asked:

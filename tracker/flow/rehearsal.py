@@ -3,7 +3,7 @@ What partners would be told: of a past click, a past conversion, or a made-up on
 
 Everything is made by what makes it in earnest: the click by `draw_click`, the
 conversion by a ledger that stands empty, each call by `build_request`. Nothing is
-written; only `send_rehearsed` makes a call.
+written, and nobody is called.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,14 +12,12 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, cast
 
-from tracker.domain.answer import Answer, judge_answer
 from tracker.domain.catalog import Catalog
 from tracker.domain.click import Visit, draw_click, plan_visit
 from tracker.domain.click_id import ClickClass, ClickFacts, ClickId
 from tracker.domain.conversion import Cause, Change, ChangeKind, Ledger
 from tracker.domain.delivery import (
     Audience,
-    Verdict,
     audiences_of,
     find_postback,
     is_wanted,
@@ -51,9 +49,6 @@ from tracker.domain.worth import Money
 from tracker.flow.trace import TracedClick, find_click
 from tracker.runtime import Runtime
 from tracker.store.reports import ListedChange, ListedDelivery
-
-TEST_HEADER = "X-Tracker-Test"
-"""What tells a call of `postback send` from one in earnest."""
 
 _TEST_ORDER = "test-order"
 _HARMLESS_URL = "https://masked.invalid/"
@@ -122,15 +117,6 @@ class Rehearsal:
     calls: Sequence[RehearsedCall] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class SentCall:
-    """A call that was made, the answer to it, and what that would mean."""
-
-    call: RehearsedCall
-    answer: Answer
-    verdict: Verdict
-
-
 async def rehearse(runtime: Runtime, choice: Choice) -> Rehearsal:
     """
     What would be told of it, by the catalog in force.
@@ -153,13 +139,8 @@ def rehearse_calls(found: Rehearsal, now: datetime) -> Rehearsal:
 
 
 def choose_call(rehearsal: Rehearsal, postback: str = "") -> RehearsedCall:
-    """
-    The call of that postback, or the only one; raises NotFoundError.
-
-    `sales` is the partner's own; those of others are `offer:KEY/sales` and `*/sales`.
-    """
-    own = rehearsal.occasion.conversion.partner
-    calls = {name_call(one, own): one for one in rehearsal.calls}
+    """The call of that name, or the only one; raises NotFoundError."""
+    calls = name_calls(rehearsal)
     if not postback and len(calls) == 1:
         return rehearsal.calls[0]
     if postback not in calls:
@@ -168,21 +149,19 @@ def choose_call(rehearsal: Rehearsal, postback: str = "") -> RehearsedCall:
     return calls[postback]
 
 
-def name_call(call: RehearsedCall, own: str) -> str:
-    """What `choose_call` knows it by, where that partner is the one who sent it."""
+def name_calls(rehearsal: Rehearsal) -> dict[str, RehearsedCall]:
+    """
+    Each call by the name that `choose_call` knows it by.
+
+    `sales` is the partner's own; those of others are `offer:KEY/sales` and `*/sales`.
+    """
+    own = rehearsal.occasion.conversion.partner
+    return {_name(one, own): one for one in rehearsal.calls}
+
+
+def _name(call: RehearsedCall, own: str) -> str:
     name = call.postback.id
     return name if call.audience == own else f"{call.audience}/{name}"
-
-
-async def send_rehearsed(runtime: Runtime, call: RehearsedCall) -> SentCall:
-    """Makes the call, once, marked as a test; RefusedChangeError if none is to make."""
-    if call.request is None:
-        raise RefusedChangeError(f"{call.postback.id}: {call.problem}")
-    request = _marked(call.request)
-    answer = await runtime.sender.send(request)
-    verdict = judge_answer(answer, call.postback, 1, datetime.now(UTC), 0.5)
-    shown = call.shown and _marked(call.shown)
-    return SentCall(replace(call, request=request, shown=shown), answer, verdict)
 
 
 async def spell_delivery(runtime: Runtime, delivery: ListedDelivery) -> Request | None:
@@ -417,11 +396,6 @@ def _source(name: str, found: Rehearsal) -> str:
         return "the catalog"
     conversion = found.occasion.conversion
     return f"the conversion: goal {conversion.goal} of {conversion.offer}"
-
-
-def _marked(request: Request) -> Request:
-    """What its receiver can tell a test by."""
-    return replace(request, headers={**request.headers, TEST_HEADER: "1"})
 
 
 def _veiled(

@@ -1,7 +1,7 @@
 """
 A postback tried from end to end: what would be decided, and what partners be told.
 
-Nothing of it is written, and nobody is called; `send_rehearsed` alone does that.
+Nothing of it is written, and nobody is called; `flow/sending.py` alone does that.
 """
 
 from dataclasses import dataclass, replace

@@ -17,15 +17,13 @@ from tracker.console.tester import (
     Asked,
     Tried,
     explain,
-    judgement,
-    list_calls,
-    said,
     send_test,
 )
 from tracker.console.wording import Terms
 from tracker.domain.click import SUBS
 from tracker.domain.errors import ForgedClickIdError
 from tracker.domain.person import Permission
+from tracker.flow.rehearsal import name_calls
 
 Text = Annotated[str, msgspec.Meta(max_length=100_000)]
 
@@ -156,6 +154,7 @@ def _explained(tried: Tried) -> Explained:
 
 
 def _rehearsed(tried: Tried) -> list[Rehearsed]:
+    calls = name_calls(tried.rehearsal) if tried.rehearsal else {}
     return [
         Rehearsed(
             name,
@@ -165,7 +164,7 @@ def _rehearsed(tried: Tried) -> list[Rehearsed]:
             one.shown.method if one.shown else "",
             one.shown.url if one.shown else "",
         )
-        for name, one in list_calls(tried.rehearsal)
+        for name, one in calls.items()
     ]
 
 
@@ -173,7 +172,7 @@ def _sent(tried: Tried) -> Sent | None:
     if tried.sent is None:
         return None
     made = tried.sent
-    return Sent(judgement(made), made.answer.status, said(made.answer))
+    return Sent(made.judgement, made.answer.status, made.said)
 
 
 CALLS = (
