@@ -52,8 +52,8 @@ async def read_arrival(runtime: Runtime, arrival: Arrival) -> tuple[Postback, Ca
         "path": path,
         "raw_path": url.path.encode(),
         "query_string": url.query.encode(),
-        "headers": [_header(line) for line in arrival.headers],
-        "client": (arrival.address, 0),
+        "headers": [_header(one) for one in arrival.headers if one.strip()],
+        "client": (arrival.address.strip(), 0),
     }
     return await read_postback(runtime, scope, body)
 

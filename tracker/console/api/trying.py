@@ -13,17 +13,16 @@ from tracker.console.api.calls import Call, Parameter, answer, read_body
 from tracker.console.links import make, read_wish
 from tracker.console.noting import note
 from tracker.console.pages import person_of, runtime_of
-from tracker.console.tester import (
-    Asked,
-    Tried,
-    explain,
-    send_test,
-)
 from tracker.console.wording import Terms
 from tracker.domain.click import SUBS
 from tracker.domain.errors import ForgedClickIdError
 from tracker.domain.person import Permission
 from tracker.flow.rehearsal import name_calls
+from tracker.flow.sending import SentCall
+from tracker.flow.trial import Arrived, Subject, send_test, try_out
+from tracker.flow.trial import Trial as Tried
+from tracker.runtime import Runtime
+from tracker.web.arrival import Arrival, read_arrival
 
 Text = Annotated[str, msgspec.Meta(max_length=100_000)]
 
@@ -112,35 +111,35 @@ async def link(request: Request) -> Response:
 
 async def explain_postback(request: Request) -> Response:
     """Nothing is written, nobody is called."""
-    asked = _asked(await read_body(request, Trial))
+    body, runtime = await read_body(request, Trial), runtime_of(request)
     try:
-        return answer(_explained(await explain(runtime_of(request), asked)))
+        arrived = await _arrived(runtime, body)
+        return answer(_explained(await try_out(runtime, _subject(body), arrived)))
     except ForgedClickIdError as error:
         raise HTTPException(422, str(error)) from error
 
 
 async def send(request: Request) -> Response:
     """One call in earnest, marked as a test."""
-    body = await read_body(request, Sending)
+    body, runtime = await read_body(request, Sending), runtime_of(request)
     try:
-        tried = await send_test(runtime_of(request), _asked(body), body.send)
+        arrived = await _arrived(runtime, body)
+        tried = await send_test(runtime, _subject(body), arrived, body.send)
     except ForgedClickIdError as error:
         raise HTTPException(422, str(error)) from error
     await note(request, "send_test", f"send={body.send[:200]}")
     return answer(_explained(tried))
 
 
-def _asked(body: Trial) -> Asked:
-    return Asked(
-        partner=body.partner,
-        offer=body.offer,
-        asked=body.asked,
-        url=body.url,
-        method=body.method,
-        body=body.body,
-        headers="\n".join(body.headers),
-        address=body.address,
-    )
+def _subject(body: Trial) -> Subject:
+    return Subject(body.asked, body.partner, body.offer)
+
+
+async def _arrived(runtime: Runtime, body: Trial) -> Arrived | None:
+    if not body.url:
+        return None
+    arrival = Arrival(body.url, body.method, body.body, body.headers, body.address)
+    return await read_arrival(runtime, arrival)
 
 
 def _explained(tried: Tried) -> Explained:
@@ -148,8 +147,8 @@ def _explained(tried: Tried) -> Explained:
         tried.click.id if tried.click else None,
         tried.verdict,
         tried.steps,
-        list(_rehearsed(tried)),
-        _sent(tried),
+        _rehearsed(tried),
+        _sent(tried.sent) if tried.sent else None,
     )
 
 
@@ -168,10 +167,7 @@ def _rehearsed(tried: Tried) -> list[Rehearsed]:
     ]
 
 
-def _sent(tried: Tried) -> Sent | None:
-    if tried.sent is None:
-        return None
-    made = tried.sent
+def _sent(made: SentCall) -> Sent:
     return Sent(made.judgement, made.answer.status, made.said)
 
 

@@ -1,0 +1,44 @@
+"""A program tries a postback, as the tester does for people."""
+
+import pytest
+
+API = "/api/v1/postbacks"
+CLICK = {"partner": "bestdeals", "offer": "shoes"}
+
+
+@pytest.fixture
+async def postback(operator):
+    """What the advertiser of a made-up click would call, with `***` for its token."""
+    explained = (await operator.post(f"{API}/explain", json=CLICK)).json()
+    return f"/postback/acme?click_id={explained['click_id']}&token=***"
+
+
+async def test_a_click_alone_decides_nothing(operator):
+    explained = (await operator.post(f"{API}/explain", json=CLICK)).json()
+
+    assert explained["click_id"]
+    assert [explained[name] for name in ("verdict", "steps", "calls")] == ["", [], []]
+
+
+async def test_a_postback_that_never_came_is_explained(operator, postback):
+    explained = (await operator.post(f"{API}/explain", json={"url": postback})).json()
+
+    assert ["advertiser", "acme, named in the path"] in explained["steps"]
+    assert explained["verdict"] == "accepted"
+    assert [one["name"] for one in explained["calls"]] == ["all"]
+
+
+async def test_one_call_is_made_in_earnest(operator, inbox, postback):
+    body = {"url": postback, "send": "all"}
+    answer = await operator.post(f"{API}/send", json=body)
+
+    (hit,) = inbox.hits
+    assert hit.headers["X-Tracker-Test"] == "1"
+    assert answer.json()["sent"]["judged"] == "success"
+
+
+async def test_a_call_that_nobody_would_make_is_refused(operator, inbox):
+    answer = await operator.post(f"{API}/send", json={**CLICK, "send": "all"})
+
+    assert (answer.status_code, inbox.hits) == (409, [])
+    assert "nobody would be told" in answer.text
