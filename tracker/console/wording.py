@@ -7,10 +7,10 @@ from itertools import islice
 
 from tracker.domain.advertiser import Advertiser
 from tracker.domain.catalog import Catalog
-from tracker.domain.money import Rate
-from tracker.domain.offer import Goal, Offer
+from tracker.domain.earning import Terms, terms_of_offer, terms_of_partner
+from tracker.domain.offer import Offer
 from tracker.domain.outbound import PartnerPostback
-from tracker.domain.partner import GoalTerms, Partner
+from tracker.domain.partner import Partner
 from tracker.domain.signature import kinds_asked
 from tracker.flow.rehearsal import conditions
 from tracker.logs import mask
@@ -29,17 +29,6 @@ class Told:
     url: str
     conditions: Sequence[str]
     proves: Sequence[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What a goal earns, in words."""
-
-    goal: str
-    payout: str
-    revenue: str
-    counts: str = ""
-    offer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +75,11 @@ def _entry(one: Advertiser | Offer | Partner, catalog: Catalog) -> Entry:
             facts = tuple(_advertiser_facts(one, catalog))
             return Entry(one.key, one.name, _state(one), facts)
         case Offer():
-            terms = [_goal_terms(goal, one) for goal in one.goals.values()]
+            terms = terms_of_offer(one)
             facts, told = tuple(_offer_facts(one, catalog)), _told(one.postbacks)
             return Entry(one.key, one.name, _state(one), facts, terms, told)
         case Partner():
-            own = list(_own_terms(one, catalog))
+            own = list(terms_of_partner(one, catalog))
             facts, told = tuple(_partner_facts(one, catalog)), _told(one.postbacks)
             return Entry(one.key, one.name, _state(one), facts, own, told)
 
@@ -146,45 +135,6 @@ def _partner_facts(one: Partner, catalog: Catalog) -> Iterator[tuple[str, str]]:
         yield "may see", ", ".join(sorted(one.reveal))
     for cap in [*catalog.caps_at("", one.key)] if one.caps else []:
         yield "at most", str(cap)
-
-
-def _goal_terms(goal: Goal, offer: Offer) -> Terms:
-    counts = f"once per {goal.once_per}"
-    if goal.status != "approved":
-        counts += f", first {goal.status}"
-    if goal.is_retired:
-        counts += ", retired"
-    return Terms(
-        goal.key,
-        worth(goal.payout, offer.currency),
-        worth(goal.revenue, offer.currency),
-        counts,
-    )
-
-
-def _own_terms(partner: Partner, catalog: Catalog) -> Iterator[Terms]:
-    for key, goals in partner.offers.items():
-        currency = catalog.offers[key].currency if key in catalog.offers else ""
-        for goal, own in goals.items():
-            if own != GoalTerms():
-                payout, revenue = (
-                    _own(own.payout, currency),
-                    _own(own.revenue, currency),
-                )
-                yield Terms(goal, payout, revenue, offer=key)
-
-
-def _own(rate: Rate | None, currency: str) -> str:
-    return worth(rate, currency) if rate else "the offer's"
-
-
-def worth(rate: Rate, currency: str) -> str:
-    """`2.50 USD`, `8 % of the amount`."""
-    if rate.is_sent:
-        return "what the advertiser states"
-    if rate.is_percent:
-        return f"{rate.value:f} % of the {rate.basis}"
-    return f"{rate.value:f} {currency}"
 
 
 def _told(postbacks: Sequence[PartnerPostback]) -> list[Told]:

@@ -10,13 +10,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tracker.console.api.calls import Call, Parameter, answer, read_body
-from tracker.console.links import make, read_wish
+from tracker.console.links import read_wish
 from tracker.console.noting import note
 from tracker.console.pages import person_of, runtime_of
-from tracker.console.wording import Terms
 from tracker.domain.click import SUBS
+from tracker.domain.earning import Terms
 from tracker.domain.errors import ForgedClickIdError
 from tracker.domain.person import Permission
+from tracker.flow.link import make_link
 from tracker.flow.rehearsal import name_calls
 from tracker.flow.sending import SentCall
 from tracker.flow.trial import Arrived, Subject, send_test, try_out
@@ -100,7 +101,7 @@ async def link(request: Request) -> Response:
     wish = read_wish(request)
     if not wish.partner or not wish.offer:
         raise HTTPException(400, "partner and offer must be named")
-    made = await make(runtime_of(request), wish, person_of(request))
+    made = await make_link(runtime_of(request), wish, person_of(request))
     if made.refused or made.preview is None:
         raise HTTPException(404, made.refused or "there is no such link")
     preview = made.preview
