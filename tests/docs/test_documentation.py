@@ -17,8 +17,8 @@ from tracker.catalog.document import Document
 from tracker.catalog.offers import DEFAULT_WINDOW
 from tracker.catalog.postbacks import JsonTree
 from tracker.catalog.reading import Source
-from tracker.catalog.scalars import parse_duration
 from tracker.catalog.sections import Section
+from tracker.catalog.times import parse_duration
 from tracker.cli import REFUSED, STORE_AWAY, app
 from tracker.domain.breaker import OpenReason
 from tracker.domain.click import ClickReason

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from tracker.catalog.scalars import parse_payout, parse_rate
+from tracker.catalog.sums import parse_payout, parse_rate
 from tracker.domain.advertiser import Advertiser, Auth
 from tracker.domain.catalog import Catalog
 from tracker.domain.click_id import ClickClass, ClickIdMint, SigningKeys

@@ -1,6 +1,6 @@
 import pytest
 
-from tracker.catalog.scalars import check_reply
+from tracker.catalog.parameters import check_reply
 from tracker.domain.reply import fill_reply
 
 SAID = {"status": "duplicate", "reason": "", "conversion_id": "cv_1"}

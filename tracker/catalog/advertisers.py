@@ -5,28 +5,16 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from tracker.catalog.parameters import Between, ItemName, Parameter, Position, ReplyText
+from tracker.catalog.patterns import Extract
 from tracker.catalog.presets import SideName
 from tracker.catalog.presettable import Presettable
-from tracker.catalog.scalars import (
-    Between,
-    ContentType,
-    Currency,
-    Extract,
-    Flag,
-    HmacKey,
-    ItemName,
-    Key,
-    Minor,
-    Name,
-    Network,
-    Parameter,
-    Position,
-    Proof,
-    ReplyText,
-    Word,
-)
+from tracker.catalog.proofs import HmacKey, Proof
+from tracker.catalog.scalars import Flag, Key, Name, Word
 from tracker.catalog.sections import Many, Section
 from tracker.catalog.signatures import USUAL_PARAM, SignatureSection, compile_signature
+from tracker.catalog.sums import Currency, Minor
+from tracker.catalog.wire import ContentType, Network
 from tracker.domain.advertiser import Advertiser, Auth, Reply, Variant
 from tracker.domain.items import COUNTED, Items
 from tracker.domain.members import is_selector

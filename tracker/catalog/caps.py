@@ -5,8 +5,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tracker.catalog.scalars import Ceiling, Key
+from tracker.catalog.scalars import Key
 from tracker.catalog.sections import Many, Section
+from tracker.catalog.sums import Ceiling
 from tracker.domain.cap import AtCap, Cap, Clicks, Measure, Span
 
 MAX_CAPS = 50

@@ -12,7 +12,7 @@ from typing import TypeGuard
 from tracker.catalog.currencies import CURRENCIES
 from tracker.catalog.faults import Flaw, shorten, suggest
 from tracker.catalog.reading import Data
-from tracker.catalog.scalars import CURRENCY
+from tracker.catalog.sums import CURRENCY
 from tracker.domain.advertiser import OUR_WORDS
 from tracker.domain.errors import TemplateError
 from tracker.domain.macros import SECRET_REVENUES, SENT_PARAMETER, parse_template

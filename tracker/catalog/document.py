@@ -13,14 +13,11 @@ from tracker.catalog.advertisers import AdvertiserSection
 from tracker.catalog.offers import OfferSection
 from tracker.catalog.partners import MAX_ENTRIES, PartnerSection
 from tracker.catalog.postbacks import Postbacks
-from tracker.catalog.scalars import (
-    ClickUrl,
-    Currency,
-    Key,
-    Timezone,
-    Worth,
-)
+from tracker.catalog.scalars import Key
 from tracker.catalog.sections import Section
+from tracker.catalog.sums import Currency, Worth
+from tracker.catalog.templates import ClickUrl
+from tracker.catalog.times import Timezone
 
 
 class Document(Section):

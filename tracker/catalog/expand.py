@@ -21,7 +21,8 @@ from tracker.catalog.presets import (
     list_presets,
 )
 from tracker.catalog.reading import Data
-from tracker.catalog.scalars import check_host, kind_of
+from tracker.catalog.scalars import kind_of
+from tracker.catalog.wire import check_host
 
 Loc = tuple[str | int, ...]
 Entries = dict[str, Data]

@@ -9,25 +9,13 @@ from pydantic import Field, model_validator
 
 from tracker.catalog.caps import OfferCapSections, compile_caps
 from tracker.catalog.postbacks import Postbacks, compile_postbacks
-from tracker.catalog.scalars import (
-    Amount,
-    ClickUrl,
-    Currency,
-    Dedup,
-    Duration,
-    Earning,
-    End,
-    Flag,
-    Host,
-    Key,
-    Moment,
-    Name,
-    Payout,
-    Timezone,
-    Window,
-)
+from tracker.catalog.scalars import Flag, Key, Name
 from tracker.catalog.sections import Many, Section
+from tracker.catalog.sums import Amount, Currency, Earning, Payout
 from tracker.catalog.targeting import SpreadSection, compile_targeting, first_url
+from tracker.catalog.templates import ClickUrl
+from tracker.catalog.times import Dedup, Duration, End, Moment, Timezone, Window
+from tracker.catalog.wire import Host
 from tracker.domain.catalog import UNNUMBERED
 from tracker.domain.offer import (
     Goal,

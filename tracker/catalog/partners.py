@@ -7,14 +7,9 @@ from pydantic import Discriminator, Field, Tag
 
 from tracker.catalog.caps import CapSections, compile_caps
 from tracker.catalog.postbacks import Postbacks, compile_postbacks
-from tracker.catalog.scalars import (
-    Earning,
-    Flag,
-    Key,
-    Name,
-    Payout,
-)
+from tracker.catalog.scalars import Flag, Key, Name
 from tracker.catalog.sections import Many, Section, shape_of
+from tracker.catalog.sums import Earning, Payout
 from tracker.domain.cap import Cap
 from tracker.domain.catalog import UNNUMBERED
 from tracker.domain.partner import GoalTerms, Partner

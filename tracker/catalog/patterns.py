@@ -13,7 +13,9 @@ from functools import partial
 from itertools import combinations
 from math import prod
 from re import _compiler, _constants, _parser  # type: ignore[attr-defined]
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import AfterValidator, Field
 
 from tracker.domain.answer import MAX_SEARCHED
 from tracker.domain.dialect import MAX_EXTRACTED
@@ -173,3 +175,8 @@ def _numbers(argument: Any) -> Iterator[int]:
     elif isinstance(argument, tuple | list | _parser.SubPattern):
         for part in argument:
             yield from _numbers(part)
+
+
+Pattern = Annotated[str, Field(max_length=500), AfterValidator(check_pattern)]
+Extract = Annotated[str, Field(max_length=500), AfterValidator(check_quick)]
+Carried = Annotated[str, Field(max_length=500), AfterValidator(check_carried)]

@@ -20,32 +20,25 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypeAliasType
 
+from tracker.catalog.patterns import Pattern
 from tracker.catalog.presettable import Presettable
-from tracker.catalog.scalars import (
-    Amount,
-    AnswerStatus,
+from tracker.catalog.proofs import Credential, Proof, SigningSecret
+from tracker.catalog.scalars import Flag, Key, LabelText, Name
+from tracker.catalog.sections import FAULT, Many, Section, shape_of
+from tracker.catalog.sums import Amount
+from tracker.catalog.templates import (
     BodyText,
-    ContentType,
-    Credential,
-    Delay,
     DeliveryText,
     DeliveryUrl,
-    Flag,
-    Header,
     JsonLeaf,
-    Key,
     Label,
-    LabelText,
-    Name,
-    Pattern,
-    Proof,
-    SigningSecret,
     SignText,
     SignValue,
     check_document,
     unquoted_macro,
 )
-from tracker.catalog.sections import FAULT, Many, Section, shape_of
+from tracker.catalog.times import Delay
+from tracker.catalog.wire import AnswerStatus, ContentType, Header
 from tracker.domain.macros import parse_template
 from tracker.domain.offer import Status
 from tracker.domain.outbound import (

@@ -22,7 +22,8 @@ from pydantic_core import (
 )
 
 from tracker.catalog.faults import one_of, suggest
-from tracker.catalog.scalars import kind_of, unquoted_macro
+from tracker.catalog.scalars import kind_of
+from tracker.catalog.templates import unquoted_macro
 
 FAULT = "fault"
 """The type of errors whose message is a sentence of ours already."""

@@ -6,17 +6,13 @@ from typing import Self
 from pydantic import Field, ValidationInfo, model_validator
 
 from tracker.catalog.faults import one_of, suggest
-from tracker.catalog.scalars import (
-    Carried,
-    FirstOf,
-    HashText,
-    MacroName,
-    Proof,
-    SentHeader,
-    Window,
-    Word,
-)
+from tracker.catalog.parameters import MacroName
+from tracker.catalog.patterns import Carried
+from tracker.catalog.proofs import FirstOf, HashText, Proof
+from tracker.catalog.scalars import Word
 from tracker.catalog.sections import Section
+from tracker.catalog.times import Window
+from tracker.catalog.wire import SentHeader
 from tracker.domain.advertiser import Hash, KeySpelling, Signature, Spelling
 from tracker.domain.macros import expand_text, parse_template
 from tracker.domain.own_signature import WHOLES, read_key

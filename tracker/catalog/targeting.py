@@ -5,8 +5,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tracker.catalog.scalars import Country, Language, OfferUrl, Weight
 from tracker.catalog.sections import Many, Section
+from tracker.catalog.templates import OfferUrl
+from tracker.catalog.visitors import Country, Language, Weight
 from tracker.domain.targeting import Destination, Rule, Targeting
 from tracker.domain.visitor import Device, Trait
 
