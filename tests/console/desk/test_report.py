@@ -1,5 +1,6 @@
 """A report says what the raw tables say, by whatever it is asked for."""
 
+import asyncio
 import csv
 import io
 import random
@@ -11,6 +12,7 @@ from decimal import Decimal
 from html import unescape
 from urllib.parse import parse_qsl
 
+import httpx
 import pytest
 from report_world import NOW, STATUSES, World
 
@@ -385,20 +387,46 @@ async def test_of_many_mistakes_the_first_are_told(console, as_role):
     assert page.text.count("there is no offer") == MOST_FAULTS
 
 
+class SlowReader:
+    """A browser that takes the beginning of a file, and the rest when it is told."""
+
+    def __init__(self, console, headers):
+        self._console = console
+        self._transport = httpx.ASGITransport(self._held)
+        self._headers = headers
+        self.begun, self.goes_on = asyncio.Event(), asyncio.Event()
+
+    async def get(self, path):
+        async with httpx.AsyncClient(transport=self._transport) as client:
+            return await client.get(f"http://c{path}", headers=self._headers)
+
+    async def _held(self, scope, receive, send):
+        async def held(message):
+            await send(message)
+            if message["type"] == "http.response.body":
+                self.begun.set()
+                await self.goes_on.wait()
+
+        await self._console(scope, receive, held)
+
+
 async def test_a_file_is_whole_before_it_is_sent(world, console, as_role, settings):
+    """However slowly it is read, that keeps no connection from anybody."""
     pool = make_pool(settings.database_conninfo, size=1, session=ANALYSIS)
     await pool.open()
     console.state.runtime.analysis = AnalysisStore(pool)
-    async with (
-        as_role("viewer") as client,
-        client.stream("GET", f"/report.csv?{MONTH}&by=hour,partner") as file,
-    ):
-        beside = await client.get(f"/report?{MONTH}")
-        lines = [line async for line in file.aiter_lines()]
+    async with as_role("viewer") as client:
+        reader = SlowReader(console, client.headers)
+        reading = asyncio.create_task(reader.get(f"/report.csv?{MONTH}&by=hour,os"))
+        async with asyncio.timeout(10):
+            await reader.begun.wait()
+            beside = await client.get(f"/report?{MONTH}")
+        reader.goes_on.set()
+        file = await reading
     await pool.close()
 
     assert beside.status_code == 200
-    assert len(lines) > 100
+    assert len(file.text.splitlines()) > 100
 
 
 async def test_a_loss_is_a_number_in_a_file(world, console, as_role):

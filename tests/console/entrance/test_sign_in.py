@@ -72,7 +72,9 @@ async def test_behind_tls_no_plain_connection_has_the_cookie(console, browser, v
     finally:
         runtime.settings = plain
 
-    for cookie in answer.headers.get_list("set-cookie"):
+    cookies = answer.headers.get_list("set-cookie")
+    assert cookies
+    for cookie in cookies:
         assert cookie.startswith("__Host-tracker_")
         assert "Secure" in cookie
         assert "Path=/;" in cookie

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from html import unescape
 
 import pytest
 
@@ -135,27 +136,27 @@ async def test_a_conversion_is_changed_by_whoever_did_it(
 
 
 @pytest.mark.parametrize(
-    ("path", "said", "status"),
+    ("path", "said", "status", "why"),
     [
-        ("/conversions/{}/approve", {}, 409),
-        ("/conversions/{}/adjust", {"amount": "much"}, 400),
-        ("/conversions/{}/adjust", {}, 400),
-        ("/conversions/cv_nonsense/approve", {}, 404),
-        ("/quarantine/release", {}, 400),
-        ("/quarantine/pb_nonsense/release", {}, 404),
-        ("/quarantine/release", {"id": "pb_1", "waive": "everything"}, 400),
-        ("/deliveries/dl_nonsense/retry", {}, 404),
-        ("/deliveries/dl_nonsense/replay", {}, 404),
-        ("/lanes/resume", {"lane": "nobody/nothing@nowhere"}, 404),
+        ("/conversions/{}/approve", {}, 409, "is approved already"),
+        ("/conversions/{}/adjust", {"amount": "much"}, 400, "'much' is not an amount"),
+        ("/conversions/{}/adjust", {}, 400, "'' is not an amount"),
+        ("/conversions/cv_nonsense/approve", {}, 404, "no conversion cv_nonsense"),
+        ("/quarantine/release", {}, 400, "No postback was chosen"),
+        ("/quarantine/pb_nonsense/release", {}, 404, "not the id of a postback"),
+        ("/quarantine/release", {"id": "pb_1", "waive": "all"}, 400, "is no reason"),
+        ("/deliveries/dl_nonsense/retry", {}, 404, "no delivery dl_nonsense"),
+        ("/deliveries/dl_nonsense/replay", {}, 404, "no delivery dl_nonsense"),
+        ("/lanes/resume", {"lane": "none@nowhere"}, 404, "no lane none@nowhere"),
     ],
 )
-async def test_what_is_refused_says_why(operator, pending, path, said, status):
+async def test_what_is_refused_says_why(operator, pending, path, said, status, why):
     await operator.post(f"/conversions/{pending}/approve")
 
     answer = await operator.post(path.format(pending), data=said)
 
     assert answer.status_code == status
-    assert re.search(r"<h1>[^<]{8,}</h1>", answer.text)
+    assert why in unescape(re.search(r"<h1>([^<]*)</h1>", answer.text)[1])
 
 
 async def test_a_delivery_is_sent_again(operator, runtime, pending, deliver, inbox):

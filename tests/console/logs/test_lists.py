@@ -51,19 +51,28 @@ async def test_every_log_shows_what_was_kept(viewer, sale, report, path):
         ("/clicks", "class=visit", "class=test"),
         ("/clicks", "sub1=banner-7", "sub1=banner-8"),
         ("/clicks", "label=sub1&value=banner-7", "label=sub2&value=banner-7"),
+        ("/clicks", "traffic=visit", "traffic=bot"),
+        ("/clicks", "from=2024-01-01", "country=FR"),
+        ("/clicks", "from=2024-01-01", "device=phone"),
+        ("/clicks", "from=2024-01-01", "reason=capped"),
         ("/clicks", "from=2024-01-01", "to=2024-01-01"),
         ("/conversions", "partner=bestdeals", "partner=rival"),
         ("/conversions", "status=pending", "status=rejected"),
-        ("/conversions", "goal=sale&offer=shoes", "goal=lead"),
+        ("/conversions", "advertiser=acme", "advertiser=globex"),
+        ("/conversions", "goal=sale", "goal=lead"),
+        ("/conversions", "offer=shoes", "offer=hats"),
         ("/conversions", "transaction=T-7", "transaction=T-8"),
         ("/conversions", "sub1=banner-7", "sub1=banner-8"),
         ("/conversions", "from=2024-01-01", "to=2024-01-01"),
         ("/postbacks", "outcome=accepted", "outcome=ignored"),
         ("/postbacks", "advertiser=acme", "advertiser=globex"),
-        ("/postbacks", "transaction=T-7", "reason=capped"),
+        ("/postbacks", "transaction=T-7", "transaction=T-8"),
+        ("/postbacks", "from=2024-01-01", "reason=capped"),
+        ("/postbacks", "from=2024-01-01", "to=2024-01-01"),
         ("/deliveries", "state=delivered", "state=dead"),
         ("/deliveries", "partner=bestdeals", "partner=rival"),
-        ("/deliveries", "postback=all", "reason=expired"),
+        ("/deliveries", "postback=all", "postback=none"),
+        ("/deliveries", "from=2024-01-01", "reason=expired"),
         ("/deliveries", "from=2024-01-01", "to=2024-01-01"),
     ],
 )
@@ -205,6 +214,7 @@ async def test_a_partner_sees_its_own_rows_and_less_of_them(as_who, sale, visit)
     assert "4.00" in mine["/conversions"]
     assert "6.00" not in mine["/conversions"]
     assert "50.00" not in mine["/conversions"]
+    assert outcome.conversion_id in mine["/deliveries"]
     assert "crm" not in mine["/deliveries"]
     assert rivals in theirs["/clicks"]
     for text in theirs.values():
