@@ -272,6 +272,11 @@ async def test_all_of_it_is_in_the_audit_log(admin, operator):
 
 
 async def test_an_action_that_was_refused_is_not_noted_as_done(operator, rows):
-    await operator.post("/deliveries/nothing/retry")
+    """Neither what raises, nor what answers with what was wrong."""
+    form = {"text": "version: 1", "base": "", "do": "save"}
+    missing = await operator.post("/deliveries/nothing/retry")
+    conflict = await operator.post("/catalog/edit", data=form)
 
-    assert await rows("select from audit_log where action = 'retry'") == []
+    assert (missing.status_code, conflict.status_code) == (404, 409)
+    noted = "select from audit_log where action in ('retry', 'save_edit')"
+    assert await rows(noted) == []

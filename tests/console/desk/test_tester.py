@@ -55,6 +55,7 @@ async def test_a_made_up_click_goes_from_postback_to_partner(
 
     assert "it would make a conversion" in said
     assert "the advertiser's own token was taken" in said
+    assert "token *** → token click" in said
     assert "cid=ad-7&status=approved&payout=2.5" in said
     assert "{sub1} ad-7 from the made-up click" in said
     assert "Would be told at once" in said
@@ -175,4 +176,5 @@ async def test_hostile_text_is_text(operator):
     )
 
     assert "&lt;script&gt;" in answer.text
+    assert "\0" not in answer.text
     assert "<script>" not in answer.text

@@ -37,6 +37,21 @@ async def test_one_call_is_made_in_earnest(operator, inbox, postback):
     assert answer.json()["sent"]["judged"] == "success"
 
 
+async def test_a_partner_s_link_says_what_it_earns_and_not_what_we_do(
+    operator, as_role
+):
+    links = "/api/v1/links?partner=quiet&offer=shoes"
+    staff = (await operator.get(links)).json()
+    async with as_role("partner", "quiet") as partner:
+        own = (await partner.get(links)).json()
+
+    assert [one["revenue"] for one in staff["terms"]] == [
+        "4.00 USD", "12 % of the amount"
+    ]  # fmt: skip
+    assert [one["payout"] for one in own["terms"]] == ["2.50 USD", "8 % of the amount"]
+    assert {one["revenue"] for one in own["terms"]} == {""}
+
+
 async def test_a_call_that_nobody_would_make_is_refused(operator, inbox):
     answer = await operator.post(f"{API}/send", json={**CLICK, "send": "all"})
 

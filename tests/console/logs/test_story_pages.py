@@ -141,6 +141,16 @@ async def test_a_partner_is_not_told_that_nobody_called(as_who, visit, report):
         assert word not in said
 
 
+async def test_what_is_to_be_done_is_for_operators(viewer, as_who, life):
+    """Both what a story comes to and what each event of it asks for."""
+    staff = words_of(await viewer.get(f"/click/{life[0]}"))
+    partner = words_of(await as_who("bestdeals").get(f"/click/{life[0]}"))
+
+    assert staff.count("To do:") > 2
+    assert "bestdeals/all is not told yet" in partner
+    assert "To do:" not in partner
+
+
 async def test_parts_have_pages_of_their_own(viewer, life):
     _, outcome, refused, owed = life
 

@@ -137,6 +137,28 @@ async def test_every_log_has_a_tail(listen, visit, report, log):
     assert stream.status == 200
 
 
+@pytest.mark.parametrize("log", ["conversions", "deliveries"])
+async def test_a_partner_hears_of_its_own_sales(listen, visit, report, log):
+    """Each sale of its own comes after one of its rival's, and the other way round."""
+    sold = {"rival": [], "bestdeals": []}
+    async with (
+        listen("bestdeals", f"/{log}/tail") as own,
+        listen("viewer", f"/{log}/tail", "partner=rival") as filtered,
+        asyncio.timeout(10),
+    ):
+        heard = {"bestdeals": own, "rival": filtered}
+        while any(_count(sold[who], heard[who]) < 2 for who in sold):
+            for who, ids in sold.items():
+                ids.append((await report(await visit(who))).conversion_id)
+
+    assert _count(sold["rival"], own) == 0
+    assert _count(sold["bestdeals"], filtered) == 0
+
+
+def _count(ids, stream):
+    return sum(one in stream.text for one in ids)
+
+
 async def test_it_ends_with_the_session(listen, listeners, runtime, headers_of):
     person_id = await person_in(runtime, "lena", "viewer")
     headers_of["leaver"] = await headers_in(runtime, person_id)
