@@ -27,9 +27,6 @@ advertisers:
       goals: {e1: lead, e2: sale}
       statuses: {approved: ["1"], pending: ["2"], rejected: ["3"], ignored: [test]}
       reply: {body: "OK"}
-  far-away:
-    name: Far Away
-    auth: {token: "${ACME_TOKEN}", allow_ips: [203.0.113.0/24]}
   initech:
     name: Initech
     auth: {hmac: ["${INITECH_KEY}", "${INITECH_NEXT_KEY}"]}
@@ -98,11 +95,6 @@ offers:
     goals:
       lead: {payout: 1, revenue: 2}
       sale: {payout: 50%, revenue: 80%, once_per: transaction, status: pending}
-  remote:
-    advertiser: far-away
-    name: Remote
-    url: https://remote.example/?cid={click_id}
-    goals: {lead: {payout: 1, revenue: 2}}
   tools:
     advertiser: initech
     name: Tools
