@@ -35,6 +35,7 @@ from tracker.domain.macros import (
     expand_url,
     parse_template,
 )
+from tracker.domain.money import MAX_DECIMALS, MAX_DIGITS
 from tracker.domain.outcome import REASONS, Reason, Verdict
 from tracker.domain.report import DIMENSIONS, MEASURES
 from tracker.domain.request import render_tree
@@ -269,6 +270,14 @@ def test_every_parameter_of_a_postback_stands(readme):
 @pytest.mark.parametrize("reason", [one for one in Reason if one])
 def test_every_reason_of_a_postback_stands_with_its_status(readme, reason):
     assert _row(_part(readme, "Reasons"), reason)[1] == str(REASONS[reason][0])
+
+
+def test_it_is_said_how_long_an_amount_may_be(readme):
+    meaning = REASONS[Reason.BAD_AMOUNT][1]
+    row = " ".join(_row(_part(readme, "Reasons"), Reason.BAD_AMOUNT))
+
+    for said in (meaning, row):
+        assert re.findall(r"up to (\d+)", said) == [str(MAX_DIGITS), str(MAX_DECIMALS)]
 
 
 def test_every_outcome_of_a_postback_stands_and_no_other(readme):

@@ -3,6 +3,7 @@
 from enum import StrEnum
 
 from tracker.domain.identity import ConversionId, PostbackId
+from tracker.domain.money import MAX_DECIMALS, MAX_DIGITS
 from tracker.domain.value import Value
 
 
@@ -107,8 +108,8 @@ REASONS: dict[Reason, tuple[int, str]] = {
     Reason.BAD_AMOUNT: (
         422,
         (
-            "digits, and a point before up to six more; one value; less than nothing"
-            " only as a refund of what is known"
+            f"up to {MAX_DIGITS} digits, and a point before up to {MAX_DECIMALS} more;"
+            " one value; less than nothing only as a refund of what is known"
         ),
     ),
     Reason.BAD_TRANSACTION_ID: (
