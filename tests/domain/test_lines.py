@@ -47,10 +47,10 @@ def read(header, cells, *, advertiser=ACME, **written):
 def test_a_line_is_understood_in_the_advertisers_words():
     line = read(
         "CID,transaction_id,goal,status,Total,currency,at",
-        ["ABC", " order-1 ", "E2", "1", "12.50", "eur", "2026-11-01 10:00"],
+        ["O" * 32, " order-1 ", "E2", "1", "12.50", "eur", "2026-11-01 10:00"],
     )
 
-    assert (line.number, line.click_id, line.transaction_id) == (7, "abc", "order-1")
+    assert (line.number, line.click_id, line.transaction_id) == (7, "0" * 32, "order-1")
     assert (line.goal, line.status, line.fault) == ("sale", "approved", "")
     assert (line.amount, line.currency) == (Decimal("12.50"), "EUR")
     assert line.at == "2026-11-01 10:00"

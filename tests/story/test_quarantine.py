@@ -5,6 +5,7 @@ from tracker.domain.errors import NotFoundError, RefusedChangeError
 from tracker.domain.outcome import Reason, Verdict
 from tracker.flow.catalog import open_catalog
 from tracker.flow.quarantine import Pardon, release_postback
+from tracker.flow.trace import trace
 
 ORDER = {"goal": "sale", "transaction_id": "t-1", "amount": "10"}
 
@@ -34,6 +35,29 @@ async def test_a_waived_reason_lets_the_postback_count(
     (row,) = await rows("select * from postbacks")
     assert (row["outcome"], row["quarantined_for"]) == ("accepted", "bad_token")
     assert (row["released_by"], row["waived"]) == ("ann", "bad_token")
+
+
+@pytest.mark.parametrize("sent", ["{click_id}", "[CLICKID]", "Order 100 of Bill"])
+async def test_a_click_id_that_is_none_is_kept_as_it_was_sent(
+    advertiser, runtime, rows, sent
+):
+    """Whoever corrects its sender must see what it sends, and looks for that."""
+    await advertiser.report(sent)
+
+    assert await rows("select click_id from postbacks") == [{"click_id": sent}]
+    traced = await trace(runtime, sent)
+    assert [one.click_id for one in traced.postbacks] == [sent]
+
+
+async def test_what_has_the_form_of_a_click_id_is_found_in_any_spelling(
+    advertiser, runtime
+):
+    """Of a key that is retired, say: its click may be in the log all the same."""
+    await advertiser.report("OIL" + "7" * 29)
+
+    for spelled in ("OIL" + "7" * 29, "011" + "7" * 29):
+        traced = await trace(runtime, spelled)
+        assert [one.click_id for one in traced.postbacks] == ["011" + "7" * 29]
 
 
 async def test_only_the_named_reason_is_waived(visit, advertiser, release, rows):

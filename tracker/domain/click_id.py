@@ -199,6 +199,15 @@ def facts_of(click_id: ClickId) -> ClickFacts:
     return _facts(click_id, int.from_bytes(body, "big"))
 
 
+def one_spelling(text: str) -> str:
+    """The one spelling of what has the form of an id; any other text as it is."""
+    try:
+        _split(text)
+    except UnknownClickIdError:
+        return text
+    return base32.normalise(text)
+
+
 def first_at(now: datetime) -> ClickId:
     """No id of that time or later sorts before it; a bound for ranges, and no click."""
     number = milliseconds(now) << 120

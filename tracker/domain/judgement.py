@@ -13,7 +13,6 @@ from hashlib import blake2b
 from ipaddress import ip_address, ip_network
 from typing import Literal
 
-from tracker.domain import base32
 from tracker.domain.advertiser import (
     IGNORED,
     OUR_WORDS,
@@ -23,7 +22,7 @@ from tracker.domain.advertiser import (
 )
 from tracker.domain.call import Call
 from tracker.domain.catalog import Catalog
-from tracker.domain.click_id import ClickFacts, ClickIdMint
+from tracker.domain.click_id import ClickFacts, ClickIdMint, one_spelling
 from tracker.domain.dialect import Dialect
 from tracker.domain.errors import (
     ForgedClickIdError,
@@ -185,7 +184,7 @@ def _mentioned(click_id: str, rules: Rules) -> str:
     try:
         return rules.mint.find(click_id).id
     except (UnknownClickIdError, ForgedClickIdError):
-        return base32.normalise(click_id)[:MAX_MENTION]
+        return one_spelling(click_id)[:MAX_MENTION]
 
 
 def is_ahead(postback: Postback, rules: Rules) -> bool:

@@ -9,7 +9,6 @@ from functools import lru_cache
 from operator import itemgetter
 from zoneinfo import ZoneInfo
 
-from tracker.domain import base32
 from tracker.domain.advertiser import (
     OUR_WORDS,
     REFUNDED,
@@ -17,6 +16,7 @@ from tracker.domain.advertiser import (
     meant_by,
 )
 from tracker.domain.catalog import Catalog
+from tracker.domain.click_id import one_spelling
 from tracker.domain.columns import Columns
 from tracker.domain.dialect import Dialect
 from tracker.domain.items import Item, total_of
@@ -168,7 +168,7 @@ class LineReader:
         status = self._status(status_word)
         line = Line(
             number,
-            base32.normalise(click_id) if click_id else None,
+            one_spelling(click_id) if click_id else None,
             transaction_id or None,
             goal,
             other_goal,

@@ -6,6 +6,7 @@ from typing import Literal
 from urllib.parse import unquote
 
 from tracker.domain import base32
+from tracker.domain.click_id import one_spelling
 from tracker.domain.errors import (
     ForgedClickIdError,
     NotFoundError,
@@ -43,7 +44,7 @@ async def look_up(runtime: Runtime, text: str, partner: str | None) -> Lead:
     """
     said = clean(text).strip()[:MAX_TEXT]
     for spelled in (said, unquote(said), re.sub(r"\s+", "", said)):
-        lead = await _named(runtime, spelled.lower(), partner)
+        lead = await _named(runtime, spelled, partner)
         if lead:
             return lead
     for look in (_by_transaction, _by_label):
@@ -54,14 +55,14 @@ async def look_up(runtime: Runtime, text: str, partner: str | None) -> Lead:
 
 
 async def _named(runtime: Runtime, text: str, partner: str | None) -> Lead | None:
-    found = _ID.search(text)
+    found = _ID.search(text.lower())
     if found:
         prefix, rest = found.groups()
         return await _prefixed(runtime, prefix, base32.normalise(rest), partner)
     try:
         return Lead("click", runtime.mint.find(text).id)
     except ForgedClickIdError:
-        return Lead("click", base32.normalise(text)) if partner is None else None
+        return Lead("click", one_spelling(text)) if partner is None else None
     except UnknownClickIdError:
         return None
 

@@ -8,9 +8,8 @@ from typing import Literal
 
 import structlog
 
-from tracker.domain import base32
 from tracker.domain.click import Click
-from tracker.domain.click_id import ClickFacts, ClickId
+from tracker.domain.click_id import ClickFacts, ClickId, one_spelling
 from tracker.domain.errors import (
     ForgedClickIdError,
     NotFoundError,
@@ -224,7 +223,7 @@ async def find_click(runtime: Runtime, text: str) -> TracedClick:
     try:
         facts = runtime.mint.read(text)
     except (UnknownClickIdError, ForgedClickIdError) as error:
-        return TracedClick(base32.normalise(text), "nowhere", doubt=str(error))
+        return TracedClick(one_spelling(text), "nowhere", doubt=str(error))
     record, found_in = await _find_record(runtime, facts)
     keys = await runtime.reports.list_keys(facts.partner_number, facts.offer_number)
     return TracedClick(
