@@ -1,6 +1,6 @@
 """What operators do from the logs: release, approve, reject, adjust, retry, replay."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from decimal import Decimal
 from urllib.parse import urlencode
 
@@ -61,12 +61,8 @@ async def release(request: Request) -> Response:
 async def release_several(request: Request) -> Response:
     """Those that were chosen, or all that were shown, each by itself."""
     form = await request.form()
-    name = "shown" if _field(form, "which") == "shown" else "id"
-    chosen = [one for one in form.getlist(name) if isinstance(one, str)]
-    if not chosen:
-        raise bad_request("No postback was chosen.")
-    pardon = _pardon(request, form)
-    released = await _release_each(runtime_of(request), chosen[:MOST_AT_ONCE], pardon)
+    chosen, pardon = _chosen(form), _pardon(request, form)
+    released = await _release_each(runtime_of(request), chosen, pardon)
     stayed = len(chosen) - released
     return see(_with(_back(form, "/quarantine"), released=released, stayed=stayed))
 
@@ -126,6 +122,18 @@ async def _send_again(
     delivery = DeliveryId(request.path_params["id"])
     await send(runtime_of(request), delivery, person_of(request).name)
     return see(_after(_back(form, f"/deliveries/{delivery}"), done))
+
+
+def _chosen(form: FormData) -> Collection[str]:
+    """The ids of the postbacks that the form speaks of, each once."""
+    name = "shown" if _field(form, "which") == "shown" else "id"
+    chosen = dict.fromkeys(one for one in form.getlist(name) if isinstance(one, str))
+    if not chosen:
+        raise bad_request("No postback was chosen.")
+    if len(chosen) > MOST_AT_ONCE:
+        said = f"At most {MOST_AT_ONCE} postbacks can be released at once"
+        raise bad_request(f"{said}: {len(chosen)} were chosen, and none was released.")
+    return chosen
 
 
 async def _release_each(

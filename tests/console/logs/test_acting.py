@@ -6,6 +6,7 @@ from html import unescape
 
 import pytest
 
+from tracker.console.acting import MOST_AT_ONCE
 from tracker.store.lanes import LaneStore
 
 
@@ -98,6 +99,32 @@ async def test_several_are_released_at_once(operator, runtime, visit, report):
     assert done.headers["location"].startswith("/quarantine?reason=bad_token&")
     assert "2 released; 1 stay" in page.text
     assert [one.outcome for one in kept] == ["accepted", "accepted", "quarantined"]
+
+
+async def test_more_than_one_form_may_release_is_refused_as_a_whole(
+    operator, runtime, refused
+):
+    """Rather than some of it, with a sentence that says the others stay."""
+    postback, _ = refused
+    others = [f"pb_{number}" for number in range(MOST_AT_ONCE)]
+
+    answer = await operator.post(
+        "/quarantine/release", data={"id": [postback, *others], "waive": "bad_token"}
+    )
+
+    assert answer.status_code == 400
+    assert "At most 200 postbacks can be released at once" in answer.text
+    assert (await runtime.reports.get_postback(postback)).outcome == "quarantined"
+
+
+async def test_one_that_is_chosen_twice_is_released_once(operator, refused):
+    postback, _ = refused
+
+    done = await operator.post(
+        "/quarantine/release", data={"id": [postback] * 2, "waive": "bad_token"}
+    )
+
+    assert "released=1&stayed=0" in done.headers["location"]
 
 
 async def test_those_that_are_shown_are_released_without_being_chosen(
