@@ -274,6 +274,12 @@ class Settings(BaseModel):
         Retention,
         Field(description="How long addresses are kept in full; then their network is"),
     ] = timedelta(days=30)
+    retention_audit: Annotated[
+        Retention, Field(description="How long the console's audit log is kept")
+    ] = timedelta(days=730)
+    retention_refused_sign_ins: Annotated[
+        Retention, Field(description="How long it keeps who was not let in")
+    ] = timedelta(days=90)
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
         BeforeValidator(_lower),

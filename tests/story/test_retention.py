@@ -382,3 +382,26 @@ def _at(offset):
         "create or replace function tracker_now() returns timestamptz "
         f"language sql volatile as $$ select clock_timestamp() {offset} $$"
     )
+
+
+async def test_the_audit_log_is_kept_for_long_and_who_was_refused_for_less(
+    runtime, witnesses, rows
+):
+    """What a stranger types as a name may be anything, somebody's password too."""
+    await rows_of(
+        runtime,
+        "insert into audit_log (at, who, address, action, about, detail) "
+        "select now() - days * interval '1 day', days || ' days', '', action, '', '' "
+        "  from unnest(array[0, 89, 91, 729, 731]) as days,"
+        "       unnest(array['sign_in.refused', 'sign_in.accepted']) as action",
+    )
+
+    await apply_retention(runtime)
+
+    kept = {"sign_in.refused": [], "sign_in.accepted": []}
+    for row in await rows("select action, who from audit_log order by at desc"):
+        kept[row["action"]].append(row["who"])
+    assert kept == {
+        "sign_in.refused": ["0 days", "89 days"],
+        "sign_in.accepted": ["0 days", "89 days", "91 days", "729 days"],
+    }

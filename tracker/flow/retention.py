@@ -1,4 +1,4 @@
-"""What was kept for long enough goes: days, addresses, and what was set aside."""
+"""What was kept for long enough goes: days, addresses, and single rows."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -64,7 +64,12 @@ def terms(settings: Settings) -> dict[str, timedelta]:
 
 
 def purged_tables(settings: Settings) -> dict[Purged, timedelta]:
-    """What is not kept by day; records set aside hold an address that stays full."""
+    """
+    What is not kept by day.
+
+    Records set aside hold an address that stays full; who was not let in may have
+    typed a password as the name.
+    """
     set_aside = min(settings.retention_clicks, settings.retention_addresses)
     return {
         Purged("nonces", "used_at", "nonce not like 'row:%%'"): NONCES_ARE_KEPT,
@@ -77,6 +82,10 @@ def purged_tables(settings: Settings) -> dict[Purged, timedelta]:
         Purged("click_audits", "audited_at"): _COUNTS_FOR,
         Purged("cap_meters", "ends_at"): METERS_ARE_KEPT,
         Purged("visitor_firsts", "counted_at"): FIRSTS_ARE_KEPT,
+        Purged("audit_log", "at"): settings.retention_audit,
+        Purged(
+            "audit_log", "at", "action = 'sign_in.refused'"
+        ): settings.retention_refused_sign_ins,
     }
 
 
