@@ -83,10 +83,19 @@ set    revoked_at = tracker_now()
 where  person_id = %(id)s and revoked_at is null
 """
 
-_REVOKE_RESETS = """
+# By the name: an invitation of before there was this person would make them anew.
+_REVOKE_LINKS = """
 update invitations
 set    revoked_at = tracker_now()
-where  person_id = %(id)s and used_at is null and revoked_at is null
+where  name = %(name)s and used_at is null and revoked_at is null
+"""
+
+_REVOKE_LINKS_OF = """
+update invitations
+set    revoked_at = tracker_now()
+from   people
+where  people.id = %(id)s and invitations.name = people.name
+and    invitations.used_at is null and invitations.revoked_at is null
 """
 
 # Who may invite nobody any more has no links left with which others get in.
@@ -255,11 +264,9 @@ class PeopleStore:
     async def insert_invitation(
         self, invited: dict[str, Any], deed: Deed
     ) -> Invitation:
-        """A link for a new person, or for a password; earlier links to it end."""
+        """A link for a new person, or for a password; earlier ones of that name end."""
         async with transaction(self._pool) as connection:
-            if invited["person_id"] is not None:
-                given = {"id": invited["person_id"]}
-                await connection.execute(_REVOKE_RESETS, given)
+            await connection.execute(_REVOKE_LINKS, invited)
             cursor = await connection.execute(_INSERT_INVITATION, invited)
             ((invitation_id,),) = await cursor.fetchall()
             await note(connection, deed)
@@ -308,11 +315,15 @@ class PeopleStore:
 
     @asynccontextmanager
     async def _changing(self, person_id: int, deed: Deed) -> AsyncIterator[Connection]:
-        """Whatever a person may, it has to sign in again to do it."""
+        """
+        Whatever a person may, it has to sign in again to do it.
+
+        The links go first, as where one is used: the two cannot wait for each other.
+        """
         async with transaction(self._pool) as connection:
+            await connection.execute(_REVOKE_LINKS_OF, {"id": person_id})
             yield connection
             await connection.execute(_END_SESSIONS, {"id": person_id})
-            await connection.execute(_REVOKE_RESETS, {"id": person_id})
             await note(connection, deed)
 
 

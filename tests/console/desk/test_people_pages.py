@@ -84,6 +84,30 @@ async def test_a_link_can_be_taken_back(admin, browser):
         assert (await zoe.get(link)).status_code == 404
 
 
+async def test_of_several_links_for_one_name_the_last_serves(admin, browser):
+    links = []
+    for role in ("admin", "viewer"):
+        await admin.post("/people", data={"name": "zoe", "role": role})
+        links.append(await link_in(admin))
+
+    async with browser() as zoe:
+        answers = [await zoe.get(link) for link in links]
+    assert [one.status_code for one in answers] == [404, 200]
+
+
+async def test_who_was_ended_has_no_link_left_to_come_back_by(admin, as_role, browser):
+    """One that was lost, say, before somebody gave them a password otherwise."""
+    await admin.post("/people", data={"name": "vera", "role": "admin"})
+    link = await link_in(admin)
+    async with as_role("viewer", name="vera"):
+        path = person_in_list((await admin.get("/people")).text, "vera")
+    await admin.post(f"{path}/end")
+
+    async with browser() as vera:
+        answer = await vera.post(link, data={"password": NEW, "again": NEW})
+    assert answer.status_code == 404
+
+
 async def test_the_last_admin_stays(admin, as_role, rows):
     own = person_in_list((await admin.get("/people")).text, "root")
     alone = [
