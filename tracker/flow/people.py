@@ -27,6 +27,8 @@ log = structlog.get_logger()
 
 FIRST_ADMIN = "admin"
 
+_SERVES_NO_MORE = "This link serves no more: ask for another."
+
 
 async def note_action(
     runtime: Runtime, actor: Actor, action: str, about: str = "", detail: str = ""
@@ -88,10 +90,13 @@ async def revoke_invitation(runtime: Runtime, invitation_id: int, by: Actor) -> 
 
 async def open_invitation(runtime: Runtime, token: str) -> Invitation:
     """The invitation of a link; NotFoundError for one that is not ours, or was used."""
-    number = runtime.badges.read(Purpose.INVITATION, token)
-    if not number:
-        raise NotFoundError("This link serves no more: ask for another.")
-    return await runtime.people.get_invitation(int(number))
+    signed = runtime.badges.read(Purpose.INVITATION, token)
+    if not signed:
+        raise NotFoundError(_SERVES_NO_MORE)
+    invited = await runtime.people.get_invitation(int(signed.partition("-")[0]))
+    if signed != _signed(invited):
+        raise NotFoundError(_SERVES_NO_MORE)
+    return invited
 
 
 async def accept_invitation(
@@ -155,8 +160,13 @@ async def known_standing(
 
 def invitation_url(runtime: Runtime, invitation: Invitation) -> str:
     """Where the invited person chooses a password."""
-    token = runtime.badges.sign(Purpose.INVITATION, str(invitation.id))
+    token = runtime.badges.sign(Purpose.INVITATION, _signed(invitation))
     return f"{runtime.settings.console_url}/invitations/{token}"
+
+
+def _signed(invitation: Invitation) -> str:
+    """With its moment: a database that was restored gives numbers out again."""
+    return f"{invitation.id}-{invitation.created_at.timestamp():.6f}"
 
 
 async def _invite(  # noqa: PLR0913, PLR0917 - what a link is

@@ -108,6 +108,20 @@ async def test_who_was_ended_has_no_link_left_to_come_back_by(admin, as_role, br
     assert answer.status_code == 404
 
 
+async def test_a_link_opens_nothing_else_that_has_its_number(admin, browser, rows):
+    """A database that was restored from a backup gives numbers out again."""
+    await admin.post("/people", data={"name": "zoe", "role": "viewer"})
+    link = await link_in(admin)
+    ((number,),) = await rows("delete from invitations returning id")
+    sequence = "pg_get_serial_sequence('invitations', 'id')"
+    await rows(f"select setval({sequence}, {number}, false)")
+    await admin.post("/people", data={"name": "root2", "role": "admin"})
+
+    async with browser() as zoe:
+        assert (await zoe.get(link)).status_code == 404
+        assert (await zoe.get(await link_in(admin))).status_code == 200
+
+
 async def test_the_last_admin_stays(admin, as_role, rows):
     own = person_in_list((await admin.get("/people")).text, "root")
     alone = [
