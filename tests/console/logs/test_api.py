@@ -159,6 +159,38 @@ async def test_a_body_that_cannot_be_is_a_problem(operator, sale, body, status):
     assert answer.headers["content-type"] == "application/problem+json"
 
 
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        ("application/x-www-form-urlencoded", 415),
+        ("multipart/form-data; boundary=x", 415),
+        ("text/plain", 415),
+        ("nonsense", 415),
+        ("Application/JSON; charset=utf-8", 422),
+    ],
+)
+async def test_a_body_is_of_the_type_that_is_described(operator, sale, said, status):
+    answer = await operator.post(
+        f"{API}/conversions/{sale[1]}/adjust",
+        content=b'{"amount": "no amount"}',
+        headers={"content-type": said},
+    )
+
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_form_of_ours_is_no_body_either(operator, sale):
+    """The guard has read it then, to find the token of the form."""
+    token = operator.headers.pop("x-csrf-token")
+
+    answer = await operator.post(
+        f"{API}/conversions/{sale[1]}/reject", data={"csrf": token}
+    )
+
+    assert answer.status_code == 415
+
+
 async def test_decimals_are_text_and_times_are_utc(admin, sale):
     row = (await admin.get(f"{API}/conversions/{sale[1]}")).json()["conversions"][0]
 

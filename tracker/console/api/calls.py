@@ -27,6 +27,14 @@ MAX_BODY = 2 * 1024 * 1024
 MAX_ROWS = 500
 USUAL_ROWS = 50
 
+_SPELLINGS: Mapping[str, frozenset[str]] = {
+    "application/json": frozenset({"application/json"}),
+    "application/yaml": frozenset(
+        {"application/yaml", "application/x-yaml", "text/yaml"}
+    ),
+}
+"""Media types that say the same; what a body is must be said rightly, or not at all."""
+
 Body = TypeVar("Body")
 
 
@@ -81,9 +89,20 @@ class Call:
             for name in request.query_params:
                 if name not in known:
                     raise HTTPException(400, f"there is no parameter {name[:40]!r}")
+            self._refuse_type(request)
             return await self.endpoint(request)
 
         return ask
+
+    def _refuse_type(self, request: Request) -> None:
+        """A form, above all, is no JSON: whoever sends one has misread something."""
+        said = request.headers.get("content-type", "")
+        is_empty = request.headers.get("content-length") == "0"
+        if not self.body or not said or is_empty:
+            return
+        media_type = said.partition(";")[0].strip().lower()
+        if media_type not in _SPELLINGS[self.body_type]:
+            raise HTTPException(415, f"the body must be {self.body_type}")
 
 
 CURSOR = Parameter("cursor", "What `next` of the answer before said.")

@@ -31,6 +31,7 @@ _REFUSALS = {
     409: "The rules, or somebody else's change, do not allow it.",
     412: "Somebody else was quicker: read it again.",
     413: "The body is too large.",
+    415: "The body is said to be something else.",
     422: "The body says something that cannot be.",
     428: "If-Match is missing.",
     503: "A store does not answer; try again later.",
