@@ -148,9 +148,11 @@ def _text(value: str) -> str:
 
 def _spread_label(values: dict[str, str], given: Mapping[str, str]) -> None:
     """`sub3=x` says the same as `label=sub3&value=x`, and is easier to write."""
-    for name in SUBS:
-        if "label" in values and given.get(name):
-            values |= {"label": name, "value": _text(given[name])}
+    named = [name for name in SUBS if "label" in values and given.get(name)]
+    if len(named) > 1:
+        raise bad_request("A log is filtered by one label at a time.")
+    for name in named:
+        values |= {"label": name, "value": _text(given[name])}
 
 
 def _choose(field: Field, value: str) -> None:

@@ -53,6 +53,30 @@ async def test_a_call_answers_what_it_declares(admin, sale, call):
     assert fits(call.path, answer.json())
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "clicks?partner=rival&partner=bestdeals",
+        "clicks?partner=",
+        "clicks?sub1=x&sub2=y",
+        "conversions?status=pending&status=approved",
+        "report?period=",
+        "overview?period=forever",
+    ],
+)
+async def test_what_would_be_answered_with_something_else_is_refused(admin, asked):
+    answer = await admin.get(f"{API}/{asked}")
+
+    assert answer.status_code == 400, answer.text
+
+
+async def test_dimensions_come_together_or_one_by_one(admin):
+    together = await admin.get(f"{API}/report?by=partner,offer")
+    one_by_one = await admin.get(f"{API}/report?by=partner&by=offer")
+
+    assert together.json()["by"] == one_by_one.json()["by"] == ["partner", "offer"]
+
+
 async def test_a_story_is_told_to_staff_and_to_its_partner(admin, bestdeals, sale):
     click, conversion = sale
     for path, one in (("clicks", click), ("conversions", conversion)):
@@ -75,10 +99,13 @@ async def test_what_is_anothers_is_not_there(bestdeals, visit):
     theirs = await visit("rival")
 
     answer = await bestdeals.get(f"{API}/clicks/{theirs}")
-    asked = await bestdeals.get(f"{API}/clicks", params={"partner": "rival"})
+    asked = [
+        await bestdeals.get(f"{API}/{path}", params={"partner": "rival"})
+        for path in ("clicks", "conversions", "deliveries", "report")
+    ]
 
     assert answer.status_code == 404
-    assert theirs not in asked.text
+    assert [one.status_code for one in asked] == [400] * 4
 
 
 @pytest.mark.parametrize(
@@ -120,6 +147,9 @@ async def test_cursors_pass_each_row_once_while_rows_come(admin, visit):
         {"limit": "-1"},
         {"limit": "9" * 5000},
         {"limit": "٣"},
+        {"limit": ""},
+        {"limit": ["1", "2"]},
+        {"cursor": ["", ""]},
         {"no_such": "1"},
     ],
     ids=lambda asked: str(asked)[:20],
@@ -142,11 +172,12 @@ async def test_a_place_that_is_none_is_said_to_be(admin, path, asked):
         (b'{"amount": "NaN"}', 422),
         (b'{"amount": "5\\u0000"}', 422),
         (b'{"amount": "5", "other": 1}', 422),
+        (b'{"amount": "5", "amount": "6"}', 422),
         (b"{}", 422),
         (b"null", 422),
         (b'{"amount": "5", "note": "' + b"x" * 3_000_000 + b'"}', 413),
     ],
-    ids=range(11),
+    ids=range(12),
 )
 async def test_a_body_that_cannot_be_is_a_problem(operator, sale, body, status):
     answer = await operator.post(

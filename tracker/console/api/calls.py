@@ -5,7 +5,8 @@ A declaration says all there is to say about a call: who may make it, what it ta
 what it answers. The description that programs read is made of nothing else.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import json
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
 from http import HTTPStatus
@@ -16,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tracker.console.pages import HEADERS, Page
+from tracker.console.pages import HEADERS, Page, person_of
 from tracker.domain.person import Permission
 from tracker.store.paging import Place
 
@@ -40,14 +41,22 @@ Body = TypeVar("Body")
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """Something in the query, in the path where that names it, or in a header."""
+    """
+    Something in the query, in the path where that names it, or in a header.
+
+    `rules` are what JSON Schema has on its values. One `is_for_staff` that a partner's
+    token must not give, and one that `may_be_empty` says something by that.
+    """
 
     name: str
     says: str
     kind: str = "string"
+    rules: Mapping[str, Any] = field(default_factory=dict)
     is_required: bool = False
     is_repeated: bool = False
     is_header: bool = False
+    is_for_staff: bool = False
+    may_be_empty: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +90,14 @@ class Call:
         return Page(path, endpoint, self.needs, (self.method,), notes=False)
 
     def _strict(self) -> Callable[[Request], Awaitable[Response]]:
-        """A filter that is misspelled would answer what nobody asked for."""
-        known = {one.name for one in self.parameters}
+        """A filter that nobody reads would answer what nobody asked for."""
+        known = {one.name: one for one in self.parameters}
 
         @wraps(self.endpoint)
         async def ask(request: Request) -> Response:
+            is_staff = person_of(request).scope is None
             for name in request.query_params:
-                if name not in known:
-                    raise HTTPException(400, f"there is no parameter {name[:40]!r}")
+                _refuse_parameter(known.get(name), request, name, is_staff=is_staff)
             self._refuse_type(request)
             return await self.endpoint(request)
 
@@ -105,9 +114,15 @@ class Call:
             raise HTTPException(415, f"the body must be {self.body_type}")
 
 
-CURSOR = Parameter("cursor", "What `next` of the answer before said.")
+CURSOR = Parameter(
+    "cursor", "What `next` of the answer before said; empty at first.",
+    may_be_empty=True,
+)  # fmt: skip
 LIMIT = Parameter(
-    "limit", f"Rows, 1 to {MAX_ROWS}; {USUAL_ROWS} unless said.", "integer"
+    "limit",
+    "So many rows at most.",
+    "integer",
+    {"minimum": 1, "maximum": MAX_ROWS, "default": USUAL_ROWS},
 )
 
 
@@ -145,11 +160,19 @@ async def read_body(request: Request, kind: type[Body]) -> Body:
     """The JSON body as that type; 400, 413 or 422 where it is none."""
     text = await read_text(request)
     try:
-        return msgspec.json.decode(text or b"{}", type=kind)
+        body = msgspec.json.decode(text or b"{}", type=kind)
     except msgspec.ValidationError as error:
         raise HTTPException(422, str(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise HTTPException(400, f"the body is not JSON: {error}") from error
+    # It nests no deeper than its type does by now.
+    json.loads(text or b"{}", object_pairs_hook=_refuse_repeated)
+    return body
+
+
+def one_of(words: Iterable[str]) -> Mapping[str, Any]:
+    """The rule of a parameter that has one of these words."""
+    return {"enum": [str(one) for one in words]}
 
 
 async def read_text(request: Request) -> bytes:
@@ -160,3 +183,22 @@ async def read_text(request: Request) -> bytes:
         if len(body) > MAX_BODY:
             raise HTTPException(413, f"more than {MAX_BODY} bytes")
     return bytes(body)
+
+
+def _refuse_parameter(
+    one: Parameter | None, request: Request, name: str, *, is_staff: bool
+) -> None:
+    values = request.query_params.getlist(name)
+    if one is None or (one.is_for_staff and not is_staff):
+        raise HTTPException(400, f"there is no parameter {name[:40]!r}")
+    if len(values) > 1 and not one.is_repeated:
+        raise HTTPException(400, f"{name} is given more than once")
+    if not all(values) and not one.may_be_empty:
+        raise HTTPException(400, f"{name} is empty: leave it out")
+
+
+def _refuse_repeated(pairs: Sequence[tuple[str, Any]]) -> None:
+    """Of two amounts nobody knows which was meant."""
+    names = [name for name, _ in pairs]
+    if len(set(names)) < len(names):
+        raise HTTPException(422, "the body says something twice")

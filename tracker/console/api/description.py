@@ -86,16 +86,20 @@ def _call(call: Call, schemas: Json) -> Json:
 
 def _parameter(one: Parameter, path: str) -> Json:
     is_path = f"{{{one.name}}}" in path
-    schema: Json = {"type": one.kind}
-    if one.is_repeated:
-        schema = {"type": "array", "items": schema}
     return {
         "name": one.name,
         "in": "path" if is_path else "header" if one.is_header else "query",
         "required": is_path or one.is_required,
-        "description": one.says,
-        "schema": schema,
+        "description": f"{one.says} For staff." if one.is_for_staff else one.says,
+        "schema": _values(one),
     }
+
+
+def _values(one: Parameter) -> Json:
+    schema: Json = {"type": one.kind, **one.rules}
+    if one.kind == "string" and not one.may_be_empty:
+        schema["minLength"] = 1
+    return {"type": "array", "items": schema} if one.is_repeated else schema
 
 
 def _answer(call: Call, schemas: Json) -> Json:

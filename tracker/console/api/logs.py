@@ -13,10 +13,19 @@ from tracker.console.api.calls import (
     Call,
     Parameter,
     answer_list,
+    one_of,
     place_of,
 )
 from tracker.console.asking import Asked
 from tracker.console.logs import (
+    CLASSES,
+    DEVICES,
+    OUTCOMES,
+    REASONS_OF_CLICKS,
+    REASONS_OF_DELIVERIES,
+    REASONS_OF_POSTBACKS,
+    STATES,
+    TRAFFIC,
     ask_clicks,
     ask_conversions,
     ask_deliveries,
@@ -30,6 +39,7 @@ from tracker.console.logs import (
 )
 from tracker.console.pages import runtime_of
 from tracker.domain.click import SUBS
+from tracker.domain.offer import Status
 from tracker.domain.outcome import Verdict
 from tracker.domain.person import Permission
 from tracker.store.journal import ListedClick, OwnClick, OwnConversion
@@ -38,16 +48,23 @@ from tracker.store.reports import ListedConversion, ListedDelivery, ListedPostba
 
 Listing: TypeAlias = Awaitable[Page[Any]]
 
+_DAY = {"format": "date"}
 _DAYS = (
-    Parameter("from", "The first day, in UTC: 2026-11-22."),
-    Parameter("to", "The last day, likewise; it is included."),
+    Parameter("from", "The first day, in UTC: 2026-11-22.", rules=_DAY),
+    Parameter("to", "The last day, likewise; it is included.", rules=_DAY),
 )
-_LABELS = tuple(Parameter(name, f"Exactly this {name} of the click.") for name in SUBS)
-_PARTNER = Parameter("partner", "Its key; a partner's token has its own only.")
+_LABELS = tuple(
+    Parameter(name, f"Exactly this {name} of the click; one label at a time.")
+    for name in SUBS
+)
+_PARTNER = Parameter("partner", "Its key.", is_for_staff=True)
 _OFFER = Parameter("offer", "Its key.")
-_ADVERTISER = Parameter("advertiser", "Its key.")
-_REASON = Parameter("reason", "The word of a reason.")
+_ADVERTISER = Parameter("advertiser", "Its key.", is_for_staff=True)
 _TRANSACTION = Parameter("transaction", "The advertiser's id of the order.")
+
+
+def _word(name: str, words: Sequence[str]) -> Parameter:
+    return Parameter(name, "One of these words.", rules=one_of(words))
 
 
 async def clicks(request: Request) -> Response:
@@ -127,11 +144,11 @@ CALLS = (
             _PARTNER,
             _ADVERTISER,
             _OFFER,
-            Parameter("class", "visit, head, prefetch, refused, test or repeated."),
-            _REASON,
+            _word("class", CLASSES),
+            _word("reason", REASONS_OF_CLICKS),
             Parameter("country", "Two letters."),
-            Parameter("device", "desktop, phone, tablet, tv, console or other."),
-            Parameter("traffic", "What it was taken for: visit, bot, datacenter …"),
+            _word("device", DEVICES),
+            _word("traffic", TRAFFIC),
             *_LABELS,
         ),
         ListedClick,
@@ -143,8 +160,8 @@ CALLS = (
         "Postbacks as they came",
         (
             _ADVERTISER,
-            Parameter("outcome", "What was decided."),
-            _REASON,
+            _word("outcome", OUTCOMES),
+            _word("reason", REASONS_OF_POSTBACKS),
             _TRANSACTION,
         ),
         ListedPostback,
@@ -153,7 +170,7 @@ CALLS = (
         "/quarantine",
         quarantine,
         "Postbacks that are in quarantine still",
-        (_ADVERTISER, _REASON, _TRANSACTION),
+        (_ADVERTISER, _word("reason", REASONS_OF_POSTBACKS), _TRANSACTION),
         ListedPostback,
     ),
     _log(
@@ -165,7 +182,7 @@ CALLS = (
             _ADVERTISER,
             _OFFER,
             Parameter("goal", "Its key."),
-            Parameter("status", "pending, approved or rejected."),
+            _word("status", tuple(Status)),
             _TRANSACTION,
             *_LABELS,
         ),
@@ -179,8 +196,8 @@ CALLS = (
         (
             _PARTNER,
             Parameter("postback", "Its id in the catalog."),
-            Parameter("state", "owed, held, delivered or dead."),
-            _REASON,
+            _word("state", STATES),
+            _word("reason", REASONS_OF_DELIVERIES),
         ),
         ListedDelivery,
         ListedDelivery,

@@ -4,18 +4,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import get_args
 
 import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tracker.console.api.calls import Call, Parameter, answer
+from tracker.console.api.calls import Call, Parameter, answer, one_of
 from tracker.console.pages import runtime_of
 from tracker.console.report_files import show_json
 from tracker.domain.concern import Concern
 from tracker.domain.person import Permission
-from tracker.domain.report import DIMENSIONS, ReportRow
+from tracker.domain.report import DIMENSIONS, Basis, Compare, ReportRow
 from tracker.domain.report_reading import PERIODS, read_query
 from tracker.flow.attention import list_concerns
 from tracker.flow.overview import look_over
@@ -109,20 +110,37 @@ def _earning(row: ReportRow) -> Earning:
     return Earning(row.keys, row.values, row.before, row.currency)
 
 
-_PERIOD = Parameter("period", f"One of {', '.join(PERIODS)}.")
+_PERIOD = Parameter("period", "Days that end with today.", rules=one_of(PERIODS))
+_DAY = {"format": "date"}
 _REPORT = (
-    Parameter("from", "The first day, in the report's zone."),
-    Parameter("to", "The last day; it is included."),
+    Parameter("from", "The first day, in the report's zone.", rules=_DAY),
+    Parameter("to", "The last day; it is included.", rules=_DAY),
     _PERIOD,
     Parameter("zone", "A zone by its name: Europe/Paris."),
-    Parameter("by", "Up to three dimensions, with commas between."),
-    Parameter("basis", "click or conversion: whose time counts."),
-    Parameter("compare", "previous, month or year."),
+    Parameter(
+        "by",
+        "Up to three dimensions, each by itself or with commas between; the day unless"
+        " said, and nothing but the totals where it is empty.",
+        is_repeated=True,
+        may_be_empty=True,
+    ),
+    Parameter("basis", "Whose time counts.", rules=one_of(get_args(Basis))),
+    Parameter(
+        "compare",
+        "The days before, or the same days earlier.",
+        rules=one_of(filter(None, get_args(Compare))),
+    ),
     Parameter("sort", "A column; with - before it the largest first."),
-    Parameter("columns", "Measures, with commas between."),
+    Parameter("columns", "Measures, likewise.", is_repeated=True),
     Parameter("hour", "One hour of the days."),
     *(
-        Parameter(name, f"Only this {name}.", is_repeated=True)
+        Parameter(
+            name,
+            f"Only this {name}.",
+            is_repeated=True,
+            is_for_staff=one.is_private,
+            may_be_empty=True,
+        )
         for name, one in DIMENSIONS.items()
         if not one.is_time
     ),
