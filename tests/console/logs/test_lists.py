@@ -193,6 +193,11 @@ async def test_hostile_values_are_text(viewer, visit, report):
     assert "&lt;img src=x" in pages[0].text
 
 
+def sums_in(text):
+    """Numbers with two digits behind the point; seconds of a time have six."""
+    return set(re.findall(r"(?<![\d:])\d+\.\d{2}(?!\d)", text))
+
+
 async def test_a_partner_sees_its_own_rows_and_less_of_them(as_who, sale, visit):
     click_id, outcome = sale
     rivals = await visit("rival")
@@ -211,9 +216,7 @@ async def test_a_partner_sees_its_own_rows_and_less_of_them(as_who, sale, visit)
     assert rivals not in mine["/clicks"]
     assert "192.0.2" not in mine["/clicks"]
     assert outcome.conversion_id in mine["/conversions"]
-    assert "4.00" in mine["/conversions"]
-    assert "6.00" not in mine["/conversions"]
-    assert "50.00" not in mine["/conversions"]
+    assert sums_in(mine["/conversions"]) & {"4.00", "6.00", "50.00"} == {"4.00"}
     assert outcome.conversion_id in mine["/deliveries"]
     assert "crm" not in mine["/deliveries"]
     assert rivals in theirs["/clicks"]
