@@ -8,13 +8,14 @@ from an error to an answer.
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from functools import wraps
+from http import HTTPStatus
 
 import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 
 from tracker.console import (
     acting,
@@ -147,7 +148,20 @@ def _answer_to(request: Request, error: Exception) -> Response:
 async def _show_refusal(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
     headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(sorted(_allowed(request)))
     return refuse(request, error.status_code, str(error.detail), headers)
+
+
+def _allowed(request: Request) -> set[str]:
+    """Of an address that two pages share, the first knows its own methods only."""
+    routes = [one for one in request.app.routes if isinstance(one, Route)]
+    return {
+        method
+        for one in routes
+        if one.matches(request.scope)[0] is not Match.NONE
+        for method in one.methods or ()
+    }
 
 
 async def _show_error(request: Request, error: Exception) -> Response:
