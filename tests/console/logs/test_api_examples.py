@@ -6,10 +6,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
+import msgspec
 import pytest
 from onlookers import PEOPLE
 from signed_in import person_in
 
+from tracker.console.api.description import document
+from tracker.console.api.index import CALLS
 from tracker.domain.person import GRANTS, Actor, Person
 from tracker.flow.entry import make_token
 
@@ -46,6 +49,36 @@ async def test_an_example_of_the_readme_is_answered(console, token, example):
         )
 
     assert answer.status_code == 200, answer.text
+
+
+BODIES = [call for call in CALLS if call.example is not None]
+
+
+@pytest.mark.parametrize("call", BODIES, ids=lambda call: call.path)
+def test_an_example_of_the_description_is_such_a_body(call):
+    assert msgspec.convert(call.example, call.body)
+
+
+def test_every_body_that_must_say_something_has_an_example():
+    described = document(CALLS, "http://c")["paths"].values()
+    bodies = [
+        one["requestBody"]
+        for methods in described
+        for one in methods.values()
+        if "requestBody" in one
+    ]
+
+    assert len(bodies) > 5
+    for body in bodies:
+        content = body["content"].get("application/json", {})
+        assert "example" in content or not body["required"]
+
+
+def test_each_call_has_a_name_of_its_own():
+    described = document(CALLS, "http://c")["paths"].values()
+    names = [one["operationId"] for methods in described for one in methods.values()]
+
+    assert len(set(names)) == len(names) == len(CALLS)
 
 
 def test_the_readme_has_three_examples():

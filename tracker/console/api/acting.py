@@ -155,12 +155,13 @@ def _judged(outcome: Outcome) -> Judged:
     )
 
 
-def _act(
+def _act(  # noqa: PLR0913, PLR0917 - what a call is
     path: str,
     endpoint: Callable[[Request], Awaitable[Response]],
     says: str,
     body: Any = None,
     result: Any = None,
+    example: Any = None,
 ) -> Call:
     parameters = (Parameter("id", "Its id."),) if "{id}" in path else ()
     return Call(
@@ -172,22 +173,48 @@ def _act(
         answer=result,
         parameters=parameters,
         body=body,
+        example=example,
         status=200 if result else 204,
     )
 
 
 CALLS = (
-    _act("/conversions/{id}/approve", approve, "Approves a conversion", Note),
-    _act("/conversions/{id}/reject", reject, "Rejects a conversion", Note),
-    _act("/conversions/{id}/adjust", adjust, "Corrects its amount", Correction),
+    _act(
+        "/conversions/{id}/approve",
+        approve,
+        "Approves a conversion",
+        Note,
+        example={"note": "seen by the shop"},
+    ),
+    _act(
+        "/conversions/{id}/reject",
+        reject,
+        "Rejects a conversion",
+        Note,
+        example={"note": "sent back"},
+    ),
+    _act(
+        "/conversions/{id}/adjust",
+        adjust,
+        "Corrects its amount",
+        Correction,
+        example={"amount": "49.90", "note": "VAT was counted"},
+    ),
     _act(
         "/quarantine/{id}/release",
         release,
         "Judges a postback in quarantine again",
         Release,
         Judged,
+        {"waive": "bad_token"},
     ),
     _act("/deliveries/{id}/retry", retry, "Tries an owed delivery now"),
     _act("/deliveries/{id}/replay", replay, "Owes an ended delivery again"),
-    _act("/lanes/resume", resume, "Resumes a lane; what waited is due", Lane),
+    _act(
+        "/lanes/resume",
+        resume,
+        "Resumes a lane; what waited is due",
+        Lane,
+        example={"lane": "bestdeals/all@partner.example"},
+    ),
 )

@@ -65,8 +65,7 @@ class Call:
     A call, whose path begins behind `/api/v1`.
 
     `answer` is the type of its JSON, of each row where `is_list`; None where the answer
-    has no body. `own` is what a partner gets instead. `media` are other forms of the
-    same answer.
+    has no body. `own` is what a partner gets instead. `example` is a body.
     """
 
     method: str
@@ -81,7 +80,7 @@ class Call:
     body_type: str = "application/json"
     is_list: bool = False
     status: int = HTTPStatus.OK
-    media: Mapping[str, str] = field(default_factory=dict)
+    example: Any = None
 
     def page(self) -> Page:
         """What the application serves; what a call does, it notes itself."""

@@ -1,5 +1,6 @@
 """`/api/v1/openapi.json`: every call, described from its declaration."""
 
+import re
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
@@ -28,6 +29,7 @@ _REFUSALS = {
     401: "No token, or one that is not valid (any more).",
     403: "The token is not for this.",
     404: "There is no such thing, or it is not yours.",
+    405: "The address takes other methods; `Allow` names them.",
     409: "The rules, or somebody else's change, do not allow it.",
     412: "Somebody else was quicker: read it again.",
     413: "The body is too large.",
@@ -71,6 +73,7 @@ def _name(kind: Any) -> str:
 
 def _call(call: Call, schemas: Json) -> Json:
     described: Json = {
+        "operationId": _operation(call),
         "summary": call.says,
         "description": f"Needs the scope `{call.needs}`.",
         "parameters": [
@@ -79,9 +82,30 @@ def _call(call: Call, schemas: Json) -> Json:
         "responses": {str(int(call.status)): _answer(call, schemas), **_refusals()},
     }
     if call.body:
-        content = {call.body_type: {"schema": schemas[_name(call.body)]}}
-        described["requestBody"] = {"required": True, "content": content}
+        described["requestBody"] = _body(call, schemas)
     return described
+
+
+def _operation(call: Call) -> str:
+    """What programs that are made of the description name a call by."""
+    words = re.findall(r"\w+", _template(call.path))
+    return "_".join((call.method.lower(), *words))
+
+
+def _body(call: Call, schemas: Json) -> Json:
+    content: Json = {"schema": schemas[_name(call.body)]}
+    if call.example is not None:
+        content["example"] = call.example
+    return {"required": _must_say(call.body), "content": {call.body_type: content}}
+
+
+def _must_say(kind: Any) -> bool:
+    """Whether a body that says nothing is none; no text is a text as well."""
+    try:
+        msgspec.convert({} if kind is not str else "", kind)
+    except msgspec.ValidationError:
+        return True
+    return False
 
 
 def _parameter(one: Parameter, path: str) -> Json:
@@ -110,8 +134,6 @@ def _answer(call: Call, schemas: Json) -> Json:
             schema = {"anyOf": [schema, schemas[_name(call.own)]]}
         schema = _listed(schema) if call.is_list else schema
         said["content"] = {"application/json": {"schema": schema}}
-        for media, format_ in call.media.items():
-            said["content"][media] = {"schema": {"type": "string", "format": format_}}
     return said
 
 

@@ -208,5 +208,6 @@ CALLS = (
         "Makes one of these calls in earnest, marked as a test",
         answer=Explained,
         body=Sending,
+        example={"partner": "bestdeals", "offer": "shoes", "send": "all"},
     ),
 )
