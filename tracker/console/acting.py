@@ -1,6 +1,6 @@
 """What operators do from the logs: release, approve, reject, adjust, retry, replay."""
 
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection
 from decimal import Decimal
 from urllib.parse import urlencode
 
@@ -11,7 +11,7 @@ from starlette.responses import Response
 from tracker.console.asking import MAX_VALUE, bad_request
 from tracker.console.entrance import safe_next
 from tracker.console.pages import Page, person_of, runtime_of, see
-from tracker.domain.errors import BusyError, NotFoundError, RefusedChangeError
+from tracker.domain.errors import NotFoundError
 from tracker.domain.identity import ConversionId, DeliveryId
 from tracker.domain.money import parse_amount
 from tracker.domain.offer import Status
@@ -23,12 +23,12 @@ from tracker.flow.conversion import (
     set_conversion_amount,
     set_conversion_status,
 )
-from tracker.flow.quarantine import Pardon, release_postback
+from tracker.flow.quarantine import Pardon, release_each, release_postback
 from tracker.flow.redelivery import replay_delivery, resume_lane, retry_delivery
 from tracker.runtime import Runtime
 
 MOST_AT_ONCE = 200
-"""Postbacks that one form may release."""
+"""Postbacks that one form, or one call, may release."""
 
 DONE = {
     "released": "It was released, and is believed now.",
@@ -62,7 +62,8 @@ async def release_several(request: Request) -> Response:
     """Those that were chosen, or all that were shown, each by itself."""
     form = await request.form()
     chosen, pardon = _chosen(form), _pardon(request, form)
-    released = await _release_each(runtime_of(request), chosen, pardon)
+    made = await release_each(runtime_of(request), chosen, pardon)
+    released = sum(one.is_believed for one in made)
     stayed = len(chosen) - released
     return see(_with(_back(form, "/quarantine"), released=released, stayed=stayed))
 
@@ -134,20 +135,6 @@ def _chosen(form: FormData) -> Collection[str]:
         said = f"At most {MOST_AT_ONCE} postbacks can be released at once"
         raise bad_request(f"{said}: {len(chosen)} were chosen, and none was released.")
     return chosen
-
-
-async def _release_each(
-    runtime: Runtime, postbacks: Iterable[str], pardon: Pardon
-) -> int:
-    """How many are believed now; one that is refused does not keep the others."""
-    released = 0
-    for one in postbacks:
-        try:
-            outcome = await release_postback(runtime, one, pardon)
-        except (NotFoundError, RefusedChangeError, BusyError):
-            continue
-        released += outcome.verdict is not Verdict.QUARANTINED
-    return released
 
 
 def _pardon(request: Request, form: FormData, click: str | None = None) -> Pardon:

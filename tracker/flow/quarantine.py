@@ -1,13 +1,14 @@
 """A postback in quarantine is judged again."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import structlog
 
-from tracker.domain.errors import RefusedChangeError
+from tracker.domain.errors import BusyError, NotFoundError, RefusedChangeError
 from tracker.domain.judgement import WAIVABLE, Rules, dialect_of
-from tracker.domain.outcome import Outcome, Reason
+from tracker.domain.outcome import Outcome, Reason, Verdict
 from tracker.domain.postback import Postback, reread
 from tracker.flow.ledger import Decided, find_clicks, write_changes
 from tracker.flow.postback import clicks_of, hear, judge_alone, postbacks_of
@@ -64,6 +65,37 @@ async def release_postback(
         operator=pardon.operator,
     )
     return judged.outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """What came of one of several; `refused` says why there is no outcome."""
+
+    postback_id: str
+    outcome: Outcome | None
+    refused: str = ""
+
+    @property
+    def is_believed(self) -> bool:
+        """Whether it has left quarantine."""
+        return (
+            self.outcome is not None and self.outcome.verdict is not Verdict.QUARANTINED
+        )
+
+
+async def release_each(
+    runtime: Runtime, postbacks: Iterable[str], pardon: Pardon
+) -> list[Attempted]:
+    """Each by itself: one that is refused does not keep the others."""
+    return [await _attempt(runtime, one, pardon) for one in postbacks]
+
+
+async def _attempt(runtime: Runtime, postback_id: str, pardon: Pardon) -> Attempted:
+    try:
+        outcome = await release_postback(runtime, postback_id, pardon)
+    except (NotFoundError, RefusedChangeError, BusyError) as error:
+        return Attempted(postback_id, None, str(error))
+    return Attempted(postback_id, outcome)
 
 
 async def recall_postback(

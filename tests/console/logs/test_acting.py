@@ -127,6 +127,18 @@ async def test_one_that_is_chosen_twice_is_released_once(operator, refused):
     assert "released=1&stayed=0" in done.headers["location"]
 
 
+async def test_of_many_it_is_noted_what_was_waived(operator, runtime):
+    many = [f"pb_{number:040}" for number in range(60)]
+
+    await operator.post(
+        "/quarantine/release",
+        data={"id": many, "which": "chosen", "waive": "bad_token"},
+    )
+
+    (deed,) = await runtime.audit.list_deeds(action="release_several", limit=1)
+    assert "waive=bad_token" in deed.detail
+
+
 async def test_those_that_are_shown_are_released_without_being_chosen(
     operator, runtime, refused
 ):

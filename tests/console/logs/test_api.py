@@ -285,3 +285,36 @@ async def test_a_release_says_what_came_of_it(operator, visit, report):
 
     assert answer.status_code == 200, answer.text
     assert answer.json()["outcome"] == "quarantined"
+
+
+async def test_several_are_released_at_once(operator, admin, visit, report):
+    held = [await report(await visit(), token="wrong") for _ in range(2)]
+    ids = [*(one.postback_id for one in held), "pb_nonsense\0"]
+    path = f"{API}/quarantine/release"
+
+    kept = await operator.post(path, json={"ids": ids[:1]})
+    done = await operator.post(path, json={"ids": ids, "waive": "bad_token"})
+    deeds = await admin.get(f"{API}/audit", params={"action": "release_several"})
+
+    said = done.json()
+    assert fits("/quarantine/release", said, "post")
+    assert (kept.json()["stayed"], said["released"], said["stayed"]) == (1, 2, 1)
+    assert [one["outcome"] for one in said["items"]] == ["accepted", "accepted", None]
+    assert "pb_nonsense" in said["items"][2]["refused"]
+    assert ids[1] in deeds.json()["items"][0]["detail"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({}, 422),
+        ({"ids": []}, 422),
+        ({"ids": ["pb_1"] * 201}, 422),
+        ({"ids": ["pb_1"], "waive": "everything"}, 422),
+        ({"ids": ["pb_1"], "waive": ""}, 200),
+    ],
+)
+async def test_no_more_is_released_than_a_page_would(operator, body, status):
+    answer = await operator.post(f"{API}/quarantine/release", json=body)
+
+    assert answer.status_code == status

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from tracker.console.acting import MOST_AT_ONCE
 from tracker.console.api.calls import Call, Parameter, answer, done, read_body
 from tracker.console.noting import note
 from tracker.console.pages import person_of, runtime_of
@@ -24,11 +25,17 @@ from tracker.flow.conversion import (
     set_conversion_amount,
     set_conversion_status,
 )
-from tracker.flow.quarantine import Pardon, release_postback
+from tracker.flow.quarantine import (
+    Attempted,
+    Pardon,
+    release_each,
+    release_postback,
+)
 from tracker.flow.redelivery import replay_delivery, resume_lane, retry_delivery
 from tracker.runtime import Runtime
 
 Text = Annotated[str, msgspec.Meta(max_length=512)]
+Ids = Annotated[list[Text], msgspec.Meta(min_length=1, max_length=MOST_AT_ONCE)]
 
 
 class Note(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,6 +58,13 @@ class Release(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     waive: Reason | None = None
 
 
+class Releases(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Postbacks in quarantine, and the reason that is waived for all, if one is."""
+
+    ids: Ids
+    waive: Reason | None = None
+
+
 class Lane(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Its name, as deliveries have it."""
 
@@ -65,6 +79,26 @@ class Judged:
     outcome: str
     reason: str
     conversion_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedOrRefused:
+    """What one came to; where `refused` says why not, the rest is null."""
+
+    id: str
+    outcome: str | None
+    reason: str | None
+    conversion_id: str | None
+    refused: str
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """How many are believed now, how many are not, and each of them."""
+
+    released: int
+    stayed: int
+    items: list[JudgedOrRefused]
 
 
 async def approve(request: Request) -> Response:
@@ -95,6 +129,19 @@ async def release(request: Request) -> Response:
     outcome = await release_postback(runtime_of(request), _id(request), pardon)
     await note(request, "release", f"click={click or ''} waive={body.waive or ''}")
     return answer(_judged(outcome))
+
+
+async def release_several(request: Request) -> Response:
+    """Each by itself: one that stays does not keep the others."""
+    body = await read_body(request, Releases)
+    ids = [clean(one) for one in dict.fromkeys(body.ids)]
+    pardon = Pardon(person_of(request).name, None, body.waive or None)
+    made = await release_each(runtime_of(request), ids, pardon)
+    said = " ".join(f"id={one}" for one in ids)
+    await note(request, "release_several", f"waive={body.waive or ''} {said}")
+    released = sum(one.is_believed for one in made)
+    items = [_judged_or_refused(one) for one in made]
+    return answer(Released(released, len(made) - released, items))
 
 
 async def retry(request: Request) -> Response:
@@ -155,6 +202,15 @@ def _judged(outcome: Outcome) -> Judged:
     )
 
 
+def _judged_or_refused(made: Attempted) -> JudgedOrRefused:
+    if made.outcome is None:
+        return JudgedOrRefused(made.postback_id, None, None, None, made.refused)
+    judged = _judged(made.outcome)
+    return JudgedOrRefused(
+        judged.id, judged.outcome, judged.reason, judged.conversion_id, refused=""
+    )
+
+
 def _act(  # noqa: PLR0913, PLR0917 - what a call is
     path: str,
     endpoint: Callable[[Request], Awaitable[Response]],
@@ -207,6 +263,14 @@ CALLS = (
         Release,
         Judged,
         {"waive": "bad_token"},
+    ),
+    _act(
+        "/quarantine/release",
+        release_several,
+        "Judges several again, each by itself",
+        Releases,
+        Released,
+        {"ids": ["pb_2n21x35pwvawydp8fbsv0zaf"], "waive": "bad_token"},
     ),
     _act("/deliveries/{id}/retry", retry, "Tries an owed delivery now"),
     _act("/deliveries/{id}/replay", replay, "Owes an ended delivery again"),
