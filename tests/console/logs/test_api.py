@@ -269,6 +269,27 @@ async def test_a_catalog_is_put_only_over_what_was_read(operator):
     ]  # fmt: skip
 
 
+async def test_an_earlier_catalog_is_restored_over_what_was_read(operator, admin):
+    path, first = f"{API}/catalog", f"{API}/catalog/versions/1"
+    read = await operator.get(path)
+    match = {"if-match": read.headers["etag"]}
+    await operator.put(path, content=read.json()["text"] + "# later\n", headers=match)
+    now = {"if-match": (await operator.get(path)).headers["etag"]}
+
+    late = await operator.post(f"{first}/restore", headers=match)
+    blind = await operator.post(f"{first}/restore")
+    never = await operator.post(f"{path}/versions/{10**12}/restore", headers=now)
+    done = await operator.post(f"{first}/restore", headers=now)
+    deeds = await admin.get(f"{API}/audit", params={"action": "restore_version"})
+
+    said = [one.status_code for one in (late, blind, never, done)]
+    texts = [(await operator.get(one)).json()["text"] for one in (path, first)]
+    assert said == [412, 428, 404, 200]
+    assert fits("/catalog/versions/{version}/restore", done.json(), "post")
+    assert texts[0] == texts[1]
+    assert deeds.json()["items"][0]["about"] == f"{first}/restore"
+
+
 async def test_a_postback_is_explained_before_it_comes(operator):
     asked = {"partner": "bestdeals", "offer": "shoes"}
     answer = await operator.post(f"{API}/postbacks/explain", json=asked)

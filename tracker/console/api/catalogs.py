@@ -1,7 +1,7 @@
 """The catalog: what is in force, what was, what a text would be, and another one."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -30,6 +30,7 @@ from tracker.flow.editing import (
     Findings,
     find_faults,
     look_at_catalog,
+    restore_catalog,
     save_catalog,
 )
 from tracker.flow.veiling import veil
@@ -75,17 +76,18 @@ async def show(request: Request) -> Response:
 async def put(request: Request) -> Response:
     """Another one, unless somebody was quicker."""
     base, text = _base(request), await _text(request)
-    try:
-        version = await save_catalog(
-            runtime_of(request), text, base, by=person_of(request).name
-        )
-    except EditConflictError as error:
-        raise HTTPException(412, str(error)) from error
-    except FaultyCatalogError as error:
-        raise HTTPException(422, _faults(error.faults)) from error
-    except CatalogError as error:
-        raise HTTPException(422, str(error)) from error
+    runtime, name = runtime_of(request), person_of(request).name
+    version = await _changed(save_catalog(runtime, text, base, by=name))
     await note(request, "save_edit", f"version={version}")
+    return answer(Saved(version))
+
+
+async def restore(request: Request) -> Response:
+    """One that was in force, to the byte; likewise."""
+    base, number = _base(request), _asked(request)
+    runtime, name = runtime_of(request), person_of(request).name
+    version = await _changed(restore_catalog(runtime, number, base, by=name))
+    await note(request, "restore_version", f"version={version}")
     return answer(Saved(version))
 
 
@@ -108,9 +110,7 @@ async def versions(request: Request) -> Response:
 
 async def version(request: Request) -> Response:
     """The text of one that was in force."""
-    number = int(request.path_params["version"])
-    if number > _LATEST:
-        raise NotFoundError(f"There was no catalog version {number}.")
+    number = _asked(request)
     content = await runtime_of(request).catalogs.get_content(number)
     return answer(Text(number, await _shown(request, content)))
 
@@ -118,6 +118,25 @@ async def version(request: Request) -> Response:
 async def caps(request: Request) -> Response:
     """Every cap, and what has been taken of it."""
     return answer(await list_caps(runtime_of(request), datetime.now(UTC)))
+
+
+async def _changed(change: Awaitable[int]) -> int:
+    """The version that it made."""
+    try:
+        return await change
+    except EditConflictError as error:
+        raise HTTPException(412, str(error)) from error
+    except FaultyCatalogError as error:
+        raise HTTPException(422, _faults(error.faults)) from error
+    except CatalogError as error:
+        raise HTTPException(422, str(error)) from error
+
+
+def _asked(request: Request) -> int:
+    number: int = request.path_params["version"]
+    if number > _LATEST:
+        raise NotFoundError(f"There was no catalog version {number}.")
+    return number
 
 
 async def _shown(request: Request, text: str) -> str:
@@ -205,6 +224,15 @@ CALLS = (
         "The text of one version",
         answer=Text,
         parameters=(Parameter("version", "Its number.", "integer"),),
+    ),
+    Call(
+        "POST",
+        "/catalog/versions/{version:int}/restore",
+        restore,
+        Permission.EDIT,
+        "Puts an earlier version in force again; `If-Match` as for `PUT`",
+        answer=Saved,
+        parameters=(Parameter("version", "Its number.", "integer"), _IF_MATCH),
     ),
     Call(
         "GET",
