@@ -146,7 +146,8 @@ async def _shown(request: Request, text: str) -> str:
 
 
 def _base(request: Request) -> Base:
-    said = request.headers.get("if-match", "").strip().strip('"')
+    # A proxy that packs an answer calls its tag a weak one.
+    said = request.headers.get("if-match", "").strip().removeprefix("W/").strip('"')
     number, _, file_hash = said.partition("-")
     if not said:
         raise HTTPException(428, "If-Match must say what you have read: its `base`")
