@@ -19,13 +19,11 @@ from tracker.console.api.calls import (
 from tracker.console.asking import Asked
 from tracker.console.logs import (
     CLASSES,
-    DEVICES,
     OUTCOMES,
     REASONS_OF_CLICKS,
     REASONS_OF_DELIVERIES,
     REASONS_OF_POSTBACKS,
     STATES,
-    TRAFFIC,
     ask_clicks,
     ask_conversions,
     ask_deliveries,
@@ -42,6 +40,7 @@ from tracker.domain.click import SUBS
 from tracker.domain.offer import Status
 from tracker.domain.outcome import Verdict
 from tracker.domain.person import Permission
+from tracker.domain.traffic import DEVICES, TRAFFIC
 from tracker.store.journal import ListedClick, OwnClick, OwnConversion
 from tracker.store.paging import Page
 from tracker.store.reports import ListedConversion, ListedDelivery, ListedPostback
