@@ -15,8 +15,9 @@ def counted(number: int, noun: str) -> str:
 
 
 def sentence(text: str) -> str:
-    """What is wrong, as an error has it, with a capital and a full stop."""
-    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
+    """What is wrong, as an error has it, with a capital and an end."""
+    end = "" if text.endswith((".", "?", "!")) else "."
+    return f"{text[:1].upper()}{text[1:]}{end}"
 
 
 def labelled(label: str, value: object) -> str:
