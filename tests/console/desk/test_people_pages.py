@@ -309,6 +309,16 @@ async def test_all_of_it_is_in_the_audit_log(admin, operator):
     assert "person.invited" not in own
 
 
+async def test_of_a_form_no_more_is_noted_than_what_was_done(operator, rows):
+    """A postback that is tried may have a real token in it."""
+    form = {"url": "/postback/acme?token=hunter22", "headers": "X-Key: hunter22"}
+    await operator.post("/tester", data={**form, "do": "explain"})
+
+    (noted,) = await rows("select audit_log::text from audit_log where action='try_it'")
+    assert "do=explain" in noted[0]
+    assert "hunter22" not in noted[0]
+
+
 async def test_an_action_that_was_refused_is_not_noted_as_done(operator, rows):
     """Neither what raises, nor what answers with what was wrong."""
     form = {"text": "version: 1", "base": "", "do": "save"}

@@ -47,6 +47,10 @@ offers:
         method: POST
         headers: {X-Key: "${PARTNER_KEY}"}
         json: {id: "{conversion_id}", goal: "{goal}"}
+  hats:
+    advertiser: acme
+    url: https://shop.acme.example/hats?cid={click_id}
+    goals: {lead: {payout: 1, revenue: 2}}
 partners:
   bestdeals:
     offers: [shoes]
@@ -55,7 +59,7 @@ partners:
         url: "${INBOX}/pb?cid={sub1}&status={status}&key=${PARTNER_KEY}"
         when: {changes: true}
   rival:
-    offers: [shoes]
+    offers: [shoes, hats]
     postbacks:
       - id: all
         url: "${INBOX}/rival?cid={click_id}"

@@ -230,15 +230,17 @@ async def test_one_that_waits_is_tried_at_once(
     assert [one.state for one in stands] == ["delivered", "delivered"]
 
 
-async def test_a_lane_is_resumed(operator, runtime):
+async def test_a_lane_is_resumed(operator, as_who, runtime):
     lane = "bestdeals/all@gone.example"
     await LaneStore(runtime.pool).pause(lane, "410")
     before = await operator.get("/deliveries")
+    theirs = await as_who("rival").get("/deliveries")
 
     done = await operator.post("/lanes/resume", data={"lane": lane})
     after = await operator.get("/deliveries")
 
     assert (done.status_code, lane in before.text) == (303, True)
+    assert lane not in theirs.text
     assert lane not in after.text
 
 

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -50,6 +51,7 @@ async def test_every_log_shows_what_was_kept(viewer, sale, report, path):
         ("/clicks", "offer=shoes", "offer=hats"),
         ("/clicks", "class=visit", "class=test"),
         ("/clicks", "sub1=banner-7", "sub1=banner-8"),
+        ("/clicks", "sub1=%20banner-7%20", "sub1=banner-7%00"),
         ("/clicks", "label=sub1&value=banner-7", "label=sub2&value=banner-7"),
         ("/clicks", "traffic=visit", "traffic=bot"),
         ("/clicks", "from=2024-01-01", "country=FR"),
@@ -94,12 +96,36 @@ async def test_each_filter_keeps_what_it_names(viewer, sale, path, fits, not_):
 
 
 @pytest.mark.parametrize(
-    "query", ["from=2026-13-01", "class=nobody", "before=u", "after=%00", "to=x"]
+    "query",
+    [
+        "from=2026-13-01",
+        "from=1999-12-31",
+        "to=9999-12-31",
+        "to=x",
+        "class=nobody",
+        "before=u",
+        "after=%00",
+    ],
 )
 async def test_what_cannot_be_understood_is_said(viewer, query):
     answer = await viewer.get(f"/clicks?{query}")
 
     assert answer.status_code == 400
+
+
+async def test_the_last_day_is_included(viewer, sale):
+    today = datetime.now(UTC).date()
+    days = f"from={today - timedelta(days=1)}&to={today}"
+
+    shown = await viewer.get(f"/clicks?{days}&sub1=banner-7")
+
+    assert sale[0] in shown.text
+
+
+async def test_the_last_answer_of_a_partner_stands_beside_its_delivery(viewer, sale):
+    shown = await viewer.get("/deliveries?partner=bestdeals")
+
+    assert re.search(r"200\b.*?\d+ ms", shown.text, re.DOTALL)
 
 
 async def test_pages_go_on_without_a_gap_and_back(runtime, visit):
@@ -215,6 +241,8 @@ async def test_a_partner_sees_its_own_rows_and_less_of_them(as_who, sale, visit)
     assert click_id in mine["/clicks"]
     assert rivals not in mine["/clicks"]
     assert "192.0.2" not in mine["/clicks"]
+    for text in mine.values():
+        assert not re.search(r"\b(rival|hats|acme)\b", text.replace("acme.example", ""))
     assert outcome.conversion_id in mine["/conversions"]
     assert sums_in(mine["/conversions"]) & {"4.00", "6.00", "50.00"} == {"4.00"}
     assert outcome.conversion_id in mine["/deliveries"]
