@@ -11,6 +11,7 @@ from tracker.console.pages import (
     form_of,
     page,
     person_of,
+    personal,
     runtime_of,
     see,
 )
@@ -98,15 +99,7 @@ async def _me(request: Request, *, refused: str = "", token: str = "") -> Respon
 
 
 def _act(path: str, endpoint: Endpoint) -> Page:
-    """What takes the person, and is noted with what it changes."""
-    return Page(
-        path,
-        endpoint,
-        needs=Permission.OWN,
-        methods=("POST",),
-        takes_token=False,
-        notes=False,
-    )
+    return personal(path, endpoint, needs=Permission.OWN)
 
 
 PAGES = (

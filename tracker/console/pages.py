@@ -53,6 +53,13 @@ class Page:
     notes: bool = True
 
 
+def personal(path: str, endpoint: Endpoint, *, needs: Permission) -> Page:
+    """What changes who gets in: by a person alone, noted with what it changes."""
+    return Page(
+        path, endpoint, needs, methods=("POST",), takes_token=False, notes=False
+    )
+
+
 def runtime_of(request: Request) -> Runtime:
     """What is open while the console runs."""
     runtime: Runtime = request.app.state.runtime

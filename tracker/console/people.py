@@ -5,7 +5,15 @@ from collections.abc import Mapping
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tracker.console.pages import Endpoint, Page, form_of, page, runtime_of, see
+from tracker.console.pages import (
+    Endpoint,
+    Page,
+    form_of,
+    page,
+    personal,
+    runtime_of,
+    see,
+)
 from tracker.console.session import actor_of
 from tracker.domain.errors import RefusedChangeError
 from tracker.domain.person import Permission, Role
@@ -148,15 +156,7 @@ def _done(request: Request) -> str:
 
 
 def _act(path: str, endpoint: Endpoint) -> Page:
-    """What takes the admin, and is noted with what it changes."""
-    return Page(
-        path,
-        endpoint,
-        needs=Permission.ADMINISTER,
-        methods=("POST",),
-        takes_token=False,
-        notes=False,
-    )
+    return personal(path, endpoint, needs=Permission.ADMINISTER)
 
 
 PAGES = (
