@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
-from typing import Literal, get_args
+from typing import get_args
 
 from tracker.domain.errors import SheetError
 from tracker.domain.value import Value
@@ -11,7 +11,6 @@ from tracker.domain.vocabulary import CANONICAL, Meaning, Vocabulary, is_part
 AT = "at"
 """What a column may say besides the meanings of parameters: when it happened."""
 
-ColumnMeaning = Meaning | Literal["at"]
 Asked = Mapping[str, str]
 """Columns that an operator names, by what they mean."""
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
+from tracker.domain.calendar import QUARTER
 from tracker.domain.concern import NEAR, Concern, has_stopped, is_rising
 from tracker.domain.errors import NotFoundError
 from tracker.flow.cap import ListedCap, list_caps
@@ -12,7 +13,6 @@ from tracker.runtime import Runtime
 from tracker.store.lanes import StoppedLane
 from tracker.store.signs import Arrivals, Dead, Quarantined
 
-QUARTER = timedelta(minutes=15)
 VISITS_IN = timedelta(hours=1)
 CONVERSIONS_IN = timedelta(hours=6)
 A_DAY = timedelta(days=1)

@@ -16,8 +16,6 @@ from tracker.domain.vocabulary import HEADER, PATH, Vocabulary, find_segment, is
 
 PREFIX = "/postback"
 
-MAX_SEGMENTS = 20
-
 Pairs = list[tuple[str, str]]
 
 
