@@ -9,8 +9,9 @@ from starlette.responses import Response
 
 from tracker.console.pages import Page, page, person_of, runtime_of, see
 from tracker.domain.concern import Concern
+from tracker.domain.drilling import drill
 from tracker.domain.person import Permission
-from tracker.domain.report import MEASURES, ReportQuery, ReportRow, drill
+from tracker.domain.report import MEASURES, ReportQuery, ReportRow
 from tracker.domain.report_reading import read_query
 from tracker.flow.overview import FIGURES, LINES, TOP, look_over
 

@@ -13,6 +13,7 @@ from tracker.console.formats import NOTHING, money, number, percent
 from tracker.console.pages import Page, page, runtime_of, see
 from tracker.console.report_files import read_report, show_csv, show_json
 from tracker.domain.catalog import Catalog
+from tracker.domain.drilling import Drills
 from tracker.domain.errors import TooLongError
 from tracker.domain.link import list_offers
 from tracker.domain.money import to_minor_unit
@@ -24,7 +25,6 @@ from tracker.domain.report import (
     MOST_DIMENSIONS,
     MOST_ROWS,
     Dimension,
-    Drills,
     Measure,
     ReportQuery,
     ReportRow,

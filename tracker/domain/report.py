@@ -14,10 +14,10 @@ from typing import Literal, cast, get_args
 from urllib.parse import urlencode
 
 from tracker.domain.calendar import Bucket, Days, Span, Unit, cut, midnight, moved
+from tracker.domain.comparison import Compare, earlier_days, held_against
 from tracker.domain.money import MINUS
 
 Basis = Literal["click", "conversion"]
-Compare = Literal["", "previous", "month", "year"]
 Kind = Literal["count", "money", "share", "price"]
 
 MOST_DIMENSIONS = 3
@@ -158,9 +158,6 @@ DEFAULT_COLUMNS = (
     "epc", "revenue", "payout", "profit", "margin",
 )  # fmt: skip
 
-_DRILLED = ("partner", "offer", "goal", "country", "device", "sub1", "day")
-"""What is asked next of a row, the first of these that it does not say already."""
-
 
 @dataclass(frozen=True, slots=True)
 class ReportQuery:
@@ -213,7 +210,7 @@ class ReportQuery:
     @property
     def earlier(self) -> Days | None:
         """The days that it is compared with; None for none."""
-        return _earlier(self.days, self.compare) if self.compare else None
+        return earlier_days(self.days, self.compare) if self.compare else None
 
     @property
     def earlier_span(self) -> Span | None:
@@ -268,7 +265,7 @@ class ReportQuery:
         if self.earlier is None or not is_alone:
             return tuple(begun)
         if unit == "month" and self.compare != "previous":
-            return _held_against(cut(self.earlier, unit), len(begun) - 1)
+            return held_against(cut(self.earlier, unit), len(begun) - 1)
         if unit == "week":
             begun[-1] = max(begun[-1], self.earlier.last + timedelta(days=1))
         return tuple(begun)
@@ -401,65 +398,6 @@ def reversed_sort(query: ReportQuery, name: str) -> str:
     return other if query.sort == first else first
 
 
-def drill(query: ReportQuery, keys: Sequence[str | None]) -> ReportQuery | None:
-    """What a click on a row asks: more of it alone. None for a row that has nothing."""
-    if not keys or None in keys:
-        return None
-    told = dict(zip(query.by, cast("Sequence[str]", keys), strict=True))
-    times = tuple(key for name, key in told.items() if DIMENSIONS[name].is_time)
-    own = {name: (k,) for name, k in told.items() if not DIMENSIONS[name].is_time}
-    narrowed = _narrowed(query, times)
-    return replace(narrowed, filters={**narrowed.filters, **own})
-
-
-class Drills:
-    """Where `drill` leads from many rows: what they share is written once."""
-
-    def __init__(self, query: ReportQuery) -> None:
-        self._query = query
-        self._shared: dict[tuple[str, ...], str] = {}
-        self._is_time = [one.is_time for one in query.dimensions]
-
-    def url(self, keys: Sequence[str | None]) -> str:
-        """The address for the row of these keys; "" where there is nothing more."""
-        known = [key for key in keys if key is not None]
-        if not known or len(known) < len(keys):
-            return ""
-        told = list(zip(self._query.by, known, self._is_time, strict=True))
-        times = tuple(key for _, key, is_time in told if is_time)
-        if times not in self._shared:
-            self._shared[times] = _narrowed(self._query, times).url()
-        own = [(name, key) for name, key, is_time in told if not is_time]
-        shared = self._shared[times]
-        return f"{shared}&{urlencode(own)}" if own else shared
-
-
-def _narrowed(query: ReportQuery, times: Sequence[str]) -> ReportQuery:
-    """The query in those times, without what a row says of its own."""
-    by = next_dimension(query, query.by)
-    units = [cast("Unit", one.name) for one in query.dimensions if one.is_time]
-    narrowed = query
-    for unit, label in zip(units, times, strict=True):
-        narrowed = _narrow(narrowed, unit, label)
-    kept = {name: own for name, own in query.filters.items() if name not in query.by}
-    sort = default_sort(by, query.columns)
-    return replace(narrowed, by=by, sort=sort, filters=kept)
-
-
-def next_dimension(query: ReportQuery, done: Sequence[str]) -> tuple[str, ...]:
-    """The first that the query does not hold fast and that was not just looked at."""
-    known = dimensions_for(query.partner)
-    taken = {*done, *query.filters}
-    return tuple(name for name in _DRILLED if name in known and name not in taken)[:1]
-
-
-def _narrow(query: ReportQuery, unit: Unit, label: str) -> ReportQuery:
-    bucket = next(one for one in query.buckets(unit) if one.label == label)
-    days = Days(bucket.first, bucket.last, query.days.zone)
-    hour = bucket if unit == "hour" else query.hour
-    return replace(query, days=days, period="", hour=hour)
-
-
 def _span_of(days: Days, hour: Bucket | None) -> Span:
     """The hours of a day end where the next begins."""
     if hour is None:
@@ -468,37 +406,3 @@ def _span_of(days: Days, hour: Bucket | None) -> Span:
         one.starts_at for one in cut(days, "hour") if one.starts_at > hour.starts_at
     ]
     return hour.starts_at, min(later, default=days.span[1])
-
-
-def _earlier(days: Days, compare: Compare) -> Days:
-    """
-    As many days just before, or those of the same name in another month or year.
-
-    Whole months are compared with whole months, however many days these have.
-    """
-    if compare == "previous":
-        return days.back(len(days))
-    months = 1 if compare == "month" else 12
-    last = _months_back(days.last, months)
-    if days.last.month != (days.last + timedelta(days=1)).month and days.first.day == 1:
-        last = _end_of_month(last)
-    return Days(_months_back(days.first, months), last, days.zone)
-
-
-def _held_against(earlier: Sequence[Bucket], count: int) -> tuple[date, ...]:
-    """Where so many of them begin and the last one ends; what lacks is empty."""
-    held = earlier[:count]
-    end = held[-1].last + timedelta(days=1)
-    begun = [one.first for one in held]
-    return (*begun, *[end] * (count + 1 - len(held)))
-
-
-def _months_back(day: date, months: int) -> date:
-    """The same day of that month, or its last where it is shorter."""
-    year, month = divmod(day.year * 12 + day.month - 1 - months, 12)
-    first = date(year, month + 1, 1)
-    return min(first + timedelta(days=day.day - 1), _end_of_month(first))
-
-
-def _end_of_month(day: date) -> date:
-    return (day.replace(day=28) + timedelta(days=4)).replace(day=1) - timedelta(days=1)

@@ -16,6 +16,7 @@ from zoneinfo import available_timezones
 
 from tracker.domain.calendar import Bucket, Days, cut, day_of
 from tracker.domain.catalog import Catalog
+from tracker.domain.comparison import Compare
 from tracker.domain.offer import Status
 from tracker.domain.report import (
     DIMENSIONS,
@@ -23,7 +24,6 @@ from tracker.domain.report import (
     MOST_DAYS_BY_HOUR,
     MOST_DIMENSIONS,
     Basis,
-    Compare,
     ReportQuery,
     default_columns,
     default_sort,

@@ -17,7 +17,8 @@ import pytest
 from report_world import NOW, STATUSES, World
 
 from tracker.console.report_files import write_csv
-from tracker.domain.report import DIMENSIONS, MEASURES, Drills, drill
+from tracker.domain.drilling import Drills, drill
+from tracker.domain.report import DIMENSIONS, MEASURES
 from tracker.domain.report_reading import MOST_FAULTS, read_query
 from tracker.store.analysis import AnalysisStore
 from tracker.store.postgres import ANALYSIS, make_pool

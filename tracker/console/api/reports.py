@@ -14,9 +14,10 @@ from starlette.responses import Response
 from tracker.console.api.calls import Call, Parameter, answer, one_of
 from tracker.console.pages import runtime_of
 from tracker.console.report_files import show_json
+from tracker.domain.comparison import Compare
 from tracker.domain.concern import Concern
 from tracker.domain.person import Permission
-from tracker.domain.report import DIMENSIONS, Basis, Compare, ReportRow
+from tracker.domain.report import DIMENSIONS, Basis, ReportRow
 from tracker.domain.report_reading import PERIODS, read_query
 from tracker.flow.attention import list_concerns
 from tracker.flow.overview import look_over
