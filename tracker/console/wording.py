@@ -8,11 +8,11 @@ from itertools import islice
 from tracker.domain.advertiser import Advertiser
 from tracker.domain.catalog import Catalog
 from tracker.domain.earning import Terms, terms_of_offer, terms_of_partner
+from tracker.domain.firing import spell_conditions
 from tracker.domain.offer import Offer
 from tracker.domain.outbound import PartnerPostback
 from tracker.domain.partner import Partner
 from tracker.domain.signature import kinds_asked
-from tracker.flow.rehearsal import conditions
 from tracker.logs import mask
 
 PER_PAGE = 50
@@ -143,7 +143,7 @@ def _told(postbacks: Sequence[PartnerPostback]) -> list[Told]:
             one.id,
             one.method,
             mask(one.url),
-            conditions(one.when),
+            spell_conditions(one.when),
             list(_proofs(one)),
         )
         for one in postbacks

@@ -6,11 +6,11 @@ conversion by a ledger that stands empty, each call by `build_request`. Nothing 
 written, and nobody is called.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, cast
+from typing import cast
 
 from tracker.domain.catalog import Catalog
 from tracker.domain.click import Visit, draw_click, plan_visit
@@ -20,7 +20,6 @@ from tracker.domain.delivery import (
     Audience,
     audiences_of,
     find_postback,
-    is_wanted,
     revealed,
 )
 from tracker.domain.errors import (
@@ -29,6 +28,7 @@ from tracker.domain.errors import (
     RefusedChangeError,
     TemplateError,
 )
+from tracker.domain.firing import find_silence
 from tracker.domain.identity import (
     ChangeId,
     ConversionId,
@@ -40,7 +40,7 @@ from tracker.domain.macro_values import Occasion, asked_values, macro_values
 from tracker.domain.macros import MASK, SENT_PARAMETER, asks_for_click, masked
 from tracker.domain.money import Numerals
 from tracker.domain.offer import Status
-from tracker.domain.outbound import PartnerPostback, Span, When
+from tracker.domain.outbound import PartnerPostback
 from tracker.domain.outcome import REASONS, Reason
 from tracker.domain.postback import Postback
 from tracker.domain.request import Request, build_request
@@ -52,7 +52,6 @@ from tracker.store.reports import ListedChange, ListedDelivery
 
 _TEST_ORDER = "test-order"
 _HARMLESS_URL = "https://masked.invalid/"
-_ALWAYS = When(changes=True)
 _UNSAID = {
     Reason.MISSING_AMOUNT: "amount",
     Reason.MISSING_GOAL: "goal",
@@ -320,7 +319,7 @@ def _rehearsed(
     call = RehearsedCall(
         audience=audience.key,
         postback=postback,
-        silence=list(_silence(postback.when, occasion)),
+        silence=list(find_silence(postback.when, occasion)),
         macros=[_filled(name, seen, found) for name in names],
     )
     try:
@@ -338,41 +337,6 @@ def _values(
     change, conversion, click = occasion.change, occasion.conversion, occasion.click
     asked = asked_values(occasion, postback.asked)
     return {**macro_values(change, conversion, click, delivery), **asked}
-
-
-def _silence(when: When, occasion: Occasion) -> Iterator[str]:
-    """Each condition that would keep it silent though there were no other."""
-    if occasion.change.kind == "amount" and not when.changes:
-        yield "changes: true, and here the amount alone has changed"
-    for one in fields(When):
-        condition: dict[str, Any] = {one.name: getattr(when, one.name)}
-        if not all(condition.values()):
-            continue
-        if not is_wanted(occasion, replace(_ALWAYS, **condition)):
-            yield f"{one.name}: {_spelled(condition[one.name])}"
-
-
-def conditions(when: When) -> list[str]:
-    """What a postback fires on, much as the file has it; nothing for everything."""
-    asked = ((one.name, getattr(when, one.name)) for one in fields(When))
-    return [f"{name}: {_spelled(value)}" for name, value in asked if value]
-
-
-def _spelled(value: Any) -> str:
-    """A condition, much as the file has it."""
-    match value:
-        case bool():
-            return str(value).lower()
-        case Mapping():
-            inner = ", ".join(f"{k}: {_spelled(v)}" for k, v in value.items())
-            return f"{{{inner}}}"
-        case frozenset():
-            return f"[{', '.join(sorted(map(str, value)))}]"
-        case Span():
-            bounds = {"min": value.least, "max": value.most}
-            return _spelled({k: v for k, v in bounds.items() if v is not None})
-        case _:
-            return str(value)
 
 
 def _filled(name: str, values: Mapping[str, str], found: Rehearsal) -> FilledMacro:
