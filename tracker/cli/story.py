@@ -91,7 +91,7 @@ def _click_document(click: TracedClick) -> dict[str, Any]:
         "found_in": click.found_in,
         "doubt": click.doubt,
         "clicked_at": click.clicked_at,
-        "class": facts.click_class.name.lower() if facts else None,
+        "class": facts.click_class.word if facts else None,
         "partner": click.partner or None,
         "offer": click.offer or None,
         "record": _record_document(record) if record else None,

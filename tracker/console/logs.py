@@ -42,7 +42,7 @@ from tracker.store.reports import PastAttempt
 
 Rows = TypeVar("Rows")
 
-CLASSES = tuple(one.name.lower() for one in ClickClass)
+CLASSES = tuple(one.word for one in ClickClass)
 OUTCOMES = tuple(one for one in Verdict if one is not Verdict.SPOOLED)
 STATES = ("owed", "held", "delivered", "dead")
 REASONS_OF_CLICKS = tuple(filter(None, ClickReason))

@@ -57,6 +57,11 @@ class ClickClass(IntEnum):
     TEST = 4
     REPEATED = 5
 
+    @property
+    def word(self) -> str:
+        """What people and programs call it: `visit`, `refused`, `repeated`."""
+        return self.name.lower()
+
 
 class ClickFacts(Value, frozen=True):
     """What a click id says by itself, with no store asked."""

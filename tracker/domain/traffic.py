@@ -81,7 +81,7 @@ def traffic_of(
 ) -> str:
     """A class in a word; of a visit, whether it was a person's."""
     if click_class is not ClickClass.VISIT:
-        return click_class.name.lower()
+        return click_class.word
     if is_bot:
         return "bot"
     return "datacenter" if is_hosted else "visit"

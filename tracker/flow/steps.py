@@ -67,7 +67,7 @@ def _parameter(one: ReadParameter) -> str:
 def _click(click: TracedClick) -> str:
     if click.facts is None or click.clicked_at is None:
         return f"{click.id} is not a click of ours: {click.doubt}"
-    visit = click.facts.click_class.name.lower()
+    visit = click.facts.click_class.word
     # Only one that is made up has facts and is nowhere.
     is_made_up = click.found_in == "nowhere"
     how = "it is made up, and kept nowhere" if is_made_up else FOUND_IN[click.found_in]

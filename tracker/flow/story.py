@@ -112,7 +112,7 @@ def tell_click(click: TracedClick) -> list[Event]:
         details += filter(None, [_taken_for(click.seen)])
     if click.record:
         details += _record(click.record)
-    visit = click.facts.click_class.name.lower()
+    visit = click.facts.click_class.word
     headline = f"{visit} by {click.partner} for {click.offer}"
     remedy = CLICK_REASONS[click_reason(click)][1]
     mood: Mood = "bad" if visit == "refused" else "warn" if remedy else ""

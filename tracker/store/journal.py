@@ -446,7 +446,7 @@ def _filters(wanted: Wanted) -> dict[str, Any]:
 def _click(row: Mapping[str, Any], kind: type[Row]) -> Row:
     known = {
         **row,
-        "click_class": ClickClass(row["click_class"]).name.lower(),
+        "click_class": ClickClass(row["click_class"]).word,
         "labels": {name: row[name] for name in SUBS if row[name]},
     }
     return kind(**{one.name: known[one.name] for one in fields(kind)})  # type: ignore[arg-type]

@@ -440,7 +440,7 @@ def _tidy(name: str, value: Any, row: Mapping[str, Any]) -> Any:
         case Decimal():
             return _shortest(value)
         case int() if name == "click_class":
-            return ClickClass(value).name.lower()
+            return ClickClass(value).word
         case datetime():
             return value.astimezone(UTC)
         case list():

@@ -170,7 +170,7 @@ def _click(found: TracedClick) -> StoryClick:
         found_in=found.found_in,
         doubt=found.doubt,
         clicked_at=found.clicked_at,
-        click_class=facts.click_class.name.lower() if facts else None,
+        click_class=facts.click_class.word if facts else None,
         partner=found.partner,
         offer=found.offer,
         labels=subs_of(record) if record else {},
