@@ -26,6 +26,7 @@ from tracker.domain.report import (
     MOST_ROWS,
     Dimension,
     Measure,
+    Report,
     ReportQuery,
     ReportRow,
     dimensions_for,
@@ -57,28 +58,40 @@ async def show_report(request: Request) -> Response:
     asked = read_report(request, leave_out=_FORM)
     if "add" in request.query_params:
         return see(_added(request, asked.query) if not asked.faults else _tidy(request))
-    shown = _page_of(runtime_of(request).catalog, asked)
     if asked.faults:
-        return page(request, "report.html", status=_BAD, report=None, **shown)
+        return _empty(request, asked, _BAD)
+    runtime = runtime_of(request)
     try:
-        runtime = runtime_of(request)
         report = await runtime.analysis.get(asked.query, runtime.catalog)
     except TooLongError:
-        said = {"report": None, "is_too_long": True}
-        return page(request, "report.html", status=_TOO_LONG, **{**shown, **said})
+        return _empty(request, asked, _TOO_LONG)
+    return _filled(request, asked, report)
+
+
+def _empty(request: Request, asked: ReadQuery, status: int) -> Response:
+    """The form alone, with what was wrong with it."""
+    return page(
+        request,
+        "report.html",
+        status=status,
+        report=None,
+        is_too_long=status == _TOO_LONG,
+        **_page_of(runtime_of(request).catalog, asked),
+    )
+
+
+def _filled(request: Request, asked: ReadQuery, report: Report) -> Response:
     drills = Drills(asked.query)
-    rows = [_Shown(asked.query, row, drills.url(row.keys)) for row in report.rows]
-    totals = _Shown(asked.query, report.head.totals, "")
-    series = over_time(asked.query, report.rows)
     return page(
         request,
         "report.html",
         report=report,
-        rows=rows,
-        totals=totals,
-        series=series,
+        rows=[_Shown(asked.query, row, drills.url(row.keys)) for row in report.rows],
+        totals=_Shown(asked.query, report.head.totals, ""),
+        series=over_time(asked.query, report.rows),
         now=datetime.now(UTC),
-        **shown,
+        is_too_long=False,
+        **_page_of(runtime_of(request).catalog, asked),
     )
 
 
@@ -163,7 +176,6 @@ def _page_of(catalog: Catalog, asked: ReadQuery) -> dict[str, Any]:
     return {
         "asked": asked,
         "query": query,
-        "is_too_long": False,
         "periods": PERIODS,
         "comparisons": COMPARISONS,
         "zones": list_zones(),
