@@ -8,7 +8,6 @@ any other, which a worker, or the next process that starts, puts in force.
 """
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -26,7 +25,6 @@ from tracker.catalog import (
     resemble,
     written_beside,
 )
-from tracker.domain.difference import list_steps
 from tracker.domain.errors import (
     CatalogError,
     CatalogOutpacedError,
@@ -34,6 +32,7 @@ from tracker.domain.errors import (
     RefusedChangeError,
     StoreUnavailableError,
 )
+from tracker.domain.line_end import with_line_ends
 from tracker.failpoints import failpoint
 from tracker.flow.catalog import File, follow_version, insert_version, look_at
 from tracker.runtime import Runtime
@@ -46,8 +45,6 @@ MOST_SECONDS = 20.0
 
 MOST_NAME = 200
 """Characters of a name that are kept with a version."""
-
-_LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,30 +303,3 @@ def _unwritable(path: Path, error: OSError) -> RefusedChangeError:
 
 def _written_at(fresh: Path) -> datetime:
     return datetime.fromtimestamp(fresh.stat().st_mtime, UTC)
-
-
-def with_line_ends(text: str, like: str) -> str:
-    """
-    The text with the ends of lines that the other has: a browser sends its own.
-
-    A line that both have ends as it does there, a new one as most of them do.
-    """
-    lines = _LINE_END.split(text)
-    if "\r" not in like:
-        return "\n".join(lines)
-    ends: list[str] = _LINE_END.findall(like)
-    usual = max(ends, key=ends.count) if len(set(ends)) > 1 else ends[0]
-    if len(set(ends)) == 1:
-        return usual.join(lines)
-    return _joined(lines, _LINE_END.split(like), ends, usual)
-
-
-def _joined(
-    lines: Sequence[str], known: Sequence[str], ends: Sequence[str], usual: str
-) -> str:
-    chosen = [usual] * len(lines)
-    for kind, there, end, here, _ in list_steps(known, lines):
-        kept = ends[there:end] if kind == "equal" else ()
-        chosen[here : here + len(kept)] = kept
-    chosen[-1] = ""
-    return "".join(line + end for line, end in zip(lines, chosen, strict=True))

@@ -12,6 +12,7 @@ from tracker.domain.errors import (
     RefusedChangeError,
     StoreUnavailableError,
 )
+from tracker.domain.line_end import with_line_ends
 from tracker.flow import editing
 from tracker.flow.catalog import follow_catalog, open_catalog
 from tracker.flow.editing import (
@@ -20,7 +21,6 @@ from tracker.flow.editing import (
     look_at_catalog,
     restore_catalog,
     save_catalog,
-    with_line_ends,
 )
 from tracker.runtime import open_runtime
 
