@@ -57,7 +57,7 @@ Step = tuple[str, int, int, int, int]
 
 def compare(old: Sequence[str], new: Sequence[str], *, around: int = 3) -> Difference:
     """What was taken from the old lines and put into the new, with some around it."""
-    steps = list_steps(old, new)
+    steps = match_lines(old, new)
     changed = [step for step in steps if step[0] != "equal"]
     return Difference(
         list(islice(_lines(old, new, steps, around), MOST_SHOWN)),
@@ -66,7 +66,7 @@ def compare(old: Sequence[str], new: Sequence[str], *, around: int = 3) -> Diffe
     )
 
 
-def list_steps(old: Sequence[str], new: Sequence[str]) -> list[Step]:
+def match_lines(old: Sequence[str], new: Sequence[str]) -> list[Step]:
     """As `SequenceMatcher` has them, which is not shown what both ends share."""
     before = _same(old, new)
     after = _same(old[before:][::-1], new[before:][::-1])

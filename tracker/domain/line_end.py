@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from tracker.domain.difference import list_steps
+from tracker.domain.difference import match_lines
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
@@ -18,17 +18,16 @@ def with_line_ends(text: str, like: str) -> str:
     if "\r" not in like:
         return "\n".join(lines)
     ends: list[str] = _LINE_END.findall(like)
-    usual = max(ends, key=ends.count) if len(set(ends)) > 1 else ends[0]
     if len(set(ends)) == 1:
-        return usual.join(lines)
-    return _joined(lines, _LINE_END.split(like), ends, usual)
+        return ends[0].join(lines)
+    return _joined(lines, _LINE_END.split(like), ends, max(ends, key=ends.count))
 
 
 def _joined(
     lines: Sequence[str], known: Sequence[str], ends: Sequence[str], usual: str
 ) -> str:
     chosen = [usual] * len(lines)
-    for kind, there, end, here, _ in list_steps(known, lines):
+    for kind, there, end, here, _ in match_lines(known, lines):
         kept = ends[there:end] if kind == "equal" else ()
         chosen[here : here + len(kept)] = kept
     chosen[-1] = ""
