@@ -6,12 +6,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tracker.console.pages import Page, page, runtime_of
+from tracker.domain.number import read_number
 from tracker.domain.person import Permission
 from tracker.domain.postback import clean
 from tracker.store.audit import NEWEST
 
 ROWS = 50
-_MAX_DIGITS = 18
 
 
 async def show_audit(request: Request) -> Response:
@@ -37,8 +37,7 @@ async def show_audit(request: Request) -> Response:
 
 
 def _before(text: str) -> int:
-    is_id = text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
-    return int(text) if is_id else NEWEST
+    return read_number(text, NEWEST) or NEWEST
 
 
 PAGES = (Page("/audit", show_audit, needs=Permission.ADMINISTER),)

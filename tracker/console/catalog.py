@@ -26,6 +26,7 @@ from tracker.domain.errors import (
     RefusedChangeError,
     StoreUnavailableError,
 )
+from tracker.domain.number import read_number
 from tracker.domain.person import Permission
 from tracker.domain.spelling import sentence
 from tracker.flow.editing import (
@@ -48,7 +49,6 @@ MOST_FOUND = 200
 
 _NONE = Findings()
 _LATEST = 2**31 - 2
-_MOST_DIGITS = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,8 +309,8 @@ def _sentence(error: Exception) -> str:
 
 def _number(text: str) -> int:
     """A number of a version; the highest there can be where it is none."""
-    is_one = text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
-    return int(text) if is_one else _LATEST
+    number = read_number(text, _LATEST)
+    return _LATEST if number is None else number
 
 
 def _link(path: str, **query: str) -> str:

@@ -11,6 +11,7 @@ from tracker.console.pages import form_of, runtime_of, see
 from tracker.console.problems import API, refuse
 from tracker.console.session import session_of
 from tracker.domain.errors import NotFoundError
+from tracker.domain.number import read_number
 from tracker.domain.person import Permission, Person
 
 SIGN_IN = "/sign-in"
@@ -84,7 +85,7 @@ def _admit_stranger(request: Request) -> Response | None:
     if not _is_from_here(request):
         return _not_from_here(request)
     length = request.headers.get("content-length", "")
-    if not length.isdecimal() or int(length) > MAX_STRANGERS_FORM:
+    if read_number(length, MAX_STRANGERS_FORM) is None:
         return refuse(request, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "That is too much.")
     return None
 

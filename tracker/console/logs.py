@@ -24,6 +24,7 @@ from tracker.domain.click import ClickReason
 from tracker.domain.click_id import ClickClass
 from tracker.domain.delivery import DeadReason, HeldReason
 from tracker.domain.judgement import WAIVABLE
+from tracker.domain.number import read_number
 from tracker.domain.offer import Status
 from tracker.domain.outcome import Reason, Verdict
 from tracker.domain.person import Permission
@@ -318,8 +319,7 @@ def _offers(asked: Asked, catalog: Catalog) -> list[str] | None:
 
 def _number(request: Request, name: str) -> int | None:
     """A count that the address carries since something was done."""
-    text = request.query_params.get(name, "")
-    return int(text) if text.isdecimal() and len(text) < _DIGITS else None
+    return read_number(request.query_params.get(name, ""), _MOST_COUNTED)
 
 
 def remedy(reason: str) -> str:
@@ -327,7 +327,7 @@ def remedy(reason: str) -> str:
     return REMEDIES[Reason(reason)]
 
 
-_DIGITS = 6
+_MOST_COUNTED = 99_999
 
 PAGES = (
     Page("/clicks", show_clicks, needs=Permission.OWN),

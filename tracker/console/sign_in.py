@@ -7,7 +7,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tracker.console.entrance import SIGN_IN, safe_next
-from tracker.console.pages import Page, form_of, page, person_of, runtime_of, see
+from tracker.console.pages import (
+    Page,
+    form_of,
+    page,
+    person_of,
+    personal,
+    runtime_of,
+    see,
+)
 from tracker.console.session import (
     actor_of,
     address_of,
@@ -135,14 +143,7 @@ def _choose(request: Request, name: str, refused: str = "") -> Response:
 PAGES = (
     Page(SIGN_IN, show_sign_in, needs=None),
     Page(SIGN_IN, enter, needs=None, methods=("POST",)),
-    Page(
-        "/sign-out",
-        leave,
-        needs=Permission.OWN,
-        methods=("POST",),
-        takes_token=False,
-        notes=False,
-    ),
+    personal("/sign-out", leave, needs=Permission.OWN),
     Page("/invitations/{token}", show_invitation, needs=None),
     Page("/invitations/{token}", choose_password, needs=None, methods=("POST",)),
 )

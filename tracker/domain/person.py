@@ -7,6 +7,7 @@ from enum import StrEnum
 from unicodedata import normalize
 
 from tracker.domain.errors import RefusedChangeError
+from tracker.domain.number import read_number
 
 MIN_PASSWORD = 12
 MAX_PASSWORD = 200
@@ -174,11 +175,7 @@ def granted(role: Role, scopes: Iterable[str]) -> frozenset[Permission]:
 
 def read_lifetime(text: str) -> timedelta:
     """Days that a token is to serve."""
-    days = (
-        int(text)
-        if text.isascii() and text.isdigit() and len(text) <= len(str(MAX_TOKEN_DAYS))
-        else 0
-    )
-    if not 1 <= days <= MAX_TOKEN_DAYS:
+    days = read_number(text, MAX_TOKEN_DAYS)
+    if not days:
         raise RefusedChangeError(f"A token serves 1 to {MAX_TOKEN_DAYS} days.")
     return timedelta(days=days)
