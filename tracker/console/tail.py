@@ -7,13 +7,21 @@ does. What came is told to those whose filters it fits.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import contextmanager, suppress
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from tracker.console.asking import bad_request
 from tracker.console.entrance import admit
 from tracker.console.logs import (
     ask_clicks,
@@ -52,9 +60,13 @@ READ_SECONDS = 1.0
 ASK_AGAIN_SECONDS = 10.0
 """How often it is asked whether somebody may still listen."""
 
+MEDIA_TYPE = "text/event-stream"
+
 Rows = Sequence[Any]
 Read = Callable[[Runtime, Place], Awaitable[Rows]]
 Fits = Callable[[Any], bool]
+Tell = Callable[[Rows], str]
+"""The events that say so."""
 
 
 class Tail:
@@ -141,64 +153,48 @@ class Tails:
 
 async def tail_clicks(request: Request) -> Response:
     """Clicks as they are folded; a partner hears of its own."""
-    asked = ask_clicks(request)
-    wanted, own = click_wanted(asked, runtime_of(request).catalog), _own(request)
-
-    def fits(one: Any) -> bool:
-        return _is_click(one, wanted) and own in {None, one.partner}
-
-    return _stream(request, "clicks", fits, lambda one: ("click", one, own is None))
+    return follow(request, "clicks", _as_rows("click", _own(request) is None))
 
 
 async def tail_postbacks(request: Request) -> Response:
     """Postbacks as they are decided."""
-    wanted = postback_wanted(ask_postbacks(request))
-
-    def fits(one: Any) -> bool:
-        return _is_postback(one, wanted)
-
-    return _stream(
-        request, "postbacks", fits, lambda one: ("postback", one, meaning, remedy)
-    )
+    return follow(request, "postbacks", _as_rows("postback", meaning, remedy))
 
 
 async def tail_conversions(request: Request) -> Response:
     """Conversions as they come; one that changes is told when it is new."""
-    wanted, own = conversion_wanted(ask_conversions(request)), _own(request)
-
-    def fits(one: Any) -> bool:
-        return _is_conversion(one, wanted) and own in {None, one.partner}
-
-    return _stream(
-        request, "conversions", fits, lambda one: ("conversion", one, own is None)
-    )
+    return follow(request, "conversions", _as_rows("conversion", _own(request) is None))
 
 
 async def tail_deliveries(request: Request) -> Response:
     """Deliveries as they become owed."""
-    wanted, own = delivery_wanted(ask_deliveries(request)), _own(request)
-
-    def fits(one: Any) -> bool:
-        return _is_delivery(one, wanted) and own in {None, one.partner}
-
-    return _stream(
-        request, "deliveries", fits, lambda one: ("delivery", one, own is None, {})
-    )
+    tell = _as_rows("delivery", _own(request) is None, {})
+    return follow(request, "deliveries", tell)
 
 
-def _stream(
-    request: Request, name: str, fits: Fits, row: Callable[[Any], tuple[Any, ...]]
-) -> Response:
+def follow(request: Request, name: str, tell: Tell) -> Response:
+    """What comes into that log, as far as it is asked for and may be seen."""
+    fits, own = _FITTING[name](request), _own(request)
     tail: Tail = request.app.state.tails.get(name, person_of(request).id)
-    events = _events(request, tail, fits, row)
+
+    def may_hear(one: Any) -> bool:
+        return fits(one) and (own is None or own == one.partner)
+
+    # Nobody hears anything of an answer without a body, and it would never end.
+    is_bare = request.method == "HEAD"
+    events = _nothing() if is_bare else _events(request, tail, may_hear, tell)
     headers = {**HEADERS, "X-Accel-Buffering": "no"}
-    return StreamingResponse(events, headers=headers, media_type="text/event-stream")
+    return StreamingResponse(events, headers=headers, media_type=MEDIA_TYPE)
+
+
+async def _nothing() -> AsyncIterator[str]:
+    yield ""
 
 
 async def _events(
-    request: Request, tail: Tail, fits: Fits, row: Callable[[Any], tuple[Any, ...]]
+    request: Request, tail: Tail, fits: Fits, tell: Tell
 ) -> AsyncIterator[str]:
-    """Rows as pages have them, until the session or the process ends."""
+    """What is told of what comes, until the session or the process ends."""
     yield "retry: 5000\n\n"
     asked_at = time.monotonic()
     who = person_of(request).id
@@ -215,8 +211,8 @@ async def _events(
                 if await _is_over(request):
                     yield "event: over\ndata: the session has ended\n\n"
                     return
-            made = [piece("rows.html", *row(one)) for one in rows if fits(one)]
-            yield _event("".join(made)) if made else ": still here\n\n"
+            chosen = [one for one in rows if fits(one)]
+            yield tell(chosen) if chosen else ": still here\n\n"
 
 
 async def _is_over(request: Request) -> bool:
@@ -226,9 +222,15 @@ async def _is_over(request: Request) -> bool:
     return refused is not None or request.state.person != person
 
 
-def _event(text: str) -> str:
-    lines = "".join(f"data: {line}\n" for line in text.splitlines() if line.strip())
-    return f"{lines}\n"
+def _as_rows(macro: str, *values: object) -> Tell:
+    """As a page has them: one event."""
+
+    def tell(rows: Rows) -> str:
+        text = "".join(piece("rows.html", macro, one, *values) for one in rows)
+        said = (line for line in text.splitlines() if line.strip())
+        return "".join(f"data: {line}\n" for line in said) + "\n"
+
+    return tell
 
 
 def _key(row: Any) -> tuple[str, int]:
@@ -255,49 +257,78 @@ async def _read_deliveries(runtime: Runtime, place: Place) -> Rows:
     return (await runtime.journal.list_deliveries(DeliveryWanted(), place)).rows
 
 
-def _is_click(one: Any, wanted: ClickWanted) -> bool:
+def _fit_click(request: Request) -> Fits:
+    wanted = click_wanted(ask_clicks(request), runtime_of(request).catalog)
     kind = wanted.click_class.name.lower() if wanted.click_class is not None else None
     name, value = wanted.label or ("", None)
-    return (
-        wanted.partner in {None, one.partner}
-        and (wanted.offers is None or one.offer in wanted.offers)
-        and kind in {None, one.click_class}
-        and wanted.reason in {None, one.reason}
-        and wanted.country in {None, one.country}
-        and wanted.device in {None, one.device}
-        and wanted.traffic in {None, one.traffic}
-        and value in {None, one.labels.get(name)}
-    )
+
+    def fits(one: Any) -> bool:
+        return (
+            wanted.partner in {None, one.partner}
+            and (wanted.offers is None or one.offer in wanted.offers)
+            and kind in {None, one.click_class}
+            and wanted.reason in {None, one.reason}
+            and wanted.country in {None, one.country}
+            and wanted.device in {None, one.device}
+            and wanted.traffic in {None, one.traffic}
+            and value in {None, one.labels.get(name)}
+        )
+
+    return fits
 
 
-def _is_postback(one: Any, wanted: PostbackWanted) -> bool:
-    return (
-        wanted.outcome in {None, one.outcome}
-        and wanted.reason in {None, one.reason}
-        and wanted.advertiser in {None, one.advertiser}
-        and wanted.transaction_id in {None, one.transaction_id}
-    )
+def _fit_postback(request: Request) -> Fits:
+    wanted = postback_wanted(ask_postbacks(request))
+
+    def fits(one: Any) -> bool:
+        return (
+            wanted.outcome in {None, one.outcome}
+            and wanted.reason in {None, one.reason}
+            and wanted.advertiser in {None, one.advertiser}
+            and wanted.transaction_id in {None, one.transaction_id}
+        )
+
+    return fits
 
 
-def _is_conversion(one: Any, wanted: ConversionWanted) -> bool:
-    return (
-        wanted.status in {None, one.status}
-        and wanted.partner in {None, one.partner}
-        and wanted.offer in {None, one.offer}
-        and wanted.advertiser in {None, one.advertiser}
-        and wanted.goal in {None, one.goal}
-        and wanted.transaction_id in {None, one.transaction_id}
-    )
+def _fit_conversion(request: Request) -> Fits:
+    wanted = conversion_wanted(ask_conversions(request))
+    if wanted.label is not None:
+        raise bad_request("Conversions have no labels while they come.")
+
+    def fits(one: Any) -> bool:
+        return (
+            wanted.status in {None, one.status}
+            and wanted.partner in {None, one.partner}
+            and wanted.offer in {None, one.offer}
+            and wanted.advertiser in {None, one.advertiser}
+            and wanted.goal in {None, one.goal}
+            and wanted.transaction_id in {None, one.transaction_id}
+        )
+
+    return fits
 
 
-def _is_delivery(one: Any, wanted: DeliveryWanted) -> bool:
-    return (
-        wanted.state in {None, one.state}
-        and wanted.partner in {None, one.partner}
-        and wanted.postback in {None, one.postback}
-        and wanted.reason in {None, one.reason}
-    )
+def _fit_delivery(request: Request) -> Fits:
+    wanted = delivery_wanted(ask_deliveries(request))
 
+    def fits(one: Any) -> bool:
+        return (
+            wanted.state in {None, one.state}
+            and wanted.partner in {None, one.partner}
+            and wanted.postback in {None, one.postback}
+            and wanted.reason in {None, one.reason}
+        )
+
+    return fits
+
+
+_FITTING: Mapping[str, Callable[[Request], Fits]] = {
+    "clicks": _fit_click,
+    "postbacks": _fit_postback,
+    "conversions": _fit_conversion,
+    "deliveries": _fit_delivery,
+}
 
 PAGES = (
     Page("/clicks/tail", tail_clicks, needs=Permission.OWN),

@@ -185,6 +185,19 @@ async def test_it_ends_when_the_listener_leaves_or_the_process_stops(
     assert listeners() == 0
 
 
+async def test_an_answer_without_a_body_ends(viewer, listeners):
+    answer = await viewer.head("/clicks/tail")
+
+    assert (answer.status_code, listeners()) == (200, 0)
+
+
+async def test_conversions_that_come_are_not_filtered_by_a_label(viewer):
+    """They would be all of them: what comes says nothing of its click's labels."""
+    answer = await viewer.get("/conversions/tail?sub1=x")
+
+    assert answer.status_code == 400
+
+
 @pytest.mark.parametrize(
     ("limit", "others"), [("MOST_LISTENERS", 503), ("MOST_OF_ONE", 200)]
 )
