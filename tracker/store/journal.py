@@ -421,8 +421,13 @@ class Journal:
         return await fetch_page(self._pool, search)
 
 
-def own_conversion(one: ListedConversion) -> OwnConversion:
+def own_click(one: ListedClick) -> OwnClick:
     """As much of it as its partner may see."""
+    return OwnClick(**{each.name: getattr(one, each.name) for each in fields(OwnClick)})
+
+
+def own_conversion(one: ListedConversion) -> OwnConversion:
+    """Likewise."""
     return OwnConversion(
         **{each.name: getattr(one, each.name) for each in fields(OwnConversion)}
     )

@@ -13,7 +13,13 @@ from tracker.domain.person import Permission
 API = "/api/v1"
 DESCRIPTION = document(CALLS, "http://console")
 LISTS = [call.path for call in CALLS if call.is_list]
-READS = [call for call in CALLS if call.method == "GET" and "{" not in call.path]
+READS = [
+    call
+    for call in CALLS
+    if call.method == "GET"
+    and "{" not in call.path
+    and call.answer_type == "application/json"
+]
 QUERIES = {"/links": {"partner": "bestdeals", "offer": "shoes"}}
 
 

@@ -1,6 +1,8 @@
 """Logs that go on by themselves."""
 
 import asyncio
+import json
+import re
 from contextlib import asynccontextmanager
 
 import pytest
@@ -74,9 +76,11 @@ def listen(console, headers_of, monkeypatch):
         }
         task = asyncio.create_task(console(scope, stream.receive, stream.send))
         await stream.answered()
-        yield stream
-        stream.gone.set()
-        await task
+        try:
+            yield stream
+        finally:
+            stream.gone.set()
+            await task
 
     return listen
 
@@ -157,6 +161,42 @@ async def test_a_partner_hears_of_its_own_sales(listen, visit, report, log):
 
 def _count(ids, stream):
     return sum(one in stream.text for one in ids)
+
+
+async def test_a_program_hears_rows_as_the_log_has_them(listen, until_heard, viewer):
+    async with (
+        listen("viewer", "/api/v1/clicks/tail", "sub1=a%E2%80%A8b") as stream,
+        listen("bestdeals", "/api/v1/clicks/tail") as own,
+        listen("rival", "/api/v1/clicks/tail") as rival,
+    ):
+        click_id = await until_heard(stream, sub1="a\u2028b")
+        await own.hear(click_id)
+        await until_heard(rival, "rival")
+
+    listed = (await viewer.get("/api/v1/clicks?sub1=a\u2028b")).json()["items"]
+    assert rows_in(stream.text)[-1] == listed[0]
+    assert {"address", "partner"} & rows_in(own.text)[-1].keys() == set()
+    assert click_id not in rival.text
+    assert "advertiser" not in own.text
+
+
+@pytest.mark.parametrize("log", ["postbacks", "conversions", "deliveries"])
+async def test_every_tail_of_the_api_tells_rows(listen, visit, report, viewer, log):
+    path = f"/api/v1/{log}"
+    async with listen("viewer", f"{path}/tail") as stream, asyncio.timeout(10):
+        while "data: " not in stream.text:
+            await report(await visit())
+
+    listed = (await viewer.get(f"{path}?limit=500")).json()["items"]
+    told = rows_in(stream.text)[0]
+    assert told["id"] in {one["id"] for one in listed}
+    assert told.keys() == listed[0].keys()
+
+
+def rows_in(text):
+    """What a program reads of it: every event is one line."""
+    lines = re.findall(r"^data: (.*)$", text, re.MULTILINE)
+    return [json.loads(line) for line in lines]
 
 
 async def test_it_ends_with_the_session(listen, listeners, runtime, headers_of):

@@ -65,7 +65,8 @@ class Call:
     A call, whose path begins behind `/api/v1`.
 
     `answer` is the type of its JSON, of each row where `is_list`; None where the answer
-    has no body. `own` is what a partner gets instead. `example` is a body.
+    has no body. `own` is what a partner gets instead. Where `answer_type` is not JSON,
+    that is the type of its parts. `example` is a body.
     """
 
     method: str
@@ -81,6 +82,7 @@ class Call:
     is_list: bool = False
     status: int = HTTPStatus.OK
     example: Any = None
+    answer_type: str = "application/json"
 
     def page(self) -> Page:
         """What the application serves; what a call does, it notes itself."""

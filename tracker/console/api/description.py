@@ -133,7 +133,11 @@ def _answer(call: Call, schemas: Json) -> Json:
         if call.own:
             schema = {"anyOf": [schema, schemas[_name(call.own)]]}
         schema = _listed(schema) if call.is_list else schema
-        said["content"] = {"application/json": {"schema": schema}}
+        content = {"schema": schema}
+        if call.answer_type != "application/json":
+            # OpenAPI 3.1 has no word for the parts of what never ends.
+            content = {"schema": {"type": "string"}, "x-item-schema": schema}
+        said["content"] = {call.answer_type: content}
     return said
 
 

@@ -12,6 +12,7 @@ from tracker.console.api import (
     people,
     reports,
     stories,
+    tails,
     trying,
 )
 from tracker.console.api.calls import PREFIX, Call, answer
@@ -21,6 +22,8 @@ from tracker.console.pages import Page, runtime_of
 CALLS: Sequence[Call] = (
     *reports.CALLS,
     *logs.CALLS,
+    # Before stories: `tail` is no id.
+    *tails.CALLS,
     *stories.CALLS,
     *acting.CALLS,
     *catalogs.CALLS,

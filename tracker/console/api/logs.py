@@ -66,6 +66,36 @@ def _word(name: str, words: Sequence[str]) -> Parameter:
     return Parameter(name, "One of these words.", rules=one_of(words))
 
 
+OF_CLICKS = (
+    _PARTNER,
+    _ADVERTISER,
+    _OFFER,
+    _word("class", CLASSES),
+    _word("reason", REASONS_OF_CLICKS),
+    Parameter("country", "Two letters."),
+    _word("device", DEVICES),
+    _word("traffic", TRAFFIC),
+    *_LABELS,
+)
+_OF_QUARANTINE = (_ADVERTISER, _word("reason", REASONS_OF_POSTBACKS), _TRANSACTION)
+OF_POSTBACKS = (_word("outcome", OUTCOMES), *_OF_QUARANTINE)
+OF_CONVERSIONS = (
+    _PARTNER,
+    _ADVERTISER,
+    _OFFER,
+    Parameter("goal", "Its key."),
+    _word("status", tuple(Status)),
+    _TRANSACTION,
+)
+OF_DELIVERIES = (
+    _PARTNER,
+    Parameter("postback", "Its id in the catalog."),
+    _word("state", STATES),
+    _word("reason", REASONS_OF_DELIVERIES),
+)
+"""What the rows of a log, and of its tail, can be filtered by."""
+
+
 async def clicks(request: Request) -> Response:
     """As the page of clicks has them."""
     asked = _placed(request, ask_clicks)
@@ -135,56 +165,26 @@ def _log(  # noqa: PLR0913, PLR0917 - what a log is
 
 
 CALLS = (
-    _log(
-        "/clicks",
-        clicks,
-        "Clicks",
-        (
-            _PARTNER,
-            _ADVERTISER,
-            _OFFER,
-            _word("class", CLASSES),
-            _word("reason", REASONS_OF_CLICKS),
-            Parameter("country", "Two letters."),
-            _word("device", DEVICES),
-            _word("traffic", TRAFFIC),
-            *_LABELS,
-        ),
-        ListedClick,
-        OwnClick,
-    ),
+    _log("/clicks", clicks, "Clicks", OF_CLICKS, ListedClick, OwnClick),
     _log(
         "/postbacks",
         postbacks,
         "Postbacks as they came",
-        (
-            _ADVERTISER,
-            _word("outcome", OUTCOMES),
-            _word("reason", REASONS_OF_POSTBACKS),
-            _TRANSACTION,
-        ),
+        OF_POSTBACKS,
         ListedPostback,
     ),
     _log(
         "/quarantine",
         quarantine,
         "Postbacks that are in quarantine still",
-        (_ADVERTISER, _word("reason", REASONS_OF_POSTBACKS), _TRANSACTION),
+        _OF_QUARANTINE,
         ListedPostback,
     ),
     _log(
         "/conversions",
         conversions,
         "Conversions as they stand",
-        (
-            _PARTNER,
-            _ADVERTISER,
-            _OFFER,
-            Parameter("goal", "Its key."),
-            _word("status", tuple(Status)),
-            _TRANSACTION,
-            *_LABELS,
-        ),
+        (*OF_CONVERSIONS, *_LABELS),
         ListedConversion,
         OwnConversion,
     ),
@@ -192,12 +192,7 @@ CALLS = (
         "/deliveries",
         deliveries,
         "What partners are owed and were told, every round",
-        (
-            _PARTNER,
-            Parameter("postback", "Its id in the catalog."),
-            _word("state", STATES),
-            _word("reason", REASONS_OF_DELIVERIES),
-        ),
+        OF_DELIVERIES,
         ListedDelivery,
         ListedDelivery,
     ),
