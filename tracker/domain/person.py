@@ -88,6 +88,10 @@ class Person:
         """Whether that is granted."""
         return permission in self.permissions
 
+    def may_give(self, wanted: Collection[Permission]) -> bool:
+        """Whether nobody would get more by it than who gives it has here and now."""
+        return self.permissions.issuperset(wanted)
+
 
 @dataclass(frozen=True, slots=True)
 class Actor:

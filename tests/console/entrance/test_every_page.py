@@ -120,7 +120,11 @@ async def test_each_scope_gets_what_it_says_and_no_person_s_rooms(
 
 
 def test_what_is_about_people_takes_a_person():
-    """A token that got into other hands must not make another, or a new password."""
+    """
+    A token that got into other hands must not choose a password, nor open pages.
+
+    What the API lets a token for `administer` do gives no more than it may itself.
+    """
     about = ("/me", "/tokens", "/people", "/sign-out")
     of_people = [one for one in PAGES if one.path.startswith(about)]
 

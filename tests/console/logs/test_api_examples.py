@@ -59,6 +59,18 @@ def test_an_example_of_the_description_is_such_a_body(call):
     assert msgspec.convert(call.example, call.body)
 
 
+@pytest.mark.parametrize("call", BODIES, ids=lambda call: call.path)
+async def test_an_example_of_the_description_is_understood(as_who, call):
+    """What it is about need not be there."""
+    path = call.path.replace(":int", "").replace("{id}", "999999")
+
+    answer = await as_who("admin").request(
+        call.method, f"/api/v1{path}", json=call.example
+    )
+
+    assert answer.status_code in {call.status, 404, 409}, answer.text
+
+
 def test_every_body_that_must_say_something_has_an_example():
     described = document(CALLS, "http://c")["paths"].values()
     bodies = [

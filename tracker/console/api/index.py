@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from tracker.console.api import (
     acting,
+    admitting,
     catalogs,
     logs,
     people,
@@ -29,6 +30,7 @@ CALLS: Sequence[Call] = (
     *catalogs.CALLS,
     *trying.CALLS,
     *people.CALLS,
+    *admitting.CALLS,
 )
 
 

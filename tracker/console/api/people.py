@@ -1,9 +1,4 @@
-"""
-Who uses the console, and what was done in it.
-
-Who is let in is decided by an admin who is signed in, and by no program: people and
-tokens are only listed here.
-"""
+"""Who uses the console, and what was done in it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
