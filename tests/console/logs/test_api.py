@@ -21,7 +21,10 @@ READS = [
     and "{" not in call.path
     and call.answer_type == "application/json"
 ]
-QUERIES = {"/links": {"partner": "bestdeals", "offer": "shoes"}}
+QUERIES = {
+    "/links": {"partner": "bestdeals", "offer": "shoes"},
+    "/find": {"id": "one"},
+}
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +103,33 @@ async def test_a_partner_learns_neither_revenue_nor_address(bestdeals, sale):
         assert answer.status_code == 200
         for word in ("revenue", "192.0.2", "advertiser", "margin"):
             assert word not in answer.text
+
+
+@pytest.mark.parametrize("asked", [0, 1, "one", "x"])
+async def test_an_id_leads_to_a_call_that_tells_of_it(bestdeals, as_who, sale, asked):
+    named = {"id": sale[asked] if isinstance(asked, int) else asked}
+
+    found = await bestdeals.get(f"{API}/find", params=named)
+    told = await bestdeals.get(found.json()["path"])
+    rival = as_who("rival")
+    lead = await rival.get(f"{API}/find", params=named)
+    theirs = await rival.get(lead.json().get("path", "/nothing"))
+
+    assert sale[1] in told.text or sale[0] in told.text
+    assert theirs.status_code == 404
+
+
+async def test_a_lane_that_waits_is_listed_until_it_is_resumed(operator, runtime):
+    lane = "bestdeals/all@paused.example"
+    await runtime.lanes.pause(lane, "410")
+
+    before = await operator.get(f"{API}/lanes")
+    done = await operator.post(f"{API}/lanes/resume", json={"lane": lane})
+    after = await operator.get(f"{API}/lanes")
+
+    assert (done.status_code, lane in after.text) == (204, False)
+    assert [one["lane"] for one in before.json()] == [lane]
+    assert fits("/lanes", before.json())
 
 
 async def test_what_is_anothers_is_not_there(bestdeals, visit):

@@ -9,6 +9,7 @@ from tracker.console.api import (
     acting,
     admitting,
     catalogs,
+    finding,
     logs,
     people,
     reports,
@@ -26,6 +27,7 @@ CALLS: Sequence[Call] = (
     # Before stories: `tail` is no id.
     *tails.CALLS,
     *stories.CALLS,
+    *finding.CALLS,
     *acting.CALLS,
     *catalogs.CALLS,
     *trying.CALLS,
