@@ -16,6 +16,7 @@ from tracker.domain.errors import (
 from tracker.domain.link import list_partners
 from tracker.domain.person import Permission
 from tracker.domain.spelling import sentence
+from tracker.domain.vocabulary import Vocabulary
 from tracker.flow.concealing import (
     conceal_call,
     conceal_headers,
@@ -135,30 +136,35 @@ def _form(said: Mapping[str, str]) -> Form:
 async def _answer(
     request: Request, form: Form, trial: Trial, refused: str = "", status: int = 200
 ) -> Response:
-    """No secret that was pasted stands in the page that answers."""
+    """No secret that was pasted stands in the form again, or in what is said of it."""
+    runtime = runtime_of(request)
+    secrets, vocabulary = await _pasted(runtime, form)
     return page(
         request,
         "tester.html",
         status=status,
         tried=trial,
         refused=refused,
-        asked=await _concealed(runtime_of(request), form),
-        partners=list_partners(runtime_of(request).catalog)[:MOST_PARTNERS],
+        asked=_concealed(form, secrets, vocabulary),
+        steps=[(name, without_values(said, secrets)) for name, said in trial.steps],
+        partners=list_partners(runtime.catalog)[:MOST_PARTNERS],
         subs=SUBS,
         may_send=person_of(request).may(Permission.ACT),
         calls=name_calls(trial.rehearsal) if trial.rehearsal else {},
     )
 
 
-async def _concealed(runtime: Runtime, form: Form) -> Form:
-    """The form again, without what was secret in it."""
+async def _pasted(runtime: Runtime, form: Form) -> tuple[set[str], Vocabulary]:
+    """The secrets in what was pasted, and the words by which more can be told."""
     try:
         postback, call = await read_arrival(runtime, form.arrival)
     except NotFoundError:
-        secrets, route = set[str](), None
-    else:
-        secrets, route = secrets_in(postback, call), postback.route
-    vocabulary = runtime.catalog.vocabulary(route)
+        return set(), runtime.catalog.vocabulary(None)
+    return secrets_in(postback, call), runtime.catalog.vocabulary(postback.route)
+
+
+def _concealed(form: Form, secrets: set[str], vocabulary: Vocabulary) -> Form:
+    """The form again, without what was secret in it."""
     url, body = conceal_call((form.url, form.body), vocabulary)
     headers = conceal_headers(form.headers, vocabulary)
     return replace(

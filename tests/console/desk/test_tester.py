@@ -87,6 +87,8 @@ async def test_what_is_wrong_is_said_with_what_would_be_otherwise(operator, made
         ({"url": "/elsewhere?api_key=hunter22"}, "api_key=***"),
         ({"body": '{"token": "hunter22", "goal": "lead"}'}, '"token": "***"'),
         ({"body": "token=hunter22&goal=lead"}, "token=***&goal=lead"),
+        ({"url": "/postback/acme?token=hunter22&note=hunter22"}, "note=***"),
+        ({"body": "token=hunter22&note=hunter22"}, "note=***"),
         ({"headers": "Authorization: Bearer hunter22"}, "Authorization: Bearer ***"),
         ({"headers": "X-Api-Key: hunter22"}, "X-Api-Key: ***"),
         ({"url": "https://me:hunter22@x.example/postback"}, "https://***@x.example"),
