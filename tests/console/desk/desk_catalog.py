@@ -46,4 +46,7 @@ partners:
         when: {changes: true}
   quiet:
     offers: [shoes]
+    postbacks:
+      - id: own
+        url: "https://quiet.example/pb?token=a-literal-secret-of-quiet&c={click_id}"
 """

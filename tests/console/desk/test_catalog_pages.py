@@ -6,6 +6,8 @@ from html import unescape
 import pytest
 from desk_catalog import CATALOG, LITERAL, TOKEN
 
+from tracker.console import catalog, wording
+
 
 def hidden(text, name):
     return unescape(re.search(rf'name="{name}" value="([^"]*)"', text)[1])
@@ -56,7 +58,8 @@ async def test_no_secret_stands_on_a_page_of_a_viewer_s(as_role, catalog_file):
     async with as_role("operator") as operator:
         whole = (await operator.get("/catalog/versions/1?whole=1")).text
 
-    assert LITERAL not in seen
+    assert "https://quiet.example/pb?token=***" in seen
+    assert "a-literal-secret" not in seen
     assert LITERAL in whole
     assert "${ACME_TOKEN}" in seen
     assert TOKEN not in seen + whole
@@ -173,6 +176,28 @@ async def test_a_stale_restore_is_refused(operator, catalog_file):
 
     assert answer.status_code == 409
     assert "Boots" in catalog_file.read_text()
+
+
+def followed(page):
+    """Where the pager of a page goes on."""
+    return unescape(re.search(r'<a[^>]* href="([^"]+)"[^>]*>Older', page)[1])
+
+
+async def test_entries_and_versions_go_on_where_a_page_ends(operator, monkeypatch):
+    monkeypatch.setattr(wording, "PER_PAGE", 2)
+    monkeypatch.setattr(catalog, "VERSIONS_PER_PAGE", 1)
+    await edited(operator, CATALOG.replace("name: Shoes", "name: Boots"))
+    first, newest = "/catalog?show=offers", "/catalog/versions"
+
+    pages = [(await operator.get(one)).text for one in (first, newest)]
+    others = [(await operator.get(followed(one))).text for one in pages]
+
+    keys = [re.findall(r'id="offers-(\w+)"', one) for one in (pages[0], others[0])]
+    assert keys == [["abroad", "hats"], ["shoes"]]
+    assert ["ada" in one for one in (pages[1], others[1])] == [True, True]
+    assert ["outside the console" in one for one in (pages[1], others[1])] == [
+        False, True
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("version", ["7", "x", "-1", "\u00b2", "9" * 5000, f"{2**31}"])

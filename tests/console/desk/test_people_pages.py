@@ -2,9 +2,12 @@
 
 import asyncio
 import re
+from html import unescape
 
 import pytest
 from signed_in import PASSWORD
+
+from tracker.console import audit
 
 NEW = "another good password"
 
@@ -307,6 +310,19 @@ async def test_all_of_it_is_in_the_audit_log(admin, operator):
     assert "192.0.2.1" in page
     assert "<b>" not in page
     assert "person.invited" not in own
+
+
+async def test_the_audit_log_goes_on_where_a_page_ends(admin, operator, monkeypatch):
+    monkeypatch.setattr(audit, "ROWS", 1)
+    for name in ("first", "second"):
+        await operator.post("/tokens", data={"name": name, "days": "1", "scope": "own"})
+
+    newest = (await admin.get("/audit?who=ada")).text
+    older = unescape(re.search(r'<a[^>]* href="([^"]+)"[^>]*>Older', newest)[1])
+    before = (await admin.get(older)).text
+
+    assert ["second" in one for one in (newest, before)] == [True, False]
+    assert ["first" in one for one in (newest, before)] == [False, True]
 
 
 async def test_of_a_form_no_more_is_noted_than_what_was_done(operator, rows):
