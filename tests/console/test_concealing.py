@@ -50,7 +50,7 @@ def test_a_header_is_masked_by_the_advertiser_s_own_name_for_its_token(vocabular
 
 
 def test_an_answer_is_cut_where_no_secret_is_cut_in_two():
-    body = b"x" * (MOST_SHOWN - 8) + b" token=hunter22"
+    body = b"x" * (MOST_SHOWN - 11) + b" token=hunter22"
     sent = SentCall(None, Answer(200, body), Delivered())
 
     assert "hun" not in sent.said

@@ -24,7 +24,7 @@ offers:
     deeplinks: [shop.acme.example]
   hats:
     advertiser: globex
-    url: https://globex.example/hats?cid={click_id}
+    url: https://globex.example/hats?cid={click_id}&api_key=a-literal-secret-of-hats
     paused: true
     goals: {lead: {payout: 1, revenue: 2}}
   abroad:

@@ -59,6 +59,7 @@ async def test_no_secret_stands_on_a_page_of_a_viewer_s(as_role, catalog_file):
         whole = (await operator.get("/catalog/versions/1?whole=1")).text
 
     assert "https://quiet.example/pb?token=***" in seen
+    assert "api_key=***" in seen
     assert "a-literal-secret" not in seen
     assert LITERAL in whole
     assert "${ACME_TOKEN}" in seen
