@@ -101,7 +101,7 @@ async def test_a_story_is_told_with_redis_away(tracker, visit, runtime, environ)
     said = tracker("trace", click_id)
 
     assert said.code == 0
-    assert "its record is in Postgres" in said.out
+    assert "its record is in the click log" in said.out
 
 
 async def test_a_forged_id_shows_who_named_it(tracker, visit, report):

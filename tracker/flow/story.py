@@ -29,8 +29,8 @@ from tracker.store.reports import (
 )
 
 FOUND_IN = {
-    "redis": "its record is in Redis",
-    "postgres": "its record is in Postgres",
+    "redis": "its record is among the latest clicks",
+    "postgres": "its record is in the click log",
     "id": "no store has its record; this much says the id itself",
     "nowhere": "it is not a click of ours",
 }
