@@ -50,6 +50,7 @@ from tracker.domain.errors import (
 )
 from tracker.flow.catalog import follow_catalog
 from tracker.flow.start import start
+from tracker.flow.tail import Tails
 from tracker.loops import running
 from tracker.runtime import Runtime, open_runtime
 from tracker.settings import Settings
@@ -103,7 +104,7 @@ def create_console(settings: Settings) -> Starlette:
         lifespan=opened,
         exception_handlers={HTTPException: _show_refusal, Exception: _show_error},
     )
-    app.state.tails = tail.Tails()
+    app.state.tails = Tails()
     return app
 
 
