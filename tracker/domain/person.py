@@ -13,6 +13,9 @@ MIN_PASSWORD = 12
 MAX_PASSWORD = 200
 """Characters. Length is what helps; no sign is asked for."""
 
+_TELLING = 4
+"""Characters of a name that a password must not begin with; any may with fewer."""
+
 MAX_NAME = 80
 MAX_TOKEN_DAYS = 366
 
@@ -141,7 +144,8 @@ def read_password(text: str, name: str) -> str:
         raise RefusedChangeError(f"A password has at least {MIN_PASSWORD} characters.")
     if len(password) > MAX_PASSWORD:
         raise RefusedChangeError(f"A password has at most {MAX_PASSWORD} characters.")
-    if password.lower().startswith(name) or len(set(password)) < MIN_PASSWORD // 3:
+    begins = len(name) >= _TELLING and password.lower().startswith(name)
+    if begins or len(set(password)) < MIN_PASSWORD // 3:
         raise RefusedChangeError("This password would be guessed.")
     return password
 

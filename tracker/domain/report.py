@@ -14,6 +14,7 @@ from typing import Literal, cast, get_args
 from urllib.parse import urlencode
 
 from tracker.domain.calendar import Bucket, Days, Span, Unit, cut, midnight, moved
+from tracker.domain.click import SUBS
 from tracker.domain.comparison import Compare, earlier_days, held_against
 from tracker.domain.money import MINUS
 
@@ -68,8 +69,6 @@ class Measure:
         """Whether it has a currency."""
         return self.kind in {"money", "price"}
 
-
-SUBS = tuple(f"sub{n}" for n in range(1, 11))
 
 DIMENSIONS: Mapping[str, Dimension] = {
     one.name: one

@@ -19,7 +19,8 @@ from psycopg import sql
 
 from tracker.domain.calendar import Days, Span, Unit, edges, whole_days
 from tracker.domain.catalog import Catalog
-from tracker.domain.report import DIMENSIONS, SUBS, ReportQuery
+from tracker.domain.click import SUBS
+from tracker.domain.report import DIMENSIONS, ReportQuery
 from tracker.store.pieces import SQL, Parameters, Piece, Pieces, each, listed
 from tracker.store.report_measures import needed
 

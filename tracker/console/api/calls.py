@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tracker.console.pages import HEADERS, Page, person_of
+from tracker.domain.number import read_number
 from tracker.domain.person import Permission
 from tracker.store.paging import Place
 
@@ -152,9 +153,10 @@ def done() -> Response:
 def limit_of(request: Request) -> int:
     """How many rows are wanted; 400 for what is no such number."""
     text = request.query_params.get(LIMIT.name) or str(USUAL_ROWS)
-    if not text.isascii() or not text.isdecimal() or not 1 <= int(text[:9]) <= MAX_ROWS:
+    rows = read_number(text, MAX_ROWS)
+    if not rows:
         raise HTTPException(400, f"limit must be a number from 1 to {MAX_ROWS}")
-    return int(text)
+    return rows
 
 
 async def read_body(request: Request, kind: type[Body]) -> Body:

@@ -23,6 +23,7 @@ from tracker.console.api.calls import (
 from tracker.console.noting import note
 from tracker.console.pages import person_of, runtime_of
 from tracker.domain.errors import CatalogError, EditConflictError, NotFoundError
+from tracker.domain.number import read_number
 from tracker.domain.person import Permission
 from tracker.flow.cap import ListedCap, list_caps
 from tracker.flow.editing import (
@@ -155,11 +156,10 @@ def _base(request: Request) -> Base:
 
 
 def _version(text: str | None) -> int:
-    if not text:
-        return _LATEST
-    if not text.isascii() or not text.isdecimal() or not 0 < int(text[:11]) <= _LATEST:
-        raise HTTPException(400, f"{text[:40]!r} is no version")
-    return int(text)
+    version = read_number(text, _LATEST) if text else _LATEST
+    if not version:
+        raise HTTPException(400, f"{text!r:.42} is no version")
+    return version
 
 
 async def _text(request: Request) -> str:

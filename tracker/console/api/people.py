@@ -18,13 +18,12 @@ from tracker.console.api.calls import (
     limit_of,
 )
 from tracker.console.pages import person_of, runtime_of
+from tracker.domain.number import read_number
 from tracker.domain.person import Permission
 from tracker.domain.postback import clean
 from tracker.store.audit import NEWEST, NotedDeed
 from tracker.store.people import KnownPerson
 from tracker.store.sessions import Token
-
-_MAX_DIGITS = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +80,10 @@ async def audit(request: Request) -> Response:
 
 
 def _before(text: str) -> int:
-    if not text:
-        return NEWEST
-    if not (text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS):
+    place = read_number(text, NEWEST) if text else NEWEST
+    if place is None:
         raise HTTPException(400, f"{text[:40]!r} is no place in this log")
-    return int(text)
+    return place
 
 
 def _listed(one: KnownPerson) -> ListedPerson:
