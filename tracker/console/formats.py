@@ -1,5 +1,7 @@
 """How values are written on pages: one way for each kind of them."""
 
+import re
+from collections.abc import Container
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -12,6 +14,9 @@ from tracker.logs import mask
 
 NOTHING = "–"  # noqa: RUF001 - a dash
 """Stands where there is no value, or a formula divides by nothing."""
+
+_ROOMS = {"cv_": "conversions", "pb_": "postbacks", "dl_": "deliveries"}
+_ALONE = re.compile(r"(?<!\S)((?:cv|pb|dl)_[0-9a-z]{24})(?![^\s,:.])")
 
 
 def when(at: datetime | None, zone: str = "UTC") -> str | Markup:
@@ -52,6 +57,24 @@ def coded(text: str) -> Markup:
     )
 
 
+def leading(text: str, here: str, rooms: Container[str]) -> Markup:
+    """
+    A line of a story, in which an id that stands by itself leads to its page.
+
+    That of the page `here` leads nowhere, nor does one whose room is not open.
+    """
+    return Markup("").join(
+        _link(part, rooms) if place % 2 and part != here else escape(part)
+        for place, part in enumerate(_ALONE.split(text))
+    )
+
+
+def _link(id_: str, rooms: Container[str]) -> Markup:
+    room = _ROOMS[id_[:3]]
+    link = Markup('<a href="/{}/{}">{}</a>').format(room, id_, id_)
+    return link if room in rooms else escape(id_)
+
+
 def _zone(name: str) -> tzinfo:
     """One that this machine does not know is shown as UTC."""
     try:
@@ -67,6 +90,7 @@ FILTERS = {
     "percent": percent,
     "masked": mask,
     "coded": coded,
+    "leading": leading,
     "counted": counted,
 }
 """The filters of all templates."""

@@ -30,7 +30,7 @@ async def life(visit, report, deliver, inbox, runtime):
 
 def words_of(page):
     """What a page says, as its reader has it."""
-    text = re.sub(r"<[^>]+>", " ", re.sub(r"</?code>", "", page.text))
+    text = re.sub(r"<[^>]+>", " ", re.sub(r"</?(?:code|a)\b[^>]*>", "", page.text))
     for entity, sign in (("&#39;", "'"), ("&#34;", '"'), ("&gt;", ">"), ("&amp;", "&")):
         text = text.replace(entity, sign)
     return " ".join(text.split())
@@ -49,6 +49,31 @@ async def test_a_page_tells_what_the_command_tells(viewer, runtime, life):
     for one in conclude(told):
         assert one.sentence in said
         assert one.remedy.replace("`", "") in said
+
+
+async def test_every_id_of_the_story_leads_to_its_page(viewer, life):
+    click_id, outcome, refused, owed = life
+
+    page = await viewer.get(f"/click/{click_id}")
+
+    for leads in (
+        f"/conversions/{outcome.conversion_id}",
+        *(f"/postbacks/{one.postback_id}" for one in (outcome, refused)),
+        *(f"/deliveries/{one.id}" for one in owed),
+    ):
+        assert f'<a href="{leads}">{leads.rpartition("/")[2]}</a>' in page.text
+
+
+async def test_an_id_leads_nowhere_where_its_reader_may_not_go(as_who, viewer, life):
+    click_id, outcome, *_ = life
+    own = f"/conversions/{outcome.conversion_id}"
+
+    told = await as_who("bestdeals").get(f"/click/{click_id}")
+    alone = await viewer.get(own)
+
+    assert f'href="{own}"' in told.text
+    assert "/postbacks/" not in told.text
+    assert f'href="{own}"' not in alone.text
 
 
 async def test_it_says_what_is_owed_and_when(viewer, runtime, life):
