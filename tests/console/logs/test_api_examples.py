@@ -33,7 +33,10 @@ async def token(runtime):
 
 def spoken(example, token):
     """What curl would send: method, URL, headers and body."""
-    words = shlex.split(example.replace("\\\n", "").replace("$TOKEN", token))[1:]
+    here = {"\\\n": "", "$TOKEN": token, "acme-shoes": "shoes"}
+    for written, meant in here.items():
+        example = example.replace(written, meant)
+    words = shlex.split(example)[1:]
     flags = list(zip(words[:-1:2], words[1::2], strict=True))
     headers = dict(one.split(": ", 1) for flag, one in flags if flag == "-H")
     bodies = [one for flag, one in flags if flag == "-d"]
