@@ -102,8 +102,7 @@ async def _send(request: Request, form: Form, postback: str) -> Response:
         return await _answer(request, form, Trial(), refused, 403)
 
     async def send(runtime: Runtime, form: Form) -> Trial:
-        arrived = await _arrived(runtime, form)
-        return await send_test(runtime, form.subject, arrived, postback)
+        return await send_test(runtime, await _explain(runtime, form), postback)
 
     return await _guarded(request, form, send)
 

@@ -102,11 +102,8 @@ async def try_out(
     return await _begin(runtime, subject)
 
 
-async def send_test(
-    runtime: Runtime, subject: Subject, arrived: Arrived | None, postback: str
-) -> Trial:
+async def send_test(runtime: Runtime, trial: Trial, postback: str) -> Trial:
     """One call in earnest, marked as a test, of those that would be made of it."""
-    trial = await try_out(runtime, subject, arrived)
     if trial.rehearsal is None:
         raise RefusedChangeError("nobody would be told of it")
     call = choose_call(trial.rehearsal, postback)

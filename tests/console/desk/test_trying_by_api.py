@@ -13,11 +13,22 @@ async def postback(operator):
     return f"/postback/acme?click_id={explained['click_id']}&token=***"
 
 
-async def test_a_click_alone_decides_nothing(operator):
+async def test_of_a_click_the_call_of_its_advertiser_is_tried(operator):
     explained = (await operator.post(f"{API}/explain", json=CLICK)).json()
 
-    assert explained["click_id"]
-    assert [explained[name] for name in ("verdict", "steps", "calls")] == ["", [], []]
+    assert explained["click_id"] in explained["url"]
+    assert "token=***" in explained["url"]
+    assert explained["verdict"] == "accepted"
+    assert [one["name"] for one in explained["calls"]] == ["all"]
+
+
+async def test_a_click_of_an_offer_that_is_none_is_not_found(operator):
+    made = {"partner": "bestdeals", "offer": "shoos"}
+
+    answer = await operator.post(f"{API}/explain", json=made)
+
+    assert answer.status_code == 404
+    assert "shoes" in answer.text
 
 
 async def test_a_postback_that_never_came_is_explained(operator, postback):
@@ -52,8 +63,9 @@ async def test_a_partner_s_link_says_what_it_earns_and_not_what_we_do(
     assert {one["revenue"] for one in own["terms"]} == {""}
 
 
-async def test_a_call_that_nobody_would_make_is_refused(operator, inbox):
-    answer = await operator.post(f"{API}/send", json={**CLICK, "send": "all"})
+async def test_a_call_that_nobody_would_make_is_refused(operator, inbox, postback):
+    forged = postback.replace("token=***", "token=forged")
+    answer = await operator.post(f"{API}/send", json={"url": forged, "send": "all"})
 
     assert (answer.status_code, inbox.hits) == (409, [])
     assert "nobody would be told" in answer.text

@@ -1,7 +1,7 @@
 """Links, and postbacks that are tried before the first real one comes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import msgspec
@@ -87,9 +87,14 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """What would be decided, step by step, and who would be told what."""
+    """
+    What would be decided, step by step, and who would be told what.
+
+    `url` is the advertiser's own call, with `***` for its token, where none was given.
+    """
 
     click_id: str | None
+    url: str
     verdict: str
     steps: Sequence[tuple[str, str]]
     calls: Sequence[Rehearsed]
@@ -113,27 +118,31 @@ async def link(request: Request) -> Response:
 async def explain_postback(request: Request) -> Response:
     """Nothing is written, nobody is called."""
     body, runtime = await read_body(request, Trial), runtime_of(request)
-    try:
-        arrived = await _arrived(runtime, body)
-        return answer(_explained(await try_out(runtime, _subject(body), arrived)))
-    except ForgedClickIdError as error:
-        raise HTTPException(422, str(error)) from error
+    url, tried = await _tried(runtime, body)
+    return answer(_explained(url, tried))
 
 
 async def send(request: Request) -> Response:
     """One call in earnest, marked as a test."""
     body, runtime = await read_body(request, Sending), runtime_of(request)
+    url, tried = await _tried(runtime, body)
+    sent = await send_test(runtime, tried, body.send)
+    await note(request, "send_test", f"send={body.send[:200]}")
+    return answer(_explained(url, sent))
+
+
+async def _tried(runtime: Runtime, body: Trial) -> tuple[str, Tried]:
+    """With the advertiser's own call, where a click was named and no call."""
+    subject = Subject(body.asked, body.partner, body.offer)
     try:
-        arrived = await _arrived(runtime, body)
-        tried = await send_test(runtime, _subject(body), arrived, body.send)
+        tried = await try_out(runtime, subject, await _arrived(runtime, body))
+        if not tried.url or tried.click is None:
+            return "", tried
+        made = "" if body.asked else tried.click.id
+        own = await read_arrival(runtime, Arrival(tried.url))
+        return tried.url, await try_out(runtime, replace(subject, made=made), own)
     except ForgedClickIdError as error:
         raise HTTPException(422, str(error)) from error
-    await note(request, "send_test", f"send={body.send[:200]}")
-    return answer(_explained(tried))
-
-
-def _subject(body: Trial) -> Subject:
-    return Subject(body.asked, body.partner, body.offer)
 
 
 async def _arrived(runtime: Runtime, body: Trial) -> Arrived | None:
@@ -143,9 +152,10 @@ async def _arrived(runtime: Runtime, body: Trial) -> Arrived | None:
     return await read_arrival(runtime, arrival)
 
 
-def _explained(tried: Tried) -> Explained:
+def _explained(url: str, tried: Tried) -> Explained:
     return Explained(
         tried.click.id if tried.click else None,
+        url,
         tried.verdict,
         tried.steps,
         _rehearsed(tried),
