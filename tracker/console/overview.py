@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tracker.console.pages import Page, page, person_of, runtime_of, see
+from tracker.domain.calendar import day_of
 from tracker.domain.concern import Concern
 from tracker.domain.drilling import drill
 from tracker.domain.person import Permission
@@ -57,6 +58,7 @@ async def show_overview(request: Request) -> Response:
         lines=[MEASURES[one] for one in LINES],
         scales=SCALES,
         now=now,
+        goes_on=query.days.last >= day_of(now, query.days.zone),
         measures=MEASURES,
         top=TOP,
         leads_to=_leads_to,

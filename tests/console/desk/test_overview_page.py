@@ -21,3 +21,11 @@ async def test_the_first_page_of_a_partner_is_its_report(as_role):
 
     assert (sent.status_code, sent.headers["location"]) == (303, "/report")
     assert page.status_code == 200
+
+
+async def test_of_a_day_that_goes_on_it_is_said_that_it_does(operator):
+    this_week = (await operator.get("/?period=7d")).text
+    yesterday = (await operator.get("/?period=yesterday")).text
+
+    assert "Today is not over" in this_week
+    assert "Today is not over" not in yesterday
