@@ -1664,7 +1664,7 @@ CREATE TRIGGER pairs_of_removed AFTER DELETE ON click_rollup_days REFERENCING OL
 
 CREATE TRIGGER pairs_of_removed AFTER DELETE ON conversion_rollups REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION tracker_sum_conversion_pairs();
 
-CREATE TRIGGER pairs_of_zone AFTER UPDATE OF conversions_zone ON rollup_days FOR EACH STATEMENT EXECUTE FUNCTION tracker_sum_conversion_pairs();
+CREATE TRIGGER pairs_of_zone AFTER UPDATE ON rollup_days FOR EACH ROW WHEN ((old.conversions_zone <> new.conversions_zone)) EXECUTE FUNCTION tracker_sum_conversion_pairs();
 
 ALTER TABLE ONLY api_tokens
     ADD CONSTRAINT api_tokens_person_id_fkey FOREIGN KEY (person_id) REFERENCES people(id);

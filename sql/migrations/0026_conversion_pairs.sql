@@ -41,7 +41,7 @@ comment on column conversion_rollup_pairs.amount is
 
 -- Its own, because all conversions are summed anew in another one, and no fold of clicks
 -- waits for that.
-alter table rollup_days add column conversions_zone text not null default 'UTC';
+alter table rollup_days add column conversions_zone text not null default '';
 alter table rollup_days alter column conversions_zone drop default;
 
 comment on column rollup_days.conversions_zone is
@@ -141,8 +141,9 @@ create trigger pairs_of_removed after delete on conversion_rollups
 create trigger pairs_of_changed after update on conversion_rollups
   referencing new table as added old table as removed
   for each statement execute function tracker_sum_conversion_pairs();
-create trigger pairs_of_zone after update of conversions_zone on rollup_days
-  for each statement execute function tracker_sum_conversion_pairs();
+create trigger pairs_of_zone after update on rollup_days
+  for each row when (old.conversions_zone <> new.conversions_zone)
+  execute function tracker_sum_conversion_pairs();
 
 -- What was counted before is summed now.
 update rollup_days set conversions_zone = zone;
