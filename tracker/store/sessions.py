@@ -60,10 +60,14 @@ returning person_id
 
 _DELETE_ALL = "delete from sessions where person_id = %(person_id)s"
 
+# Who is ended meanwhile waits for this, and revokes it, or is found to have ended.
 _INSERT_BEARER = """
 insert into api_tokens (token_hash, person_id, name, scopes, expires_at)
-values (%(token_hash)s, %(person_id)s, %(name)s, %(scopes)s,
-        tracker_now() + %(lifetime)s)
+select %(token_hash)s, id, %(name)s, %(scopes)s, tracker_now() + %(lifetime)s
+from   people
+where  id = %(person_id)s and ended_at is null
+for    share
+returning person_id
 """
 
 _IS_OPEN = "revoked_at is null and expires_at > tracker_now()"
@@ -192,11 +196,9 @@ class TokenStore:
         self._pool = pool
 
     async def insert(self, secret: str, made: Mapping[str, Any], deed: Deed) -> None:
-        """A new one."""
-        async with transaction(self._pool) as connection:
-            given = {**made, "token_hash": hash_of(secret)}
-            await connection.execute(_INSERT_BEARER, given)
-            await note(connection, deed)
+        """A new one; NotFoundError where its person has ended by now."""
+        given = {**made, "token_hash": hash_of(secret)}
+        await _change(self._pool, _INSERT_BEARER, given, deed)
 
     async def get_person(self, secret: str) -> Person:
         """Whose it is, and what it may; NotFoundError for one that serves no more."""

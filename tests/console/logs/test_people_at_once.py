@@ -1,0 +1,37 @@
+"""Somebody is ended or changed while something is still done in their name."""
+
+import pytest
+from signed_in import person_in
+
+from tracker.domain.errors import NotFoundError
+from tracker.domain.person import GRANTS, Actor, Person, Role, Standing
+from tracker.flow.entry import make_token
+from tracker.flow.people import (
+    accept_invitation,
+    end_person,
+    invite_person,
+)
+
+ROOT = Actor("root")
+PASSWORD = "another good password"
+
+
+async def made_again(runtime, name):
+    """Who was ended comes back, as a viewer."""
+    url = await invite_person(runtime, name, Standing(Role.VIEWER), ROOT)
+    await accept_invitation(runtime, url.rpartition("/")[2], PASSWORD, "")
+
+
+async def test_a_token_made_while_its_owner_ends_never_serves(runtime):
+    """The request was let in before, and writes after."""
+    number = await person_in(runtime, "early", Role.VIEWER)
+    early = Person(number, "early", Role.VIEWER, None, GRANTS[Role.VIEWER])
+    await end_person(runtime, number, ROOT)
+
+    with pytest.raises(NotFoundError):
+        await make_token(
+            runtime, early, {"name": "late", "days": "9"}, ["see"], Actor("early")
+        )
+    await made_again(runtime, "early")
+
+    assert await runtime.tokens.list_tokens(number) == []
