@@ -104,7 +104,7 @@ def reset(name: Name, *, by: By = None, as_json: AsDocument = False) -> None:
         from tracker.flow.people import reset_password
 
         person = await _find(runtime, name)
-        return {"link": await reset_password(runtime, person.id, actor)}
+        return {"link": await reset_password(runtime, person, actor)}
 
     _run(story, by, as_json=as_json)
 

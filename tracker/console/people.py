@@ -90,7 +90,7 @@ async def reset(request: Request) -> Response:
     """A link by which somebody chooses another password."""
     person = await _asked(request)
     try:
-        await reset_password(runtime_of(request), person.id, actor_of(request))
+        await reset_password(runtime_of(request), person, actor_of(request))
     except RefusedChangeError as error:
         return await _person(request, person, str(error))
     return see("/people?did=invited#links")

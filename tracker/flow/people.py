@@ -71,9 +71,12 @@ async def invite_person(
     return await _invite(runtime, name, standing, INVITATION, deed)
 
 
-async def reset_password(runtime: Runtime, person_id: int, by: Actor) -> str:
-    """The link by which a person chooses another password; the old one still serves."""
-    person = await runtime.people.get(person_id)
+async def reset_password(runtime: Runtime, person: KnownPerson, by: Actor) -> str:
+    """
+    The link by which a person chooses another password; the old one still serves.
+
+    It is for the role that is known of the person, and serves nobody of another.
+    """
     if person.ended_at is not None:
         raise RefusedChangeError("This person was ended; invite them again.")
     standing = Standing(person.role, person.partner)

@@ -55,6 +55,15 @@ where  id = %(id)s and ended_at is null
 returning id
 """
 
+# A link was given to who might choose for that role, and is for no other.
+_CHOOSE_HASH = """
+update people
+set    password_hash = %(password_hash)s, password_changed_at = tracker_now()
+where  id = %(id)s and ended_at is null
+and    role = %(role)s and partner is not distinct from %(partner)s
+returning id
+"""
+
 _REHASH = """
 update people
 set    password_hash = %(new)s
@@ -301,8 +310,13 @@ class PeopleStore:
                 standing = Standing(one.role, one.partner)
                 person_id = await _insert(connection, one.name, standing, password_hash)
             else:
-                given = {"id": person_id, "password_hash": password_hash}
-                await _change(connection, _REPLACE_HASH, given)
+                given = {
+                    "id": person_id,
+                    "password_hash": password_hash,
+                    "role": one.role,
+                    "partner": one.partner,
+                }
+                await _change(connection, _CHOOSE_HASH, given)
                 await connection.execute(_END_SESSIONS, {"id": person_id})
             await note(connection, deed)
             return person_id

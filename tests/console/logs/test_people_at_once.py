@@ -1,15 +1,17 @@
 """Somebody is ended or changed while something is still done in their name."""
 
 import pytest
-from signed_in import person_in
+from signed_in import STORED, person_in
 
 from tracker.domain.errors import NotFoundError
 from tracker.domain.person import GRANTS, Actor, Person, Role, Standing
 from tracker.flow.entry import make_token
 from tracker.flow.people import (
     accept_invitation,
+    change_standing,
     end_person,
     invite_person,
+    reset_password,
 )
 
 ROOT = Actor("root")
@@ -35,3 +37,16 @@ async def test_a_token_made_while_its_owner_ends_never_serves(runtime):
     await made_again(runtime, "early")
 
     assert await runtime.tokens.list_tokens(number) == []
+
+
+async def test_a_link_for_a_viewer_is_none_for_an_admin(runtime):
+    """Who might choose a viewer's password may not choose an admin's by it."""
+    number = await person_in(runtime, "riser", Role.VIEWER)
+    known = await runtime.people.get(number)
+    await change_standing(runtime, number, Role.ADMIN, "", ROOT)
+
+    url = await reset_password(runtime, known, ROOT)
+    with pytest.raises(NotFoundError):
+        await accept_invitation(runtime, url.rpartition("/")[2], PASSWORD, "")
+
+    assert (await runtime.people.get(number)).password_hash == STORED

@@ -109,7 +109,7 @@ async def reset(request: Request) -> Response:
     """Who may choose the password of somebody may do all that they may."""
     person = await _asked(request)
     _refuse_more(request, GRANTS[person.role])
-    url = await reset_password(runtime_of(request), person.id, actor_of(request))
+    url = await reset_password(runtime_of(request), person, actor_of(request))
     return answer(Passage(url), 201)
 
 
