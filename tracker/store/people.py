@@ -9,7 +9,7 @@ from typing import Any
 from psycopg.rows import class_row
 
 from tracker.domain.errors import NotFoundError, RefusedChangeError
-from tracker.domain.person import Role, Standing
+from tracker.domain.person import Actor, Role, Standing
 from tracker.store.audit import Deed, note
 from tracker.store.postgres import Connection, Pool, connected, transaction
 
@@ -114,6 +114,14 @@ set    revoked_at = tracker_now()
 from   people
 where  people.id = %(id)s and invitations.made_by = people.name
 and    invitations.used_at is null and invitations.revoked_at is null
+"""
+
+# Who ends or changes them meanwhile waits for this, and revokes what it made.
+_HOLD_MAKER = """
+select id
+from   people
+where  id = %(id)s and role = 'admin' and ended_at is null
+for    share
 """
 
 _INSERT_INVITATION = """
@@ -273,8 +281,13 @@ class PeopleStore:
     async def insert_invitation(
         self, invited: dict[str, Any], deed: Deed
     ) -> Invitation:
-        """A link for a new person, or for a password; earlier ones of that name end."""
+        """
+        A link for a new person, or for a password; earlier ones of that name end.
+
+        RefusedChangeError where who makes it is no admin any more.
+        """
         async with transaction(self._pool) as connection:
+            await _hold_maker(connection, deed.actor)
             await connection.execute(_REVOKE_LINKS, invited)
             cursor = await connection.execute(_INSERT_INVITATION, invited)
             ((invitation_id,),) = await cursor.fetchall()
@@ -384,6 +397,15 @@ async def _keep_an_admin(connection: Connection, person_id: int) -> None:
     cursor = await connection.execute(_LOCK_ADMINS)
     if [row[0] for row in await cursor.fetchall()] == [person_id]:
         raise RefusedChangeError("This is the last admin; make another one first.")
+
+
+async def _hold_maker(connection: Connection, maker: Actor) -> None:
+    """On the command line it is nobody of the console, whom nobody ends."""
+    if maker.id is None:
+        return
+    cursor = await connection.execute(_HOLD_MAKER, {"id": maker.id})
+    if await cursor.fetchone() is None:
+        raise RefusedChangeError("You are no admin any more.")
 
 
 async def _change(connection: Connection, query: str, given: dict[str, Any]) -> None:

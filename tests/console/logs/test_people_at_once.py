@@ -3,7 +3,7 @@
 import pytest
 from signed_in import STORED, person_in
 
-from tracker.domain.errors import NotFoundError
+from tracker.domain.errors import NotFoundError, RefusedChangeError
 from tracker.domain.person import GRANTS, Actor, Person, Role, Standing
 from tracker.flow.entry import make_token
 from tracker.flow.people import (
@@ -50,3 +50,18 @@ async def test_a_link_for_a_viewer_is_none_for_an_admin(runtime):
         await accept_invitation(runtime, url.rpartition("/")[2], PASSWORD, "")
 
     assert (await runtime.people.get(number)).password_hash == STORED
+
+
+async def test_who_was_ended_invites_nobody(runtime):
+    """Their request was let in before, and the link would outlive them."""
+    number = await person_in(runtime, "leaver", Role.ADMIN)
+    await person_in(runtime, "stayer", Role.ADMIN)
+    await end_person(runtime, number, ROOT)
+
+    with pytest.raises(RefusedChangeError):
+        await invite_person(
+            runtime, "friend", Standing(Role.ADMIN), Actor("leaver", "", number)
+        )
+
+    waiting = await runtime.people.list_invitations()
+    assert "friend" not in {one.name for one in waiting}
