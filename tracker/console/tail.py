@@ -2,12 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from tracker.console.asking import bad_request
 from tracker.console.entrance import admit
@@ -37,36 +39,53 @@ Tell = Callable[[Rows], str]
 """The events that say so."""
 
 
+class Told(StreamingResponse):
+    """Events that end with their answer, though nobody takes its first byte."""
+
+    def __init__(self, events: AsyncGenerator[str, None]) -> None:
+        headers = {**HEADERS, "X-Accel-Buffering": "no"}
+        super().__init__(events, headers=headers, media_type=MEDIA_TYPE)
+        self._events = events
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As any other answer."""
+        async with aclosing(self._events):
+            await super().__call__(scope, receive, send)
+
+
 async def tail_clicks(request: Request) -> Response:
     """Clicks as they are folded; a partner hears of its own."""
-    return follow(request, "clicks", _as_rows("click", _is_staff(request)))
+    return await follow(request, "clicks", _as_rows("click", _is_staff(request)))
 
 
 async def tail_postbacks(request: Request) -> Response:
     """Postbacks as they are decided."""
-    return follow(request, "postbacks", _as_rows("postback", meaning, remedy))
+    return await follow(request, "postbacks", _as_rows("postback", meaning, remedy))
 
 
 async def tail_conversions(request: Request) -> Response:
     """Conversions as they come; one that changes is told when it is new."""
-    return follow(request, "conversions", _as_rows("conversion", _is_staff(request)))
+    return await follow(
+        request, "conversions", _as_rows("conversion", _is_staff(request))
+    )
 
 
 async def tail_deliveries(request: Request) -> Response:
     """Deliveries as they become owed."""
     tell = _as_rows("delivery", _is_staff(request), {})
-    return follow(request, "deliveries", tell)
+    return await follow(request, "deliveries", tell)
 
 
-def follow(request: Request, name: str, tell: Tell) -> Response:
+async def follow(request: Request, name: str, tell: Tell) -> Response:
     """What comes into that log, as far as it is asked for and may be seen."""
     wanted = _own(request, _WANTED[name](request))
     tail: Tail = request.app.state.tails.get(name, person_of(request).id)
     # Nobody hears anything of an answer without a body, and it would never end.
     is_bare = request.method == "HEAD"
     events = _nothing() if is_bare else _events(request, tail, wanted, tell)
-    headers = {**HEADERS, "X-Accel-Buffering": "no"}
-    return StreamingResponse(events, headers=headers, media_type=MEDIA_TYPE)
+    # Up to here nobody else was asked: there is room still, and now it is taken.
+    await anext(events)
+    return Told(events)
 
 
 def _own(request: Request, wanted: Wanted) -> Wanted:
@@ -77,18 +96,20 @@ def _own(request: Request, wanted: Wanted) -> Wanted:
     return replace(wanted, partner=own)
 
 
-async def _nothing() -> AsyncIterator[str]:
+async def _nothing() -> AsyncGenerator[str, None]:
+    yield ""
     yield ""
 
 
 async def _events(
     request: Request, tail: Tail, wanted: Wanted, tell: Tell
-) -> AsyncIterator[str]:
-    """What is told of what comes, until the session or the process ends."""
-    yield "retry: 5000\n\n"
+) -> AsyncGenerator[str, None]:
+    """Nothing, once it listens; then what comes, until session or process end."""
     asked_at = time.monotonic()
     who = person_of(request).id
     with tail.listening(runtime_of(request), who) as heard:
+        yield ""
+        yield "retry: 5000\n\n"
         while True:
             try:
                 rows = await asyncio.wait_for(heard.get(), ASK_AGAIN_SECONDS)

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 from signed_in import headers_in, person_in
@@ -265,6 +265,39 @@ async def test_so_many_listen_and_no_more(listen, monkeypatch, limit, others):
             said = [await one.answered() for one in (first, second, other)]
 
     assert said == [200, 503, others]
+
+
+async def test_of_many_who_come_at_once_no_more_listen(listen, listeners, monkeypatch):
+    """None of them listens yet when the others ask whether there is room."""
+    monkeypatch.setattr(tails, "MOST_OF_ONE", 2)
+    async with AsyncExitStack() as opened, asyncio.timeout(10):
+        came = [
+            opened.enter_async_context(listen("viewer", "/clicks/tail"))
+            for _ in range(8)
+        ]
+        said = [one.status for one in await asyncio.gather(*came)]
+
+    assert sorted(said) == [200] * 2 + [503] * 6
+
+
+async def test_who_leaves_before_the_answer_begins_keeps_no_place(
+    console, headers_of, listeners
+):
+    async def leave(message):
+        raise OSError(message["type"])
+
+    headers = [(k.encode(), v.encode()) for k, v in headers_of["viewer"].items()]
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/clicks/tail",
+        "query_string": b"",
+        "headers": headers,
+    }
+    with pytest.raises(OSError, match=r"response\.start"):
+        await console(scope, Stream().receive, leave)
+
+    assert listeners() == 0
 
 
 async def test_a_log_is_read_once_for_all_who_listen(runtime, monkeypatch):

@@ -29,25 +29,25 @@ from tracker.store.reports import ListedConversion, ListedDelivery, ListedPostba
 
 async def clicks(request: Request) -> Response:
     """As they are folded."""
-    return _followed(request, "clicks", own_click)
+    return await _followed(request, "clicks", own_click)
 
 
 async def postbacks(request: Request) -> Response:
     """As they are decided."""
-    return _followed(request, "postbacks")
+    return await _followed(request, "postbacks")
 
 
 async def conversions(request: Request) -> Response:
     """As they come, and not again when they change."""
-    return _followed(request, "conversions", own_conversion)
+    return await _followed(request, "conversions", own_conversion)
 
 
 async def deliveries(request: Request) -> Response:
     """As they become owed."""
-    return _followed(request, "deliveries")
+    return await _followed(request, "deliveries")
 
 
-def _followed(
+async def _followed(
     request: Request, name: str, own: Callable[[Any], Any] | None = None
 ) -> Response:
     """Rows as the log has them for who asks; `own` makes a partner's of them."""
@@ -57,7 +57,7 @@ def _followed(
     def tell(rows: Sequence[Any]) -> str:
         return "".join(_event(show(one) if show else one) for one in rows)
 
-    return follow(request, name, tell)
+    return await follow(request, name, tell)
 
 
 def _event(row: Any) -> str:
