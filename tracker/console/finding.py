@@ -1,5 +1,6 @@
 """Any id leads to its page."""
 
+from collections.abc import Mapping
 from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
@@ -10,7 +11,7 @@ from tracker.domain.errors import NotFoundError
 from tracker.domain.person import Permission
 from tracker.flow.lookup import Lead, look_up
 
-_ROOMS = {
+ROOMS = {
     "click": "/click/",
     "conversion": "/conversions/",
     "postback": "/postbacks/",
@@ -31,12 +32,13 @@ async def find(request: Request) -> Response:
         lead = await look_up(runtime_of(request), asked, own)
     except NotFoundError as error:
         return page(request, "find.html", status=404, asked=asked, said=str(error))
-    return see(_address(lead))
+    return see(address_of(lead, ROOMS))
 
 
-def _address(lead: Lead) -> str:
-    if lead.kind in _ROOMS:
-        return _ROOMS[lead.kind] + quote(lead.id, safe="")
+def address_of(lead: Lead, rooms: Mapping[str, str]) -> str:
+    """Of the one thing that it is, or of a log that has only what is of it."""
+    if lead.kind in rooms:
+        return rooms[lead.kind] + quote(lead.id, safe="")
     room, name = _LISTS[lead.kind]
     return f"{room}?{urlencode({name: lead.id})}"
 

@@ -1,28 +1,18 @@
 """Where any id leads, and which lanes wait for somebody."""
 
 from dataclasses import dataclass
-from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from tracker.console.api.calls import PREFIX, Call, Parameter, answer
+from tracker.console.finding import ROOMS, address_of
 from tracker.console.pages import person_of, runtime_of
 from tracker.domain.person import Permission
-from tracker.flow.lookup import Lead, look_up
+from tracker.flow.lookup import look_up
 from tracker.store.lanes import StoppedLane
 
-_STORIES = {
-    "click": "clicks",
-    "conversion": "conversions",
-    "postback": "postbacks",
-    "delivery": "deliveries",
-}
-_LISTS = {
-    "conversions of": ("conversions", "transaction"),
-    "postbacks of": ("postbacks", "transaction"),
-    "clicks of": ("clicks", "sub1"),
-}
+_ROOMS = {**ROOMS, "click": "/clicks/"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +27,12 @@ async def find(request: Request) -> Response:
     """As the page of that name does; a partner finds its own."""
     asked = request.query_params.get("id", "")
     lead = await look_up(runtime_of(request), asked, person_of(request).scope)
-    return answer(Found(lead.id, PREFIX + _path(lead)))
+    return answer(Found(lead.id, PREFIX + address_of(lead, _ROOMS)))
 
 
 async def lanes(request: Request) -> Response:
     """Those that `/lanes/resume` is for."""
     return answer(await runtime_of(request).lanes.list_stopped())
-
-
-def _path(lead: Lead) -> str:
-    if lead.kind in _STORIES:
-        return f"/{_STORIES[lead.kind]}/{quote(lead.id, safe='')}"
-    log, name = _LISTS[lead.kind]
-    return f"/{log}?{urlencode({name: lead.id})}"
 
 
 CALLS = (
