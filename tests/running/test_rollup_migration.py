@@ -1,6 +1,7 @@
 """A database that has clicks is counted by the migration that brings rollups."""
 
 import psycopg
+import pytest
 
 from tracker.store import migrations
 from tracker.store.migrations import list_migrations, migrate, sql_folder
@@ -15,17 +16,36 @@ select '2026-11-20', lpad(n::text, 32, '0'),
 """
 
 
-async def test_clicks_of_before_are_counted(empty_database_url, tmp_path, monkeypatch):
-    with monkeypatch.context() as older:
+COUNTED = """
+update rollup_days set zone = 'Asia/Kathmandu';
+insert into conversion_rollups
+select '2026-11-20 20:00Z', 'click', 1, 2, 'sale', 'USD', 'DE', 'phone', 'visit',
+       status, n, 0, n * 10, n * 3, n * 2
+  from (values ('approved', 2), ('rejected', 5)) as made (status, n);
+"""
+
+
+@pytest.fixture
+def migrate_before(empty_database_url, tmp_path, monkeypatch):
+    """As versions did that had no such migration; then something is in it."""
+
+    async def migrate_before(name, filled):
         files = sql_folder() / "migrations"
-        known = [one for one in list_migrations(files) if one.name < "0020_rollups.sql"]
         (tmp_path / "migrations").mkdir()
-        for one in known:
-            (tmp_path / "migrations" / one.name).write_text(one.text)
-        older.setattr(migrations, "sql_folder", lambda: tmp_path)
-        await migrate(empty_database_url)
-    with psycopg.connect(empty_database_url) as connection:
-        connection.execute(CLICKS)
+        for one in list_migrations(files):
+            if one.name < name:
+                (tmp_path / "migrations" / one.name).write_text(one.text)
+        with monkeypatch.context() as older:
+            older.setattr(migrations, "sql_folder", lambda: tmp_path)
+            await migrate(empty_database_url)
+        with psycopg.connect(empty_database_url) as connection:
+            connection.execute(filled)
+
+    return migrate_before
+
+
+async def test_clicks_of_before_are_counted(empty_database_url, migrate_before):
+    await migrate_before("0020_rollups.sql", CLICKS)
 
     await migrate(empty_database_url)
 
@@ -40,3 +60,20 @@ async def test_clicks_of_before_are_counted(empty_database_url, tmp_path, monkey
         ("10:30", "refused", 1, 0, ""),
         ("10:30", "visit", 1, 0, ""),
     ]
+
+
+async def test_conversions_of_before_are_summed_by_day(
+    empty_database_url, migrate_before
+):
+    """In the zone that days had, with all that a report asks of them."""
+    await migrate_before("0026_conversion_pairs.sql", COUNTED)
+
+    await migrate(empty_database_url)
+
+    with psycopg.connect(empty_database_url) as connection:
+        found = connection.execute(
+            "select pair, day::text, approved, rejected, revenue, approved_payout "
+            "from conversion_rollup_pairs where partner_number = 1 order by pair"
+        ).fetchall()
+    pairs = ("partner country", "partner device", "partner offer")
+    assert found == [(one, "2026-11-21", 2, 5, 6, 4) for one in pairs]
