@@ -83,7 +83,8 @@ async def follow(request: Request, name: str, tell: Tell) -> Response:
     # Nobody hears anything of an answer without a body, and it would never end.
     is_bare = request.method == "HEAD"
     events = _nothing() if is_bare else _events(request, tail, wanted, tell)
-    # Up to here nobody else was asked: there is room still, and now it is taken.
+    # Up to here nobody else was asked: there is room still, and now it is taken. Who
+    # is answered misses nothing from then on.
     await anext(events)
     return Told(events)
 
@@ -108,6 +109,7 @@ async def _events(
     asked_at = time.monotonic()
     who = person_of(request).id
     with tail.listening(runtime_of(request), who) as heard:
+        await tail.begin()
         yield ""
         yield "retry: 5000\n\n"
         while True:

@@ -48,6 +48,7 @@ class Tail:
         self._read = read
         self._heard: dict[asyncio.Queue[Rows | None], int] = {}
         self._reader: asyncio.Task[None] | None = None
+        self._begun = asyncio.Event()
 
     @property
     def listeners(self) -> int:
@@ -66,7 +67,8 @@ class Tail:
         queue: asyncio.Queue[Rows | None] = asyncio.Queue(maxsize=8)
         self._heard[queue] = person_id
         if self._reader is None:
-            self._reader = asyncio.create_task(self._go_on(runtime))
+            self._begun = asyncio.Event()
+            self._reader = asyncio.create_task(self._go_on(runtime, self._begun))
         try:
             yield queue
         finally:
@@ -75,19 +77,26 @@ class Tail:
                 self._reader.cancel()
                 self._reader = None
 
+    async def begin(self) -> None:
+        """Waits until it was read what was there: all that comes later is new."""
+        await self._begun.wait()
+
     def close(self) -> None:
         """Whoever listens is told that it is over."""
         self._tell(None)
 
-    async def _go_on(self, runtime: Runtime) -> None:
+    async def _go_on(self, runtime: Runtime, begun: asyncio.Event) -> None:
         known: set[tuple[str, int]] | None = None
         while True:
-            with suppress(TrackerError):
-                rows = await self._read(runtime, Place(size=MOST_TOLD))
-                new = [] if known is None else [r for r in rows if _key(r) not in known]
-                known = {_key(one) for one in rows}
-                if new:
-                    self._tell(new)
+            try:
+                with suppress(TrackerError):
+                    rows = await self._read(runtime, Place(size=MOST_TOLD))
+                    before = known
+                    known = {_key(one) for one in rows}
+                    if before is not None and known - before:
+                        self._tell([one for one in rows if _key(one) not in before])
+            finally:
+                begun.set()
             await asyncio.sleep(READ_SECONDS)
 
     def _tell(self, rows: Rows | None) -> None:

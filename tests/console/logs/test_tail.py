@@ -325,3 +325,21 @@ async def test_a_log_is_read_once_for_all_who_listen(runtime, monkeypatch):
 class Row:
     def __init__(self, name):
         self.id = name
+
+
+async def test_nobody_is_answered_before_it_is_known_what_was_there():
+    """A row that comes with the answer would be taken for one of before."""
+    is_read = asyncio.Event()
+
+    async def read(*_):
+        await is_read.wait()
+        return []
+
+    log = Tail(read)
+    with log.listening(None, 1):
+        begun = asyncio.create_task(log.begin())
+        await asyncio.sleep(0)
+        assert not begun.done()
+
+        is_read.set()
+        await begun
